@@ -1,0 +1,1 @@
+"""quorumdns: a Raft-replicated, authoritative DNS and health-monitoring node."""

@@ -1,0 +1,1 @@
+"""THE HTTP API and the dashboard."""

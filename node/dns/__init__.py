@@ -1,0 +1,1 @@
+"""THE DNS PROTOCOL: finding answers, writing messages, serving them."""

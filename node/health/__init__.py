@@ -1,0 +1,1 @@
+"""HEALTH DECISIONS. Pure: services, votes, verdicts, what is published and why."""

@@ -1,0 +1,1 @@
+"""REACHING ENDPOINTS: checks and the schedule of probes."""

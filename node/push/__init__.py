@@ -1,0 +1,1 @@
+"""PUBLISHING ELSEWHERE: carrying RRsets from the committed state to other name servers."""

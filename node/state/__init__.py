@@ -1,0 +1,1 @@
+"""THE STATE MACHINE. Pure: commands in, states and results out."""

@@ -1,0 +1,276 @@
+"""The commands of the log: what can be asked of the cluster, and their versioned bytes.
+
+A command says what is to be, never "one more", so none can take effect twice. An ``Entry`` is a
+command with who asked, why, and the proposer's wall clock; that clock is shown to people and is
+never compared in a decision. New kinds need a new ``FORMAT`` (see ``SetFormat``).
+"""
+
+from typing import Literal
+
+import msgspec
+
+from node.health.service import Endpoint, Service
+from node.zone.name import Name
+from node.zone.rrset import RRset
+
+FORMAT = 1
+ENTRY_BYTES_MAX = 4 * 1024 * 1024
+
+
+class BadCommand(ValueError):
+    """The bytes are not a command this version knows; the message says why."""
+
+
+class Member(msgspec.Struct, frozen=True):
+    """A node of the cluster as the replicated state knows it: a voter on health."""
+
+    name: str
+    raft: str = ""
+    api: str = ""
+    site: str = ""
+
+
+class ZoneSettings(msgspec.Struct, frozen=True):
+    """What a zone's SOA and apex NS are made from."""
+
+    nameservers: tuple[Name, ...]
+    contact: Name
+    default_ttl: int = 5
+    negative_ttl: int = 60
+    refresh_s: int = 3600
+    retry_s: int = 600
+    expire_s: int = 604_800
+
+
+class Target(msgspec.Struct, frozen=True):
+    """An outside server that gets our RRsets pushed. Secrets stay in files: ``tsig`` is a key's name."""
+
+    name: str
+    kind: str
+    server: str = ""
+    zones: tuple[Name, ...] = ()
+    what: Literal["services", "all"] = "services"
+    tsig: str = ""
+    method: str = "native"
+    url: str = ""
+    token: str = ""
+    """The *name* of a credential in the local configuration, never the credential."""
+    min_interval_ms: int = 0
+
+
+# --- changes inside one zone ---------------------------------------------------------------------
+
+
+class PutRRset(msgspec.Struct, frozen=True, tag_field="op", tag="put"):
+    """Make the RRset exactly this one."""
+
+    rrset: RRset
+
+
+class AddRdatas(msgspec.Struct, frozen=True, tag_field="op", tag="add"):
+    """Make sure that the RRset holds at least these rdatas; its ttl becomes the given one (RFC 2136 2.5.1)."""
+
+    rrset: RRset
+
+
+class RemoveRdatas(msgspec.Struct, frozen=True, tag_field="op", tag="remove"):
+    """Make sure that the RRset holds none of these rdatas (RFC 2136 2.5.4)."""
+
+    rrset: RRset
+
+
+class DeleteRRset(msgspec.Struct, frozen=True, tag_field="op", tag="delete"):
+    """Make sure that there is no such RRset; type 255 means every type at the name (RFC 2136 2.5.2, 2.5.3)."""
+
+    name: Name
+    type: int
+
+
+Change = PutRRset | AddRdatas | RemoveRdatas | DeleteRRset
+
+
+class Prerequisite(msgspec.Struct, frozen=True):
+    """What must be true of the zone when the entry is applied, or nothing happens (RFC 2136 2.4)."""
+
+    kind: Literal["name-exists", "name-absent", "rrset-exists", "rrset-absent", "rrset-equals"]
+    name: Name
+    type: int = 255
+    rdatas: tuple[bytes, ...] = ()
+
+
+# --- the kinds ------------------------------------------------------------------------------------
+# ``if_index`` everywhere: the object's last change must be at this index, 0 means it must not exist,
+# None means no condition.
+
+
+class Seed(msgspec.Struct, frozen=True, tag_field="op", tag="seed"):
+    """Fill a cluster that has never been seeded; on any other it changes nothing."""
+
+    members: tuple[Member, ...]
+    zones: tuple["PutZone", ...] = ()
+    services: tuple[Service, ...] = ()
+    targets: tuple[Target, ...] = ()
+
+
+class PutZone(msgspec.Struct, frozen=True, tag_field="op", tag="put-zone"):
+    """Create a zone or change its settings; ``rrsets`` go into a zone that is being created."""
+
+    zone: Name
+    settings: ZoneSettings
+    rrsets: tuple[RRset, ...] = ()
+    if_index: int | None = None
+
+
+class DeleteZone(msgspec.Struct, frozen=True, tag_field="op", tag="delete-zone"):
+    """Delete a zone with everything in it; refused while a service lives in it."""
+
+    zone: Name
+    if_index: int | None = None
+
+
+class ChangeZone(msgspec.Struct, frozen=True, tag_field="op", tag="change-zone"):
+    """Change RRsets of one zone, all or nothing."""
+
+    zone: Name
+    changes: tuple[Change, ...]
+    prerequisites: tuple[Prerequisite, ...] = ()
+    create: ZoneSettings | None = None
+    """Create the zone first when it does not exist (development mode and imports)."""
+    if_index: int | None = None
+    """Condition on the RRset of the first change."""
+
+
+class PutService(msgspec.Struct, frozen=True, tag_field="op", tag="put-service"):
+    """Create a service or make it exactly this one; votes on addresses that stay are kept."""
+
+    service: Service
+    if_index: int | None = None
+
+
+class DeleteService(msgspec.Struct, frozen=True, tag_field="op", tag="delete-service"):
+    """Delete a service and its RRsets."""
+
+    fqdn: Name
+    if_index: int | None = None
+
+
+class PutEndpoint(msgspec.Struct, frozen=True, tag_field="op", tag="put-endpoint"):
+    """Add an endpoint to a service or change it."""
+
+    fqdn: Name
+    endpoint: Endpoint
+    if_index: int | None = None
+
+
+class DeleteEndpoint(msgspec.Struct, frozen=True, tag_field="op", tag="delete-endpoint"):
+    """Remove an endpoint from a service."""
+
+    fqdn: Name
+    address: str
+    if_index: int | None = None
+
+
+class Ballot(msgspec.Struct, frozen=True):
+    """One vote on one endpoint with its evidence."""
+
+    fqdn: Name
+    address: str
+    up: bool
+    latency_ms: int = 0
+    evidence: str = ""
+
+
+class CastVotes(msgspec.Struct, frozen=True, tag_field="op", tag="cast-votes"):
+    """What ``node`` now says of some endpoints.
+
+    ``after_drop`` must equal the count of drops in the state that ``node`` voted upon, so that ballots
+    from before a lost lease never replay.
+    """
+
+    node: str
+    ballots: tuple[Ballot, ...]
+    after_drop: int = 0
+
+
+class DropVotes(msgspec.Struct, frozen=True, tag_field="op", tag="drop-votes"):
+    """End the lease of ``node``: none of its votes counts until it votes again."""
+
+    node: str
+
+
+class ReportPush(msgspec.Struct, frozen=True, tag_field="op", tag="report-push"):
+    """What became of carrying plan ``plan`` (a log index) to ``target``, tried by ``node``."""
+
+    target: str
+    node: str
+    plan: int
+    ok: bool
+    detail: str = ""
+
+
+class PutTarget(msgspec.Struct, frozen=True, tag_field="op", tag="put-target"):
+    """Create a push target or make it exactly this one."""
+
+    target: Target
+    if_index: int | None = None
+
+
+class DeleteTarget(msgspec.Struct, frozen=True, tag_field="op", tag="delete-target"):
+    """Delete a push target; what was pushed stays where it is."""
+
+    name: str
+    if_index: int | None = None
+
+
+class SetFormat(msgspec.Struct, frozen=True, tag_field="op", tag="set-format"):
+    """Allow commands up to this format; proposed once every node can read it."""
+
+    format: int
+
+
+Command = (
+    Seed
+    | PutZone
+    | DeleteZone
+    | ChangeZone
+    | PutService
+    | DeleteService
+    | PutEndpoint
+    | DeleteEndpoint
+    | CastVotes
+    | DropVotes
+    | ReportPush
+    | PutTarget
+    | DeleteTarget
+    | SetFormat
+)
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """A command with its circumstances, as it stands in the log."""
+
+    command: Command
+    at_ms: int
+    """The proposer's wall clock, milliseconds since 1970 UTC; for people to read."""
+    actor: str = ""
+    reason: str = ""
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Entry)
+
+
+def encode(entry: Entry) -> bytes:
+    """Write an entry: one octet of format, then msgpack."""
+    return bytes((FORMAT,)) + _encoder.encode(entry)
+
+
+def decode(data: bytes) -> Entry:
+    """Read what ``encode`` wrote. Raises ``BadCommand`` on anything else."""
+    if not data or data[0] != FORMAT:
+        found = data[0] if data else "none"
+        raise BadCommand(f"command format {found} is not known here, {FORMAT} is")
+    try:
+        return _decoder.decode(memoryview(data)[1:])
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BadCommand(f"not a command: {error}") from None

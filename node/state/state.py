@@ -1,0 +1,152 @@
+"""The replicated state: everything the log has decided so far, as one frozen value.
+
+A change builds a new State that shares all it did not touch with the old one, so readers keep a
+finished version for as long as they like. Maps are persistent (``immutables``); whoever walks one
+sorts first, as their order is not part of the state.
+"""
+
+from typing import Any, Literal
+
+import msgspec
+from immutables import Map
+
+from node.health.service import Service
+from node.state.command import Member, Target
+from node.zone.name import Name
+from node.zone.zone import Zone
+
+EVENTS_MAX = 10_000
+
+VerdictWord = Literal["up", "down", "undecided"]
+
+
+class Vote(msgspec.Struct, frozen=True):
+    """What one node last said of an endpoint."""
+
+    up: bool
+    index: int
+    at_ms: int
+    latency_ms: int = 0
+    evidence: str = ""
+
+
+class EndpointState(msgspec.Struct, frozen=True):
+    """What is known of one endpoint: votes by node name, and the cluster's verdict.
+
+    ``verdict`` is the last decided one; ``undecided`` only until there has been one.
+    """
+
+    votes: tuple[tuple[str, Vote], ...] = ()
+    verdict: VerdictWord = "undecided"
+    index: int = 0
+    """Log index at which the verdict last changed."""
+    at_ms: int = 0
+
+
+class ServiceState(msgspec.Struct, frozen=True):
+    """A service with what is known of its endpoints, and which of them are published."""
+
+    service: Service
+    endpoints: tuple[tuple[str, EndpointState], ...]
+    """By canonical address, in the order of ``service.endpoints``."""
+    published: tuple[str, ...]
+    fail_open: bool
+    index: int
+    """Log index at which the service's definition last changed."""
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """How far a push target is, and what each node's last try came to."""
+
+    plan: int = 0
+    """The newest plan (log index) that is known to stand on the target."""
+    at_ms: int = 0
+    tries: tuple[tuple[str, "Try"], ...] = ()
+
+
+class Try(msgspec.Struct, frozen=True):
+    """A node's last try to carry a plan to a target."""
+
+    plan: int
+    ok: bool
+    at_ms: int
+    detail: str = ""
+
+
+class Event(msgspec.Struct, frozen=True):
+    """One committed change, for people, SSE and webhooks."""
+
+    index: int
+    number: int
+    """Position among the events of one index, from 0."""
+    at_ms: int
+    kind: str
+    """``noun.verb``: verdict.changed, zone.changed, vote.cast ..."""
+    subject: str
+    text: str
+    actor: str = ""
+    reason: str = ""
+    data: dict[str, str] = {}
+
+
+class State(msgspec.Struct, frozen=True):
+    """Everything the log has decided up to ``index``."""
+
+    index: int = 0
+    format: int = 1
+    seeded: bool = False
+    members: tuple[Member, ...] = ()
+    zones: "Map[Name, Zone]" = Map()
+    zone_indexes: "Map[Name, int]" = Map()
+    """Log index at which the zone's settings last changed."""
+    services: "Map[Name, ServiceState]" = Map()
+    targets: "Map[str, Target]" = Map()
+    target_indexes: "Map[str, int]" = Map()
+    deliveries: "Map[str, Delivery]" = Map()
+    drops: "Map[str, int]" = Map()
+    """How often each node's votes were dropped; see ``CastVotes.after_drop``."""
+    events: "Map[int, Event]" = Map()
+    """A ring of the newest ``EVENTS_MAX`` events by running number."""
+    events_next: int = 0
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """The command was applied; ``changed`` says whether it made a difference."""
+
+    index: int
+    changed: bool
+    serial: int | None = None
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """The command was not applied and nothing changed."""
+
+    index: int
+    code: Literal["invalid", "not-found", "conflict", "precondition", "forbidden", "failed"]
+    detail: str
+    hint: str = ""
+
+
+Result = Accepted | Refused
+
+
+class Changed(msgspec.Struct, frozen=True):
+    """What an entry touched, for those who follow the state."""
+
+    names: tuple[tuple[Name, Name], ...] = ()
+    """(zone, name) pairs whose RRsets changed."""
+    zones: tuple[Name, ...] = ()
+    """Zones that appeared, vanished, or whose serial changed."""
+    services: tuple[Name, ...] = ()
+    events: tuple[Event, ...] = ()
+
+
+class Applied(msgspec.Struct, frozen=True):
+    """What ``machine.apply`` returns."""
+
+    state: State
+    result: Result
+    changed: Changed
+
+
+JsonObject = dict[str, Any]

@@ -1,0 +1,1 @@
+"""DNS DATA. Pure: names, RRsets, serials, zones."""

@@ -1,0 +1,202 @@
+"""One zone as an immutable version: its names, its RRsets, its serial and its recent changes.
+
+A reader holds a finished version; ``with_changes`` builds the next one, which shares all names it
+did not touch. An empty non-terminal (RFC 4592 section 2.2.2) is a node without RRsets: every node
+counts its direct children, so that it exists exactly as long as something lies below it.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+
+import msgspec
+from immutables import Map, MapMutation
+
+from node.zone import serial as serials
+from node.zone.name import Name, parent, sort_key
+from node.zone.rrset import SOA, RRset
+
+HISTORY_DELTAS_MAX = 1_000
+HISTORY_RECORDS_MAX = 10_000
+_DIGEST_MODULUS = 2**128
+
+
+class Node(msgspec.Struct, frozen=True):
+    """One name of the zone: its RRsets by rising type, and how many direct children exist."""
+
+    rrsets: tuple[RRset, ...] = ()
+    children: int = 0
+    index: int = 0
+    """Log index of the latest change of an RRset here."""
+
+    def get(self, type_: int) -> RRset | None:
+        """Return the RRset of this type, or None."""
+        for rrset in self.rrsets:
+            if rrset.type == type_:
+                return rrset
+        return None
+
+
+_NOWHERE = Node()
+
+
+class Delta(msgspec.Struct, frozen=True):
+    """What one change took away and brought, whole RRsets; the serials before and after (RFC 1995)."""
+
+    serial_from: int
+    serial_to: int
+    index: int
+    removed: tuple[RRset, ...]
+    added: tuple[RRset, ...]
+
+
+class Zone(msgspec.Struct, frozen=True):
+    """A zone version. The SOA is an ordinary RRset at the apex; its serial is kept beside it."""
+
+    name: Name
+    serial: int
+    nodes: "Map[Name, Node]" = Map()
+    rrset_count: int = 0
+    digest: int = 0
+    """Sum of the RRsets' hashes modulo 2^128: the same for the same contents, whatever the order."""
+    history: tuple[Delta, ...] = ()
+
+    def node(self, name: Name) -> Node | None:
+        """Return the node, which may be an empty non-terminal, or None when the name does not exist."""
+        return self.nodes.get(name)
+
+    def get(self, name: Name, type_: int) -> RRset | None:
+        """Return an RRset, or None."""
+        node = self.nodes.get(name)
+        return None if node is None else node.get(type_)
+
+    def iter_rrsets(self) -> Iterator[RRset]:
+        """Yield every RRset, the SOA first, the rest in canonical order of their names."""
+        soa = self.get(self.name, SOA)
+        if soa is not None:
+            yield soa
+        for name in sorted(self.nodes, key=sort_key):
+            for rrset in self.nodes[name].rrsets:
+                if rrset is not soa:
+                    yield rrset
+
+
+class Replacement(msgspec.Struct, frozen=True):
+    """What an RRset becomes: the new one, or nothing."""
+
+    name: Name
+    type: int
+    rrset: RRset | None
+
+
+def with_changes(zone: Zone, replacements: Iterable[Replacement], index: int) -> Zone:
+    """Return the next version of the zone; the very same object when nothing really changes.
+
+    The serial advances by one (RFC 1982) when anything but the SOA's own serial changed.
+    """
+    nodes = zone.nodes.mutate()
+    removed: list[RRset] = []
+    added: list[RRset] = []
+    for replacement in replacements:
+        node = nodes.get(replacement.name, _NOWHERE)
+        old = node.get(replacement.type)
+        if old == replacement.rrset:
+            continue
+        _put(nodes, zone.name, replacement, index)
+        removed += [] if old is None else [old]
+        added += [] if replacement.rrset is None else [replacement.rrset]
+    if not removed and not added:
+        return zone
+    return _finished(zone, nodes, removed, added, index)
+
+
+def new_zone(name: Name, rrsets: Iterable[RRset], index: int, serial: int = 1) -> Zone:
+    """Build a zone's first version, with this serial, from RRsets that include its SOA."""
+    empty = Zone(name, (serial - 1) % serials.MODULUS)
+    zone = with_changes(empty, (Replacement(rrset.name, rrset.type, rrset) for rrset in rrsets), index)
+    return msgspec.structs.replace(zone, history=())
+
+
+def soa_with_serial(soa: RRset, serial: int) -> RRset:
+    """Return the SOA with another serial (RFC 1035 section 3.3.13: five 32-bit numbers end the rdata)."""
+    rdata = soa.rdatas[0]
+    return msgspec.structs.replace(soa, rdatas=(rdata[:-20] + serial.to_bytes(4, "big") + rdata[-16:],))
+
+
+def _finished(
+    zone: Zone, nodes: "MapMutation[Name, Node]", removed: list[RRset], added: list[RRset], index: int
+) -> Zone:
+    """Advance the serial, keep history and digest, and close the version."""
+    serial = serials.add(zone.serial, 1)
+    current = nodes.get(zone.name, _NOWHERE).get(SOA)
+    if current is not None:
+        soa = soa_with_serial(current, serial)
+        _put(nodes, zone.name, Replacement(zone.name, SOA, soa), index)
+        before = zone.get(zone.name, SOA)
+        removed = [rrset for rrset in removed if rrset.type != SOA] + ([] if before is None else [before])
+        added = [rrset for rrset in added if rrset.type != SOA] + [soa]
+    delta = Delta(zone.serial, serial, index, tuple(removed), tuple(added))
+    return Zone(
+        name=zone.name,
+        serial=serial,
+        nodes=nodes.finish(),
+        rrset_count=zone.rrset_count + len(added) - len(removed),
+        digest=(zone.digest + sum(map(_hash, added)) - sum(map(_hash, removed))) % _DIGEST_MODULUS,
+        history=_bounded((*zone.history, delta)),
+    )
+
+
+def _bounded(history: tuple[Delta, ...]) -> tuple[Delta, ...]:
+    """Forget the oldest changes beyond the limits."""
+    start = max(0, len(history) - HISTORY_DELTAS_MAX)
+    if len(history[-1].removed) + len(history[-1].added) > HISTORY_RECORDS_MAX:
+        return ()
+    return history[start:]
+
+
+def _put(nodes: "MapMutation[Name, Node]", apex: Name, replacement: Replacement, index: int) -> None:
+    """Put, replace or take away one RRset, and keep the chain of nodes above it right."""
+    name = replacement.name
+    existed = name in nodes
+    node = nodes.get(name, _NOWHERE)
+    others = [rrset for rrset in node.rrsets if rrset.type != replacement.type]
+    if replacement.rrset is not None:
+        others.append(replacement.rrset)
+        others.sort(key=lambda rrset: rrset.type)
+    node = Node(tuple(others), node.children, index)
+    if others or node.children:
+        nodes[name] = node
+        if not existed:
+            _count_child(nodes, apex, name)
+    elif existed:
+        del nodes[name]
+        _uncount_child(nodes, apex, name)
+
+
+def _count_child(nodes: "MapMutation[Name, Node]", apex: Name, name: Name) -> None:
+    """Tell the parents that a name has appeared; a missing parent becomes an empty non-terminal."""
+    while name != apex:
+        name = parent(name)
+        node = nodes.get(name)
+        if node is not None:
+            nodes[name] = msgspec.structs.replace(node, children=node.children + 1)
+            return
+        nodes[name] = Node(children=1)
+
+
+def _uncount_child(nodes: "MapMutation[Name, Node]", apex: Name, name: Name) -> None:
+    """Tell the parents that a name has gone; an empty non-terminal without children goes too."""
+    while name != apex:
+        name = parent(name)
+        node = nodes[name]
+        children = node.children - 1
+        if children or node.rrsets:
+            nodes[name] = msgspec.structs.replace(node, children=children)
+            return
+        del nodes[name]
+
+
+def _hash(rrset: RRset) -> int:
+    return int.from_bytes(hashlib.blake2b(_encoder.encode(rrset), digest_size=16).digest(), "big")
+
+
+_encoder = msgspec.msgpack.Encoder()

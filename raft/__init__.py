@@ -1,0 +1,1 @@
+"""THE REPLICATED LOG. Knows nothing of DNS or health."""

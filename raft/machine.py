@@ -1,0 +1,29 @@
+"""The contract between the replicated log and what it drives."""
+
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+
+class BadSnapshot(Exception):
+    """The octets are not a snapshot this machine can restore; the message says why."""
+
+
+class StateMachine(Protocol):
+    """What every replica drives with the same commands in the same order.
+
+    ``apply`` is deterministic (no clock, random, set order, configuration) and total: whatever the
+    octets, it returns a result and never raises.
+    """
+
+    def apply(self, index: int, command: bytes) -> object:
+        """Apply the command at this log index and return its result; called in the log's own thread."""
+
+    def snapshot(self) -> Iterator[bytes]:
+        """Return the present state as pieces of at most 1 MiB.
+
+        The call itself is cheap (it takes hold of an immutable version); the iterator is walked
+        later in another thread while ``apply`` goes on.
+        """
+
+    def restore(self, pieces: Iterable[bytes]) -> None:
+        """Replace the state by the one in the pieces, all or nothing. Raises ``BadSnapshot``."""

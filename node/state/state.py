@@ -5,19 +5,18 @@ finished version for as long as they like. Maps are persistent (``immutables``);
 sorts first, as their order is not part of the state.
 """
 
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 from immutables import Map
 
 from node.health.service import Service
-from node.state.command import Member, Target
+from node.health.verdict import VerdictWord
+from node.state.command import Member, Target, ZoneSettings
 from node.zone.name import Name
 from node.zone.zone import Zone
 
 EVENTS_MAX = 10_000
-
-VerdictWord = Literal["up", "down", "undecided"]
 
 
 class Vote(msgspec.Struct, frozen=True):
@@ -97,6 +96,7 @@ class State(msgspec.Struct, frozen=True):
     seeded: bool = False
     members: tuple[Member, ...] = ()
     zones: "Map[Name, Zone]" = Map()
+    zone_settings: "Map[Name, ZoneSettings]" = Map()
     zone_indexes: "Map[Name, int]" = Map()
     """Log index at which the zone's settings last changed."""
     services: "Map[Name, ServiceState]" = Map()
@@ -149,4 +149,6 @@ class Applied(msgspec.Struct, frozen=True):
     changed: Changed
 
 
-JsonObject = dict[str, Any]
+def advanced(state: State, index: int) -> State:
+    """Return the state after an entry that changed nothing."""
+    return msgspec.structs.replace(state, index=index)

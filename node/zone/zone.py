@@ -116,6 +116,19 @@ def new_zone(name: Name, rrsets: Iterable[RRset], index: int, serial: int = 1) -
     return msgspec.structs.replace(zone, history=())
 
 
+def restored_zone(
+    name: Name, serial: int, rows: Iterable[tuple[int, RRset]], history: tuple[Delta, ...]
+) -> Zone:
+    """Build a zone again from its RRsets, each with the index of the latest change at its name."""
+    nodes: MapMutation[Name, Node] = Map().mutate()
+    count = digest = 0
+    for index, rrset in rows:
+        _put(nodes, name, Replacement(rrset.name, rrset.type, rrset), index)
+        digest += _hash(rrset)
+        count += 1
+    return Zone(name, serial, nodes.finish(), count, digest % _DIGEST_MODULUS, history)
+
+
 def soa_with_serial(soa: RRset, serial: int) -> RRset:
     """Return the SOA with another serial (RFC 1035 section 3.3.13: five 32-bit numbers end the rdata)."""
     rdata = soa.rdatas[0]

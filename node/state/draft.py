@@ -1,0 +1,108 @@
+"""The next State while an entry is being applied: what the command changed so far, and its events.
+
+A ``Draft`` lives for one entry. It is dropped when the command is refused, so that nothing half-done
+can remain.
+"""
+
+from typing import Any
+
+import msgspec
+
+from node.state.command import Entry
+from node.state.state import EVENTS_MAX, Accepted, Applied, Changed, Event, Refused, Result, State, advanced
+from node.zone.name import Name, to_text
+from node.zone.zone import Replacement, Zone, with_changes
+
+
+class Draft:
+    """A State being built at one log index, with the circumstances of the entry."""
+
+    def __init__(self, base: State, index: int, entry: Entry) -> None:
+        self.base = base
+        self.state = base
+        self.index = index
+        self.entry = entry
+        self._events: list[Event] = []
+        self._names: dict[tuple[Name, Name], None] = {}
+        self._zones: dict[Name, None] = {}
+        self._services: dict[Name, None] = {}
+
+    def update(self, **fields: Any) -> None:
+        """Replace fields of the State."""
+        self.state = msgspec.structs.replace(self.state, **fields)
+
+    def tell(self, kind: str, subject: str, text: str, **data: str) -> None:
+        """Add an event, which stays only if the command is accepted."""
+        entry = self.entry
+        self._events.append(
+            Event(
+                index=self.index,
+                number=len(self._events),
+                at_ms=entry.at_ms,
+                kind=kind,
+                subject=subject,
+                text=text,
+                actor=entry.actor,
+                reason=entry.reason,
+                data=data,
+            )
+        )
+
+    def touch_service(self, fqdn: Name) -> None:
+        """Note that a service changed."""
+        self._services[fqdn] = None
+
+    def put_zone(self, zone: Zone) -> None:
+        """Put a zone version that was made otherwise than by ``change_zone``."""
+        self._zones[zone.name] = None
+        self.update(zones=self.state.zones.set(zone.name, zone))
+
+    def drop_zone(self, name: Name) -> None:
+        """Take a zone away."""
+        self._zones[name] = None
+        self.update(zones=self.state.zones.delete(name))
+
+    def change_zone(self, zone: Zone, replacements: list[Replacement]) -> None:
+        """Put the next version of a zone; without a real difference nothing happens."""
+        after = with_changes(zone, replacements, self.index)
+        if after is zone:
+            return
+        self.put_zone(after)
+        delta = after.history[-1]
+        for rrset in (*delta.removed, *delta.added):
+            self._names[(zone.name, rrset.name)] = None
+        text = to_text(zone.name)
+        self.tell("zone.changed", text, f"serial {after.serial}", zone=text, serial=str(after.serial))
+
+    def finish(self, result: Result) -> Applied:
+        """Close the entry: the new State with its events, or the old one when the command was refused."""
+        if isinstance(result, Refused):
+            return Applied(advanced(self.base, self.index), result, Changed())
+        changed = Changed(
+            names=tuple(self._names),
+            zones=tuple(self._zones),
+            services=tuple(self._services),
+            events=tuple(self._events),
+        )
+        self._keep_events()
+        self.update(index=self.index)
+        return Applied(self.state, result, changed)
+
+    def accepted(self, serial: int | None = None) -> Accepted:
+        """Say that the command was applied, and whether it made a difference."""
+        return Accepted(self.index, self.state is not self.base, serial)
+
+    def refused(self, code: Any, detail: str, hint: str = "") -> Refused:
+        """Say that the command was not applied, with a sentence for whoever sent it."""
+        return Refused(self.index, code, f"{detail}; nothing was changed", hint)
+
+    def _keep_events(self) -> None:
+        if not self._events:
+            return
+        events = self.state.events.mutate()
+        number = self.state.events_next
+        for event in self._events:
+            events[number] = event
+            events.pop(number - EVENTS_MAX, None)
+            number += 1
+        self.update(events=events.finish(), events_next=number)

@@ -1,0 +1,113 @@
+"""Apply: one entry of the log makes one State into the next.
+
+Total, timeless and deterministic: no clock, no randomness, no set or hash order, no configuration.
+Bad octets, an unknown kind or a failed precondition are results; nothing here raises for what a
+command says.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from node.state import services, targets, zones
+from node.state.command import (
+    FORMAT,
+    BadCommand,
+    CastVotes,
+    ChangeZone,
+    DeleteEndpoint,
+    DeleteService,
+    DeleteTarget,
+    DeleteZone,
+    DropVotes,
+    Entry,
+    PutEndpoint,
+    PutService,
+    PutTarget,
+    PutZone,
+    ReportPush,
+    Seed,
+    SetFormat,
+    decode,
+)
+from node.state.draft import Draft
+from node.state.state import Applied, Changed, Refused, Result, State, advanced
+
+MEMBERS_MAX = 99
+
+
+def apply(state: State, index: int, data: bytes) -> Applied:
+    """Apply one encoded entry at this log index; see the module's law."""
+    try:
+        entry = decode(data)
+    except BadCommand as error:
+        return Applied(
+            advanced(state, index), Refused(index, "invalid", f"{error}; nothing was changed"), Changed()
+        )
+    return apply_entry(state, index, entry)
+
+
+def apply_entry(state: State, index: int, entry: Entry) -> Applied:
+    """Apply one entry at this log index."""
+    draft = Draft(state, index, entry)
+    return draft.finish(_perform(draft, entry.command))
+
+
+def _perform(draft: Draft, command: Any) -> Result:
+    return _ACTIONS[type(command)](draft, command)
+
+
+def _put_zone(draft: Draft, command: PutZone) -> Result:
+    """Create or change a zone; services that wait for it appear in it."""
+    result = zones.put_zone(draft, command)
+    if not isinstance(result, Refused):
+        services.publish_zone(draft, command.zone)
+    return result
+
+
+def _seed(draft: Draft, command: Seed) -> Result:
+    """Fill a cluster that has never been seeded."""
+    if draft.state.seeded:
+        return draft.accepted()
+    names = [member.name for member in command.members]
+    if not names or len(names) > MEMBERS_MAX or len(set(names)) != len(names):
+        return draft.refused("invalid", f"a cluster has 1 to {MEMBERS_MAX} nodes with different names")
+    draft.update(seeded=True, members=command.members)
+    steps = (
+        *command.zones,
+        *(PutService(service) for service in command.services),
+        *(PutTarget(target) for target in command.targets),
+    )
+    for step in steps:
+        result = _perform(draft, step)
+        if isinstance(result, Refused):
+            return result
+    draft.tell("cluster.seeded", "cluster", f"{len(names)} nodes: {', '.join(names)}")
+    return draft.accepted()
+
+
+def _set_format(draft: Draft, command: SetFormat) -> Result:
+    """Allow newer commands; never go back."""
+    if command.format > FORMAT:
+        return draft.refused("invalid", f"format {command.format} is not known here, {FORMAT} is the newest")
+    if command.format > draft.state.format:
+        draft.update(format=command.format)
+        draft.tell("format.changed", "cluster", f"commands of format {command.format} are allowed")
+    return draft.accepted()
+
+
+_ACTIONS: dict[type, Callable[[Draft, Any], Result]] = {
+    Seed: _seed,
+    PutZone: _put_zone,
+    DeleteZone: zones.delete_zone,
+    ChangeZone: zones.change_zone,
+    PutService: services.put_service,
+    DeleteService: services.delete_service,
+    PutEndpoint: services.put_endpoint,
+    DeleteEndpoint: services.delete_endpoint,
+    CastVotes: services.cast_votes,
+    DropVotes: services.drop_votes,
+    ReportPush: targets.report_push,
+    PutTarget: targets.put_target,
+    DeleteTarget: targets.delete_target,
+    SetFormat: _set_format,
+}

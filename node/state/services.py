@@ -1,0 +1,287 @@
+"""What the commands on services, endpoints and votes do."""
+
+import msgspec
+
+from node.health import publish
+from node.health.service import Endpoint, Service, endpoint_of, problem
+from node.health.verdict import decide
+from node.state.command import (
+    Ballot,
+    CastVotes,
+    DeleteEndpoint,
+    DeleteService,
+    DropVotes,
+    PutEndpoint,
+    PutService,
+)
+from node.state.draft import Draft
+from node.state.state import EndpointState, Refused, Result, ServiceState, Vote
+from node.state.zones import closest_zone, condition
+from node.zone.name import Name, to_text
+from node.zone.rrset import AAAA, CNAME, A, type_to_text
+from node.zone.zone import Replacement
+
+BALLOTS_MAX = 10_000
+EVIDENCE_CHARACTERS_MAX = 200
+_MANAGED = (A, AAAA)
+
+
+def put_service(draft: Draft, command: PutService) -> Result:
+    """Create the service or make it exactly this one; what is known of addresses that stay is kept."""
+    service = command.service
+    old = draft.state.services.get(service.fqdn)
+    wrong = condition(draft, command.if_index, old.index if old else 0) or _service_problem(draft, service)
+    if wrong:
+        return wrong
+    if old is not None and old.service == service:
+        return draft.accepted()
+    if old is not None and old.service.zone != service.zone:
+        _write_rrsets(draft, old.service, ())
+    known = dict(old.endpoints) if old else {}
+    endpoints = tuple((each.address, known.get(each.address, EndpointState())) for each in service.endpoints)
+    published = old.published if old else ()
+    _keep(draft, ServiceState(service, endpoints, published, old.fail_open if old else False, draft.index))
+    text = to_text(service.fqdn)
+    verb = "service.changed" if old else "service.created"
+    draft.tell(verb, text, f"{len(endpoints)} endpoints", service=text)
+    _judge(draft, service.fqdn)
+    return draft.accepted()
+
+
+def delete_service(draft: Draft, command: DeleteService) -> Result:
+    """Delete the service, what is known of it and its RRsets."""
+    old = draft.state.services.get(command.fqdn)
+    if old is None:
+        return _no_service(draft, command.fqdn)
+    wrong = condition(draft, command.if_index, old.index)
+    if wrong:
+        return wrong
+    draft.update(services=draft.state.services.delete(command.fqdn))
+    draft.touch_service(command.fqdn)
+    text = to_text(command.fqdn)
+    draft.tell("service.deleted", text, "the service and its records", service=text)
+    _write_rrsets(draft, old.service, ())
+    return draft.accepted()
+
+
+def put_endpoint(draft: Draft, command: PutEndpoint) -> Result:
+    """Add the endpoint to its service, or make it exactly this one."""
+    old = draft.state.services.get(command.fqdn)
+    if old is None:
+        return _no_service(draft, command.fqdn)
+    others = old.service.endpoints
+    if endpoint_of(old.service, command.endpoint.address) is None:
+        endpoints: tuple[Endpoint, ...] = (*others, command.endpoint)
+    else:
+        endpoints = tuple(
+            command.endpoint if each.address == command.endpoint.address else each for each in others
+        )
+    return _with_endpoints(draft, old, endpoints, command.if_index)
+
+
+def delete_endpoint(draft: Draft, command: DeleteEndpoint) -> Result:
+    """Remove the endpoint from its service."""
+    old = draft.state.services.get(command.fqdn)
+    if old is None:
+        return _no_service(draft, command.fqdn)
+    if endpoint_of(old.service, command.address) is None:
+        return draft.refused("not-found", f"{to_text(command.fqdn)} has no endpoint {command.address}")
+    endpoints = tuple(each for each in old.service.endpoints if each.address != command.address)
+    return _with_endpoints(draft, old, endpoints, command.if_index)
+
+
+def cast_votes(draft: Draft, command: CastVotes) -> Result:
+    """Count a node's votes that differ from what it said before, and publish what follows."""
+    if not any(member.name == command.node for member in draft.state.members):
+        return draft.refused("forbidden", f"{command.node} is not a node of the cluster")
+    if command.after_drop != draft.state.drops.get(command.node, 0):
+        return draft.refused("precondition", f"the votes of {command.node} are from before its lease ended")
+    if len(command.ballots) > BALLOTS_MAX:
+        return draft.refused("invalid", f"one entry can hold at most {BALLOTS_MAX} votes")
+    touched: dict[Name, None] = {}
+    for ballot in command.ballots:
+        if _cast(draft, command.node, ballot):
+            touched[ballot.fqdn] = None
+    for fqdn in touched:
+        _judge(draft, fqdn)
+    return draft.accepted()
+
+
+def drop_votes(draft: Draft, command: DropVotes) -> Result:
+    """End a node's lease: its votes vanish; verdicts stay until a majority says otherwise."""
+    dropped = 0
+    services = draft.state.services.mutate()
+    for fqdn in sorted(draft.state.services):
+        each = draft.state.services[fqdn]
+        endpoints = tuple((address, _without(known, command.node)) for address, known in each.endpoints)
+        if endpoints != each.endpoints:
+            services[fqdn] = msgspec.structs.replace(each, endpoints=endpoints)
+            draft.touch_service(fqdn)
+            dropped += 1
+    if not dropped:
+        return draft.accepted()
+    drops = draft.state.drops.set(command.node, draft.state.drops.get(command.node, 0) + 1)
+    draft.update(services=services.finish(), drops=drops)
+    text = f"not heard from; its votes on {dropped} services no longer count"
+    draft.tell("votes.dropped", command.node, text, node=command.node)
+    return draft.accepted()
+
+
+def publish_zone(draft: Draft, zone: Name) -> None:
+    """Write the RRsets of services that were there before their zone was."""
+    for fqdn in sorted(draft.state.services):
+        each = draft.state.services[fqdn]
+        if each.service.zone == zone:
+            _write_rrsets(draft, each.service, each.published)
+
+
+# --- definitions ----------------------------------------------------------------------------------
+
+
+def _with_endpoints(
+    draft: Draft, old: ServiceState, endpoints: tuple[Endpoint, ...], if_index: int | None
+) -> Result:
+    service = msgspec.structs.replace(old.service, endpoints=endpoints)
+    return put_service(draft, PutService(service, if_index))
+
+
+def _service_problem(draft: Draft, service: Service) -> Refused | None:
+    sentence = problem(service)
+    if sentence:
+        return draft.refused("invalid", f"{to_text(service.fqdn)}: {sentence}")
+    zone = closest_zone(draft, service.fqdn)
+    if zone is None:
+        return None  # pushed elsewhere only
+    text = to_text(service.fqdn)
+    if zone.name != service.zone:
+        return draft.refused(
+            "invalid", f"{text} lies in the zone {to_text(zone.name)}, not {to_text(service.zone)}"
+        )
+    if service.fqdn in draft.state.services:
+        return None
+    for type_ in (*_MANAGED, CNAME):
+        if zone.get(service.fqdn, type_) is not None:
+            what = f"{text} already has a record of type {type_to_text(type_)}"
+            return draft.refused("conflict", what, f"qdns record rm {text} {type_to_text(type_)}")
+    return None
+
+
+def _no_service(draft: Draft, fqdn: Name) -> Refused:
+    return draft.refused("not-found", f"there is no service {to_text(fqdn)}", "qdns service list")
+
+
+def _keep(draft: Draft, service_state: ServiceState) -> None:
+    fqdn = service_state.service.fqdn
+    draft.update(services=draft.state.services.set(fqdn, service_state))
+    draft.touch_service(fqdn)
+
+
+# --- votes and verdicts ---------------------------------------------------------------------------
+
+
+def _cast(draft: Draft, node: str, ballot: Ballot) -> bool:
+    """Put one vote into the state; say whether it differs from the node's last one."""
+    known = draft.state.services.get(ballot.fqdn)
+    endpoint = endpoint_of(known.service, ballot.address) if known else None
+    if known is None or endpoint is None or (endpoint.probe_from and node not in endpoint.probe_from):
+        return False
+    endpoints = dict(known.endpoints)
+    state = endpoints[ballot.address]
+    votes = dict(state.votes)
+    if node in votes and votes[node].up == ballot.up:
+        return False
+    evidence = ballot.evidence[:EVIDENCE_CHARACTERS_MAX]
+    votes[node] = Vote(ballot.up, draft.index, draft.entry.at_ms, ballot.latency_ms, evidence)
+    endpoints[ballot.address] = msgspec.structs.replace(state, votes=tuple(sorted(votes.items())))
+    _keep(draft, msgspec.structs.replace(known, endpoints=tuple(endpoints.items())))
+    subject = f"{to_text(ballot.fqdn)} {ballot.address}"
+    word = "up" if ballot.up else "down"
+    draft.tell(
+        "vote.cast",
+        subject,
+        f"{node} {word}: {evidence}" if evidence else f"{node} {word}",
+        service=to_text(ballot.fqdn),
+        endpoint=ballot.address,
+        node=node,
+        vote=word,
+    )
+    return True
+
+
+def _without(known: EndpointState, node: str) -> EndpointState:
+    votes = tuple((name, vote) for name, vote in known.votes if name != node)
+    return known if votes == known.votes else msgspec.structs.replace(known, votes=votes)
+
+
+def voters(draft: Draft, endpoint: Endpoint) -> tuple[str, ...]:
+    """Return the nodes whose votes on the endpoint count: all members, or those told to probe it."""
+    names = tuple(member.name for member in draft.state.members)
+    return tuple(name for name in names if name in endpoint.probe_from) if endpoint.probe_from else names
+
+
+def _judge(draft: Draft, fqdn: Name) -> None:
+    """Decide every endpoint's verdict anew and publish what follows, for the whole service at once."""
+    known = draft.state.services[fqdn]
+    endpoints = tuple(
+        (address, _decided(draft, known.service, address, state)) for address, state in known.endpoints
+    )
+    verdicts = {address: state.verdict for address, state in endpoints}
+    selection = publish.select(known.service, verdicts)
+    after = msgspec.structs.replace(
+        known, endpoints=endpoints, published=selection.published, fail_open=selection.fail_open
+    )
+    if after != known:
+        _keep(draft, after)
+        _tell_service(draft, known, after)
+    _write_rrsets(draft, known.service, selection.published)
+
+
+def _decided(draft: Draft, service: Service, address: str, state: EndpointState) -> EndpointState:
+    endpoint = endpoint_of(service, address)
+    if endpoint is None:
+        return state
+    electorate = voters(draft, endpoint)
+    verdict = decide({name: vote.up for name, vote in state.votes}, electorate, state.verdict)
+    if verdict == state.verdict:
+        return state
+    agreeing = sum(1 for name, vote in state.votes if name in electorate and vote.up == (verdict == "up"))
+    fqdn = to_text(service.fqdn)
+    draft.tell(
+        "verdict.changed",
+        f"{fqdn} {address}",
+        f"{state.verdict} -> {verdict} ({agreeing} of {len(electorate)})",
+        service=fqdn,
+        endpoint=address,
+        before=state.verdict,
+        after=verdict,
+    )
+    return msgspec.structs.replace(state, verdict=verdict, index=draft.index, at_ms=draft.entry.at_ms)
+
+
+def _tell_service(draft: Draft, before: ServiceState, after: ServiceState) -> None:
+    """Tell of what concerns the whole service: fail-open and the loss of every endpoint."""
+    text = to_text(after.service.fqdn)
+    if before.fail_open != after.fail_open:
+        kind = "service.fail_open" if after.fail_open else "service.fail_open_ended"
+        sentence = "too many endpoints are down: all are kept" if after.fail_open else "verdicts decide again"
+        draft.tell(kind, text, sentence, service=text)
+    if _all_down(before) != _all_down(after):
+        kind = "service.down" if _all_down(after) else "service.up"
+        draft.tell(
+            kind, text, "every endpoint is down" if _all_down(after) else "an endpoint is back", service=text
+        )
+
+
+def _all_down(service_state: ServiceState) -> bool:
+    return bool(service_state.endpoints) and all(
+        state.verdict == "down" for _, state in service_state.endpoints
+    )
+
+
+def _write_rrsets(draft: Draft, service: Service, published: tuple[str, ...]) -> None:
+    """Make the service's RRsets in our own zone follow; a zone that is not ours is only pushed to."""
+    zone = draft.state.zones.get(service.zone)
+    if zone is None:
+        return
+    wanted = {rrset.type: rrset for rrset in publish.rrsets(service, published)}
+    draft.change_zone(zone, [Replacement(service.fqdn, type_, wanted.get(type_)) for type_ in _MANAGED])

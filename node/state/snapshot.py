@@ -1,0 +1,195 @@
+"""A State as pieces of octets and back, and its digest.
+
+Each piece is one msgpack array ``[kind, ...]``; the first names the snapshot's format, the last
+carries the digest of the State, which the reader computes again. The order of the pieces is that of
+the sorted keys, so equal States give equal octets.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
+
+import msgspec
+from immutables import Map
+
+from node.state.command import Member, Target, ZoneSettings
+from node.state.state import Delivery, Event, ServiceState, State
+from node.zone.name import Name
+from node.zone.rrset import RRset
+from node.zone.zone import Delta, Zone, restored_zone
+
+SNAPSHOT_FORMAT = 1
+_ROWS = 500
+
+T = TypeVar("T")
+
+
+class BadState(ValueError):
+    """The pieces are not a snapshot this version can read; the message says why."""
+
+
+class _Head(msgspec.Struct, frozen=True):
+    index: int
+    format: int
+    seeded: bool
+    members: tuple[Member, ...]
+    events_next: int
+    drops: dict[str, int]
+
+
+class _ZoneHead(msgspec.Struct, frozen=True):
+    name: Name
+    serial: int
+    settings: ZoneSettings | None
+    index: int
+    history: tuple[Delta, ...]
+
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+def dump(state: State) -> Iterator[bytes]:
+    """Yield the State as pieces; an iterator over an immutable value, to be walked at leisure."""
+    yield _encode(["format", SNAPSHOT_FORMAT])
+    drops = {name: state.drops[name] for name in sorted(state.drops)}
+    head = _Head(state.index, state.format, state.seeded, state.members, state.events_next, drops)
+    yield _encode(["head", head])
+    for name in sorted(state.zones):
+        yield from _dump_zone(state, state.zones[name])
+    yield from _dump_rows("services", (state.services[key] for key in sorted(state.services)))
+    targets = ((state.targets[key], state.target_indexes.get(key, 0)) for key in sorted(state.targets))
+    yield from _dump_rows("targets", targets)
+    deliveries = ((key, state.deliveries[key]) for key in sorted(state.deliveries))
+    yield from _dump_rows("deliveries", deliveries)
+    yield from _dump_rows("events", ((key, state.events[key]) for key in sorted(state.events)))
+    yield _encode(["end", digest(state)])
+
+
+def load(pieces: Iterable[bytes]) -> State:
+    """Read what ``dump`` wrote. Raises ``BadState`` on anything else, also on a digest that differs."""
+    try:
+        return _Reader().read(pieces)
+    except (
+        msgspec.DecodeError,
+        msgspec.ValidationError,
+        TypeError,
+        KeyError,
+        IndexError,
+        RecursionError,
+    ) as error:
+        raise BadState(f"the snapshot of the state cannot be read: {error}") from None
+
+
+def digest(state: State) -> str:
+    """Return 32 hexadecimal digits that are equal on nodes whose States are equal."""
+    hasher = hashlib.blake2b(digest_size=16)
+    hasher.update(_encode((state.format, state.seeded, state.members, state.events_next)))
+    hasher.update(_encode([(key, state.drops[key]) for key in sorted(state.drops)]))
+    for name in sorted(state.zones):
+        zone = state.zones[name]
+        settings, index = state.zone_settings.get(name), state.zone_indexes.get(name, 0)
+        parts = (name, zone.serial, zone.rrset_count, zone.digest.to_bytes(16, "big"), settings, index)
+        hasher.update(_encode(parts))
+    for fqdn in sorted(state.services):
+        hasher.update(_encode(state.services[fqdn]))
+    for key in sorted(state.targets):
+        hasher.update(_encode((state.targets[key], state.target_indexes.get(key, 0))))
+    for key in sorted(state.deliveries):
+        hasher.update(_encode((key, state.deliveries[key])))
+    return hasher.hexdigest()
+
+
+def _dump_zone(state: State, zone: Zone) -> Iterator[bytes]:
+    settings = state.zone_settings.get(zone.name)
+    head = _ZoneHead(zone.name, zone.serial, settings, state.zone_indexes.get(zone.name, 0), zone.history)
+    yield _encode(["zone", head])
+    yield from _dump_rows("rrsets", ((zone.nodes[rrset.name].index, rrset) for rrset in zone.iter_rrsets()))
+
+
+def _dump_rows(kind: str, rows: Iterable[Any]) -> Iterator[bytes]:
+    batch: list[Any] = []
+    for row in rows:
+        batch.append(row)
+        if len(batch) == _ROWS:
+            yield _encode([kind, batch])
+            batch = []
+    if batch:
+        yield _encode([kind, batch])
+
+
+class _Reader:
+    """Collects the pieces of one snapshot."""
+
+    def __init__(self) -> None:
+        self.head: _Head | None = None
+        self.zones: list[tuple[_ZoneHead, list[tuple[int, RRset]]]] = []
+        self.services: list[ServiceState] = []
+        self.targets: list[tuple[Target, int]] = []
+        self.deliveries: list[tuple[str, Delivery]] = []
+        self.events: list[tuple[int, Event]] = []
+        self.digest: str | None = None
+
+    def read(self, pieces: Iterable[bytes]) -> State:
+        for number, piece in enumerate(pieces):
+            kind, value = msgspec.msgpack.decode(piece, type=tuple[str, msgspec.Raw])
+            if (number == 0) != (kind == "format") or self.digest is not None:
+                raise BadState("the pieces of the snapshot are not in their order")
+            self._take(kind, value)
+        if self.head is None or self.digest is None:
+            raise BadState("the snapshot ends before its end")
+        state = self._state(self.head)
+        if digest(state) != self.digest:
+            raise BadState("the snapshot's digest does not fit its contents")
+        return state
+
+    def _take(self, kind: str, value: msgspec.Raw) -> None:
+        if kind == "format":
+            found = _decode(value, int)
+            if found != SNAPSHOT_FORMAT:
+                raise BadState(
+                    f"snapshot format {found} is not known here, {SNAPSHOT_FORMAT} is; upgrade this node"
+                )
+        elif kind == "head":
+            self.head = _decode(value, _Head)
+        elif kind == "zone":
+            self.zones.append((_decode(value, _ZoneHead), []))
+        elif kind == "rrsets":
+            self.zones[-1][1].extend(_decode(value, list[tuple[int, RRset]]))
+        elif kind == "services":
+            self.services.extend(_decode(value, list[ServiceState]))
+        elif kind == "targets":
+            self.targets.extend(_decode(value, list[tuple[Target, int]]))
+        elif kind == "deliveries":
+            self.deliveries.extend(_decode(value, list[tuple[str, Delivery]]))
+        elif kind == "events":
+            self.events.extend(_decode(value, list[tuple[int, Event]]))
+        elif kind == "end":
+            self.digest = _decode(value, str)
+        else:
+            raise BadState(f"the snapshot holds a part {kind!r} that is not known here; upgrade this node")
+
+    def _state(self, head: _Head) -> State:
+        return State(
+            index=head.index,
+            format=head.format,
+            seeded=head.seeded,
+            members=head.members,
+            zones=Map({each.name: _zone(each, rows) for each, rows in self.zones}),
+            zone_settings=Map({each.name: each.settings for each, _ in self.zones if each.settings}),
+            zone_indexes=Map({each.name: each.index for each, _ in self.zones}),
+            services=Map({each.service.fqdn: each for each in self.services}),
+            targets=Map({each.name: each for each, _ in self.targets}),
+            target_indexes=Map({each.name: index for each, index in self.targets}),
+            deliveries=Map(dict(self.deliveries)),
+            drops=Map(head.drops),
+            events=Map(dict(self.events)),
+            events_next=head.events_next,
+        )
+
+
+def _zone(head: _ZoneHead, rows: list[tuple[int, RRset]]) -> Zone:
+    return restored_zone(head.name, head.serial, rows, head.history)
+
+
+def _decode(value: msgspec.Raw, type_: type[T]) -> T:
+    return msgspec.msgpack.decode(value, type=type_)

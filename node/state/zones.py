@@ -1,0 +1,321 @@
+"""What the commands on zones and RRsets do."""
+
+import msgspec
+
+from node.state.command import (
+    AddRdatas,
+    Change,
+    ChangeZone,
+    DeleteRRset,
+    DeleteZone,
+    Prerequisite,
+    PutRRset,
+    PutZone,
+    ZoneSettings,
+)
+from node.state.draft import Draft
+from node.state.state import Refused, Result
+from node.zone.name import Name, is_within, iter_ancestors, to_text
+from node.zone.rrset import AAAA, ANY, CNAME, NS, SOA, A, RRset, make, problem, type_to_text
+from node.zone.zone import Node, Replacement, Zone, new_zone
+
+CHANGES_MAX = 10_000
+_BESIDE_CNAME = frozenset({CNAME, 46, 47, 50, 25})
+"""RRSIG, NSEC, NSEC3 and KEY may stand beside a CNAME (RFC 4034 section 2.5, RFC 2181 section 10.1)."""
+_MANAGED = (A, AAAA)
+
+Overlay = dict[tuple[Name, int], RRset | None]
+
+
+def put_zone(draft: Draft, command: PutZone) -> Result:
+    """Create the zone, or change the SOA and apex NS of an existing one to the settings."""
+    zone = draft.state.zones.get(command.zone)
+    wrong = condition(draft, command.if_index, draft.state.zone_indexes.get(command.zone, 0))
+    wrong = wrong or _settings_problem(draft, command.settings)
+    if wrong:
+        return wrong
+    if zone is None:
+        return _create_zone(draft, command)
+    if draft.state.zone_settings.get(command.zone) != command.settings:
+        _keep_settings(draft, command.zone, command.settings)
+        wanted = _apex(command.zone, command.settings)
+        draft.change_zone(zone, [Replacement(each.name, each.type, each) for each in wanted])
+    return draft.accepted(draft.state.zones[command.zone].serial)
+
+
+def delete_zone(draft: Draft, command: DeleteZone) -> Result:
+    """Delete the zone with all its RRsets, unless a service lives in it."""
+    if command.zone not in draft.state.zones:
+        return no_zone(draft, command.zone)
+    wrong = condition(draft, command.if_index, draft.state.zone_indexes.get(command.zone, 0))
+    if wrong:
+        return wrong
+    tenants = sorted(
+        to_text(fqdn) for fqdn, each in draft.state.services.items() if each.service.zone == command.zone
+    )
+    if tenants:
+        return draft.refused("conflict", f"the service {tenants[0]} lives in the zone", "delete it first")
+    draft.drop_zone(command.zone)
+    draft.update(
+        zone_settings=draft.state.zone_settings.delete(command.zone),
+        zone_indexes=draft.state.zone_indexes.delete(command.zone),
+    )
+    text = to_text(command.zone)
+    draft.tell("zone.deleted", text, "the zone and all its records", zone=text)
+    return draft.accepted()
+
+
+def change_zone(draft: Draft, command: ChangeZone) -> Result:
+    """Apply changes of RRsets to one zone, all or nothing."""
+    if command.zone not in draft.state.zones and command.create is not None:
+        created = put_zone(draft, PutZone(command.zone, command.create))
+        if isinstance(created, Refused):
+            return created
+    zone = draft.state.zones.get(command.zone)
+    if zone is None:
+        return no_zone(draft, command.zone)
+    overlay: Overlay = {}
+    wrong = _changes_problem(draft, zone, command)
+    for change in () if wrong else command.changes:
+        wrong = wrong or _lay(draft, zone, overlay, change)
+    wrong = wrong or _names_problem(draft, zone, overlay)
+    if wrong:
+        return wrong
+    draft.change_zone(zone, [Replacement(name, type_, rrset) for (name, type_), rrset in overlay.items()])
+    return draft.accepted(draft.state.zones[command.zone].serial)
+
+
+def no_zone(draft: Draft, name: Name) -> Refused:
+    """Refuse because there is no such zone."""
+    text = to_text(name)
+    return draft.refused("not-found", f"there is no zone {text}", f"create it: qdns zone create {text}")
+
+
+# --- creating -------------------------------------------------------------------------------------
+
+
+def _create_zone(draft: Draft, command: PutZone) -> Result:
+    apex = [
+        each
+        for each in _apex(command.zone, command.settings)
+        if not any(given.name == each.name and given.type == each.type for given in command.rrsets)
+    ]
+    given_soa = next((each for each in command.rrsets if each.type == SOA and each.rdatas), None)
+    serial = int.from_bytes(given_soa.rdatas[0][-20:-16], "big") if given_soa else 1
+    zone = new_zone(command.zone, apex, draft.index, serial)
+    overlay: Overlay = {}
+    for rrset in command.rrsets:
+        wrong = _lay(draft, zone, overlay, PutRRset(rrset))
+        if wrong:
+            return wrong
+    wrong = _names_problem(draft, zone, overlay) or _shadow_problem(draft, command.zone)
+    if wrong:
+        return wrong
+    contents = [*apex, *(rrset for rrset in overlay.values() if rrset is not None)]
+    draft.put_zone(new_zone(command.zone, contents, draft.index, serial))
+    _keep_settings(draft, command.zone, command.settings)
+    text = to_text(command.zone)
+    draft.tell("zone.created", text, f"serial {serial}", zone=text, serial=str(serial))
+    return draft.accepted(serial)
+
+
+def _shadow_problem(draft: Draft, name: Name) -> Refused | None:
+    """A new zone must not take over the names of a service that lives in a zone above it."""
+    for fqdn, each in draft.state.services.items():
+        if is_within(fqdn, name) and len(each.service.zone) < len(name):
+            text = to_text(fqdn)
+            return draft.refused("conflict", f"the service {text} lives in {to_text(each.service.zone)}")
+    return None
+
+
+def _keep_settings(draft: Draft, zone: Name, settings: ZoneSettings) -> None:
+    draft.update(
+        zone_settings=draft.state.zone_settings.set(zone, settings),
+        zone_indexes=draft.state.zone_indexes.set(zone, draft.index),
+    )
+
+
+def _apex(zone: Name, settings: ZoneSettings) -> list[RRset]:
+    """Return the SOA (RFC 1035 section 3.3.13) and NS RRsets that the settings describe."""
+    numbers = (0, settings.refresh_s, settings.retry_s, settings.expire_s, settings.negative_ttl)
+    soa = settings.nameservers[0] + settings.contact + b"".join(each.to_bytes(4, "big") for each in numbers)
+    ttl = settings.default_ttl
+    return [make(zone, SOA, ttl, [soa]), make(zone, NS, ttl, list(settings.nameservers))]
+
+
+def _settings_problem(draft: Draft, settings: ZoneSettings) -> Refused | None:
+    if not settings.nameservers:
+        return draft.refused("invalid", "a zone needs at least one name server")
+    if len(settings.nameservers) > 32:
+        return draft.refused("invalid", "a zone can have at most 32 name servers")
+    numbers = (settings.refresh_s, settings.retry_s, settings.expire_s, settings.negative_ttl)
+    if not all(0 <= each < 2**31 for each in (*numbers, settings.default_ttl)):
+        return draft.refused("invalid", "a zone's times must be between 0 and 2147483647 seconds")
+    return None
+
+
+# --- changing -------------------------------------------------------------------------------------
+
+
+def _changes_problem(draft: Draft, zone: Zone, command: ChangeZone) -> Refused | None:
+    """Check what must hold before any change: the limits, the condition, the prerequisites."""
+    if len(command.changes) > CHANGES_MAX:
+        return draft.refused("invalid", f"one entry can hold at most {CHANGES_MAX} changes")
+    if command.changes and command.if_index is not None:
+        name, type_ = _target(command.changes[0])
+        node = zone.node(name)
+        present = node is not None and (node.rrsets if type_ == ANY else node.get(type_))
+        wrong = condition(draft, command.if_index, node.index if node is not None and present else 0)
+        if wrong:
+            return wrong
+    for prerequisite in command.prerequisites:
+        sentence = unmet(zone, prerequisite)
+        if sentence:
+            return draft.refused("precondition", sentence)
+    return None
+
+
+def _target(change: Change) -> tuple[Name, int]:
+    return (
+        (change.name, change.type)
+        if isinstance(change, DeleteRRset)
+        else (change.rrset.name, change.rrset.type)
+    )
+
+
+def unmet(zone: Zone, prerequisite: Prerequisite) -> str | None:
+    """Return a sentence that says what is not as the prerequisite wants it, or None (RFC 2136 section 2.4)."""
+    node = zone.node(prerequisite.name)
+    name = to_text(prerequisite.name)
+    if prerequisite.kind in ("name-exists", "name-absent"):
+        in_use = node is not None and bool(node.rrsets)
+        if in_use == (prerequisite.kind == "name-exists"):
+            return None
+        return f"{name} {'has records' if in_use else 'has no records'}"
+    rrset = node.get(prerequisite.type) if node is not None else None
+    what = f"{name} {type_to_text(prerequisite.type)}"
+    if prerequisite.kind == "rrset-equals":
+        found = rrset.rdatas if rrset is not None else ()
+        return None if found == tuple(sorted(set(prerequisite.rdatas))) else f"{what} is not as expected"
+    if (rrset is not None) == (prerequisite.kind == "rrset-exists"):
+        return None
+    return f"{what} {'exists' if rrset is not None else 'does not exist'}"
+
+
+def _lay(draft: Draft, zone: Zone, overlay: Overlay, change: Change) -> Refused | None:
+    """Put what one change makes of an RRset over the zone, or refuse it."""
+    name, type_ = _target(change)
+    if not is_within(name, zone.name):
+        return draft.refused("invalid", f"{to_text(name)} is not inside the zone {to_text(zone.name)}")
+    if isinstance(change, DeleteRRset):
+        return _lay_deletion(draft, zone, overlay, change)
+    rrset = make(name, type_, change.rrset.ttl, change.rrset.rdatas)
+    rrset = msgspec.structs.replace(rrset, comment=change.rrset.comment, disabled=change.rrset.disabled)
+    sentence = problem(rrset)
+    if sentence is None and type_ == SOA and name != zone.name:
+        sentence = "an SOA record stands only at the top of its zone"
+    if sentence is None and type_ == SOA:
+        sentence = _soa_problem(rrset.rdatas[0])
+    if sentence:
+        return draft.refused("invalid", f"{to_text(name)} {type_to_text(type_)}: {sentence}")
+    present = overlay.get((name, type_), zone.get(name, type_))
+    overlay[(name, type_)] = _combined(present, rrset, change)
+    return _apex_problem(draft, zone, overlay, name, type_)
+
+
+def _combined(present: RRset | None, given: RRset, change: Change) -> RRset | None:
+    """Return what a put, an addition or a removal makes of the present RRset."""
+    if isinstance(change, PutRRset) or (present is None and isinstance(change, AddRdatas)):
+        return given
+    if present is None:
+        return None
+    if isinstance(change, AddRdatas):
+        merged = make(given.name, given.type, given.ttl, [*present.rdatas, *given.rdatas])
+        return msgspec.structs.replace(merged, comment=present.comment, disabled=present.disabled)
+    left = tuple(rdata for rdata in present.rdatas if rdata not in given.rdatas)
+    return msgspec.structs.replace(present, rdatas=left) if left else None
+
+
+def _lay_deletion(draft: Draft, zone: Zone, overlay: Overlay, change: DeleteRRset) -> Refused | None:
+    if change.type != ANY:
+        overlay[(change.name, change.type)] = None
+        return _apex_problem(draft, zone, overlay, change.name, change.type)
+    node = zone.node(change.name)
+    types = {rrset.type for rrset in node.rrsets} if node is not None else set()
+    types |= {type_ for name, type_ in overlay if name == change.name}
+    kept = {SOA, NS} if change.name == zone.name else set()  # RFC 2136 section 3.4.2.3
+    for type_ in sorted(types - kept):
+        overlay[(change.name, type_)] = None
+    return None
+
+
+def _apex_problem(draft: Draft, zone: Zone, overlay: Overlay, name: Name, type_: int) -> Refused | None:
+    if name == zone.name and type_ in (SOA, NS) and overlay[(name, type_)] is None:
+        return draft.refused("conflict", f"a zone cannot be without its {type_to_text(type_)} record")
+    return None
+
+
+def _soa_problem(rdata: bytes) -> str | None:
+    """Two names and five numbers (RFC 1035 section 3.3.13)."""
+    rest = rdata
+    for _ in range(2):
+        position = 0
+        while position < len(rest) and rest[position]:
+            position += 1 + rest[position]
+        rest = rest[position + 1 :]
+    return None if len(rest) == 20 else "an SOA record has two names and five numbers"
+
+
+def _names_problem(draft: Draft, zone: Zone, overlay: Overlay) -> Refused | None:
+    """Check each touched name as it would stand: no CNAME beside other data, no service's RRset."""
+    touched: dict[Name, dict[int, RRset | None]] = {}
+    for (name, type_), rrset in overlay.items():
+        touched.setdefault(name, {})[type_] = rrset
+    for name, changes in touched.items():
+        wrong = _managed_problem(draft, zone, name, changes) or _alone_problem(draft, zone, name, changes)
+        if wrong:
+            return wrong
+    return None
+
+
+def _managed_problem(draft: Draft, zone: Zone, name: Name, changes: dict[int, RRset | None]) -> Refused | None:
+    if name not in draft.state.services:
+        return None
+    for type_, rrset in changes.items():
+        if type_ in (*_MANAGED, CNAME) and rrset != zone.get(name, type_):
+            text = to_text(name)
+            return draft.refused(
+                "conflict",
+                f"{text} {type_to_text(type_)} belongs to the service {text}",
+                f"qdns endpoint add {text} ADDRESS",
+            )
+    return None
+
+
+def _alone_problem(draft: Draft, zone: Zone, name: Name, changes: dict[int, RRset | None]) -> Refused | None:
+    """A CNAME has its name for itself (RFC 1034 section 3.6.2)."""
+    node = zone.node(name) or Node()
+    types = {rrset.type for rrset in node.rrsets if changes.get(rrset.type, rrset) is not None}
+    types |= {type_ for type_, rrset in changes.items() if rrset is not None}
+    if CNAME in types and not types <= _BESIDE_CNAME:
+        others = ", ".join(type_to_text(type_) for type_ in sorted(types - _BESIDE_CNAME))
+        return draft.refused("conflict", f"{to_text(name)} cannot have a CNAME beside {others}")
+    return None
+
+
+def condition(draft: Draft, if_index: int | None, present: int) -> Refused | None:
+    """Check an ``if_index`` against the index of the object's last change (0: it does not exist)."""
+    if if_index is None or if_index == present:
+        return None
+    found = f"it was last changed at index {present}" if present else "it does not exist"
+    expected = f"a last change at index {if_index}" if if_index else "that it does not exist"
+    return draft.refused("precondition", f"the condition was {expected}, but {found}")
+
+
+def closest_zone(draft: Draft, name: Name) -> Zone | None:
+    """Return the longest zone of ours that holds the name, or None."""
+    for ancestor in iter_ancestors(name):
+        zone = draft.state.zones.get(ancestor)
+        if zone is not None:
+            return zone
+    return None

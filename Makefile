@@ -1,0 +1,43 @@
+# The toolbox: short verbs, each used by people and by CI alike.
+PYTHON ?= python3
+SEEDS ?= 200
+PYTEST_ARGS ?=
+
+.PHONY: check fmt lint types arrows test sim fuzz bench run wheel clean
+
+check: lint types arrows test  ## all that CI runs
+
+fmt:  ## format and fix what can be fixed by machine
+	$(PYTHON) -m ruff format .
+	$(PYTHON) -m ruff check --fix .
+
+lint:
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m ruff check .
+
+types:
+	$(PYTHON) -m mypy
+
+arrows:  ## imports go down or sideways, never up
+	$(PYTHON) -c "from importlinter.cli import lint_imports_command; lint_imports_command()"
+
+test:
+	$(PYTHON) -m pytest -q $(PYTEST_ARGS)
+
+sim:  ## the replicated log under seeded faults: make sim SEEDS=1000
+	PYTHONHASHSEED=0 $(PYTHON) scripts/sim.py --seeds $(SEEDS)
+
+fuzz:
+	$(PYTHON) scripts/fuzz.py
+
+bench:
+	$(PYTHON) scripts/bench.py
+
+run:  ## one node, no configuration, with a demo
+	$(PYTHON) -m node dev --with-demo
+
+wheel:
+	$(PYTHON) -m pip wheel --no-deps --wheel-dir dist .
+
+clean:
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,94 @@
+"""The house keeps its own rules: what ships, who imports what, what the texts may not say."""
+
+import ast
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SOURCES = sorted([*ROOT.glob("node/**/*.py"), *ROOT.glob("raft/**/*.py")])
+PURE = ("node/zone", "node/health", "node/state")
+SINGLE_IMPORTERS = {
+    "pysyncobj": ("raft/",),
+    "dnslib": ("node/dns/message.py",),
+    "dns": (
+        "node/zone/rrset.py",
+        "node/zone/master_file.py",
+        "node/dns/signed.py",
+        "node/push/",
+        "node/cli/",
+    ),
+    "pickle": (),
+}
+
+
+def imported(path: Path) -> set[str]:
+    """Return the top names of what a file imports."""
+    names = set()
+    for each in ast.walk(ast.parse(path.read_text())):
+        if isinstance(each, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in each.names}
+        elif isinstance(each, ast.ImportFrom) and each.module and not each.level:
+            names.add(each.module.split(".")[0])
+    return names
+
+
+@pytest.mark.parametrize("library", sorted(SINGLE_IMPORTERS))
+def test_a_library_is_imported_where_it_belongs(library: str) -> None:
+    """Changing a library is a change to a few known files; pickle is used nowhere."""
+    allowed = SINGLE_IMPORTERS[library]
+    found = [str(path.relative_to(ROOT)) for path in SOURCES if library in imported(path)]
+    assert [] == [path for path in found if not path.startswith(allowed or ("nowhere",))]
+
+
+def test_the_ground_floors_are_pure() -> None:
+    """Decisions read no clock, socket, file or random number."""
+    forbidden = {"socket", "asyncio", "threading", "time", "random", "os", "pathlib", "requests", "structlog"}
+    guilty = {
+        str(path.relative_to(ROOT)): sorted(imported(path) & forbidden)
+        for path in SOURCES
+        if str(path.relative_to(ROOT)).startswith(PURE) and imported(path) & forbidden
+    }
+    assert {} == guilty
+
+
+def test_the_wheel_holds_our_packages_alone(tmp_path: Path) -> None:
+    """Nothing but node/, raft/ and metadata is installed beside other people's packages."""
+    words = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "-q",
+        "--no-deps",
+        "--no-build-isolation",
+        "-w",
+        str(tmp_path),
+    ]
+    done = subprocess.run([*words, str(ROOT)], check=False, capture_output=True, text=True)
+    if done.returncode != 0 and "hatchling" in done.stderr:
+        done = subprocess.run(
+            [word for word in words if word != "--no-build-isolation"] + [str(ROOT)],
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+    assert done.returncode == 0, done.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    tops = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
+    assert {"node", "raft"} == {top for top in tops if not re.fullmatch(r"quorumdns-[\d.]+\.dist-info", top)}
+
+
+def test_no_machine_paths_in_texts() -> None:
+    """The project speaks of itself alone."""
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, check=False, capture_output=True, text=True)
+    if listed.returncode != 0:
+        pytest.skip("not a git checkout")
+    pattern = re.compile(r"(?<![\w.])/(?:work|farm|home/\w+|root)/")
+    names = [name for name in listed.stdout.split("\n") if name.endswith((".py", ".md", ".toml", ".yaml"))]
+    guilty = [name for name in names if (ROOT / name).exists() and pattern.search((ROOT / name).read_text())]
+    assert [name for name in guilty if name != "tests/test_house.py"] == []

@@ -1,0 +1,122 @@
+"""The kinds of values that the file's keys take, as pydantic types that read them from text.
+
+A reader gets what the TOML parser gave and returns the program's value, or raises ``ValueError``
+with a sentence; pydantic collects the sentences of all keys.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
+
+from node.config.addresses import is_any, join, parse_api_url, parse_endpoint
+from node.config.units import parse_duration_ms, parse_percent, parse_size_bytes
+from node.health.service import canonical_address
+from node.zone.name import BadName, Name, from_text
+
+_WORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+ADDRESS_PLACEHOLDER = "{address}"
+
+_T = TypeVar("_T")
+
+
+class Table(BaseModel):
+    """A table of the file: no unknown keys, no silent conversions."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, validate_default=True)
+
+
+def written(default: object) -> Any:
+    """Give a key its default as it would be written in the file; it is read like a given value."""
+    return Field(default=default)
+
+
+def _text_reader(read: Callable[[str], _T]) -> Callable[[Any], _T]:
+    def reader(value: Any) -> _T:
+        if not isinstance(value, str):
+            raise ValueError(f"must be a text in quotes, not {kind_of(value)}")  # noqa: TRY004 - pydantic's way
+        return read(value)
+
+    return reader
+
+
+def kind_of(value: object) -> str:
+    """Say in the words of TOML what kind of value this is."""
+    kinds = {
+        bool: "a boolean",
+        int: "a number",
+        float: "a number",
+        str: "a text",
+        list: "a list",
+        dict: "a table",
+    }
+    return next((words for kind, words in kinds.items() if isinstance(value, kind)), "a date or time")
+
+
+def _word(text: str) -> str:
+    if not _WORD.fullmatch(text):
+        raise ValueError(f"{text!r} cannot be a name; use up to 63 letters, digits, dots and hyphens")
+    return text
+
+
+def _name(text: str) -> Name:
+    try:
+        return from_text(text)
+    except BadName as error:
+        raise ValueError(str(error)) from None
+
+
+def _contact(text: str) -> Name:
+    """Read ``user@example.com``, or the same as the domain name of an SOA (RFC 1035 section 8)."""
+    user, at, domain = text.partition("@")
+    if not at:
+        return _name(text)
+    escaped = re.sub(r"([.\\])", r"\\\1", user)
+    return _name(f"{escaped}.{domain}")
+
+
+def _node_address(text: str) -> str:
+    host, port = parse_endpoint(text)
+    if is_any(host):
+        raise ValueError(
+            f"{text!r} is no address that other nodes can reach; use bind to listen on all addresses"
+        )
+    return join(host, port)
+
+
+def _bind_address(text: str) -> str:
+    return join(*parse_endpoint(text))
+
+
+def _listen_address(text: str) -> str:
+    """Read an address to listen on; ``{address}`` stays for the node's own."""
+    if text.startswith(f"{ADDRESS_PLACEHOLDER}:"):
+        _, port = parse_endpoint("127.0.0.1" + text.removeprefix(ADDRESS_PLACEHOLDER))
+        return f"{ADDRESS_PLACEHOLDER}:{port}"
+    return join(*parse_endpoint(text))
+
+
+def _server_address(text: str) -> str:
+    return join(*parse_endpoint(text, default_port=53))
+
+
+_STRING = {"json_schema_input_type": str}
+
+Word = Annotated[str, PlainValidator(_text_reader(_word), **_STRING)]
+"""The name of a node, a push target, a token."""
+DomainName = Annotated[Name, PlainValidator(_text_reader(_name), **_STRING)]
+Contact = Annotated[Name, PlainValidator(_text_reader(_contact), **_STRING)]
+IpAddress = Annotated[str, PlainValidator(_text_reader(canonical_address), **_STRING)]
+NodeAddress = Annotated[str, PlainValidator(_text_reader(_node_address), **_STRING)]
+BindAddress = Annotated[str, PlainValidator(_text_reader(_bind_address), **_STRING)]
+ListenAddress = Annotated[str, PlainValidator(_text_reader(_listen_address), **_STRING)]
+ServerAddress = Annotated[str, PlainValidator(_text_reader(_server_address), **_STRING)]
+ApiAddress = Annotated[str, PlainValidator(_text_reader(parse_api_url), **_STRING)]
+DurationMs = Annotated[int, PlainValidator(_text_reader(parse_duration_ms), **_STRING)]
+SizeBytes = Annotated[int, PlainValidator(_text_reader(parse_size_bytes), **_STRING)]
+Percent = Annotated[int, PlainValidator(_text_reader(parse_percent), **_STRING)]
+Ttl = Annotated[int, Field(ge=1, le=604_800)]
+Count = Annotated[int, Field(ge=1, le=100)]
+Listed = BeforeValidator(lambda value: [value] if isinstance(value, str) else value, json_schema_input_type=Any)
+"""A list that may be written as one text."""

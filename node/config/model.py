@@ -1,0 +1,163 @@
+"""The configuration as the program sees it: frozen, checked, in the program's units.
+
+The fields, for those who wire it::
+
+    Config
+      path        Path | None          the file that was read; None for text that came without a file
+      notes       tuple[str, ...]      what decided (file by CONF, node by LOCAL_NODE), to be logged once
+      warnings    tuple[Fault, ...]    what a person should look at; nothing that stops the node
+      sources     Mapping[str, str]    the texts of the files that were read, by name, for ``messages.render``
+      is_rrdnsd   bool                 the file is rrdnsd's JSON, not TOML
+      cluster     ClusterSettings      name, secret (Secret | None)
+      nodes       tuple[Node, ...]     name, raft, api, site, bind, dns, api_listen; by order of the file
+      node        Node                 this node, one of ``nodes``
+      node_source str                  what chose it: flag, environment, file, address, only
+      raft        RaftSettings         data_dir (Path of this node), election_timeout_s (low, high),
+                                       heartbeat_s, snapshot_entries
+      dns         DnsSettings          listen (of this node), default_ttl, udp_payload
+      zones       tuple[PutZone, ...]  to seed an empty cluster with, records parsed
+      services    tuple[Service, ...]  likewise
+      targets     tuple[Target, ...]   likewise, push targets
+      health      HealthDefaults       interval_ms, timeout_ms, recheck_ms, rise, fall, fail_open_percent
+      tsig        tuple[TsigKey, ...]  name (as in Target.tsig), algorithm, secret (Secret)
+      api         ApiSettings          listen (of this node), tokens (tuple[Token, ...]: name, secret)
+      log         LogSettings          level, format
+      seed()      Seed                 the command that fills an empty cluster
+      shared_hash str                  12 hexadecimal digits; equal on nodes that agree on the shared part
+
+Secrets are ``Secret`` references; ``secret.read()`` gives the octets when they are needed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from node.config.messages import Fault
+from node.config.secret import Secret
+from node.health.service import Service
+from node.state.command import Member, PutZone, Seed, Target
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["auto", "console", "json"]
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterSettings:
+    """What all nodes have in common. Without a secret all addresses are on loopback."""
+
+    name: str
+    secret: Secret | None
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One member. Addresses are ``ip:port`` texts, ``[ip6]:port`` for IPv6."""
+
+    name: str
+    raft: str
+    """Where the other nodes reach it."""
+    api: str
+    """A URL without path, where the other nodes and the CLI reach its API."""
+    site: str
+    bind: str
+    """Where it listens for the other nodes."""
+    dns: tuple[str, ...]
+    """Where it answers DNS, UDP and TCP."""
+    api_listen: str
+
+
+@dataclass(frozen=True, slots=True)
+class RaftSettings:
+    """The replicated log of this node."""
+
+    data_dir: Path
+    election_timeout_s: tuple[float, float]
+    heartbeat_s: float
+    snapshot_entries: int
+
+
+@dataclass(frozen=True, slots=True)
+class DnsSettings:
+    """How this node answers; ``default_ttl`` in seconds, ``udp_payload`` in octets."""
+
+    listen: tuple[str, ...]
+    default_ttl: int
+    udp_payload: int
+
+
+@dataclass(frozen=True, slots=True)
+class HealthDefaults:
+    """How endpoints are judged where a service says nothing else."""
+
+    interval_ms: int
+    timeout_ms: int
+    recheck_ms: int
+    rise: int
+    fall: int
+    fail_open_percent: int
+    """More than this share down keeps all, as in ``node.health.service``."""
+
+
+@dataclass(frozen=True, slots=True)
+class TsigKey:
+    """A key that signs messages between servers; ``secret.read()`` gives it in base64."""
+
+    name: str
+    """Lower case, without the final dot, as in ``Target.tsig``."""
+    algorithm: str
+    secret: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """Who may use the HTTP API."""
+
+    name: str
+    secret: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSettings:
+    """The HTTP API of this node. Without tokens ``listen`` is on loopback."""
+
+    listen: str
+    tokens: tuple[Token, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """What the program tells about itself."""
+
+    level: LogLevel
+    format: LogFormat
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything that a node is told before it starts; see the top of this module."""
+
+    path: Path | None
+    cluster: ClusterSettings
+    nodes: tuple[Node, ...]
+    node: Node
+    node_source: Literal["flag", "environment", "file", "address", "only"]
+    raft: RaftSettings
+    dns: DnsSettings
+    zones: tuple[PutZone, ...]
+    services: tuple[Service, ...]
+    targets: tuple[Target, ...]
+    health: HealthDefaults
+    tsig: tuple[TsigKey, ...]
+    api: ApiSettings
+    log: LogSettings
+    shared_hash: str
+    is_rrdnsd: bool = False
+    notes: tuple[str, ...] = ()
+    warnings: tuple[Fault, ...] = ()
+    sources: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def seed(self) -> Seed:
+        """Return the command that fills an empty cluster with what the file says."""
+        members = tuple(Member(each.name, each.raft, each.api, each.site) for each in self.nodes)
+        return Seed(members, self.zones, self.services, self.targets)

@@ -1,0 +1,230 @@
+"""The tables of ``cluster.toml`` and their keys: types, ranges and defaults.
+
+What a key may hold is said here, what keys must be together in ``rules``. Defaults stand as they
+would be written in the file, so that they can be shown.
+"""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from node.config.fields import (
+    ApiAddress,
+    BindAddress,
+    Contact,
+    Count,
+    DomainName,
+    DurationMs,
+    IpAddress,
+    Listed,
+    ListenAddress,
+    NodeAddress,
+    Percent,
+    ServerAddress,
+    Table,
+    Ttl,
+    Word,
+    kind_of,
+    written,
+)
+from node.config.model import LogFormat, LogLevel
+
+
+class ClusterTable(Table):
+    """[cluster]: what all nodes have in common."""
+
+    name: Word = "cluster"
+    secret: str | None = None
+
+
+class NodeTable(Table):
+    """[[nodes]]: one member of the cluster."""
+
+    name: Word
+    raft: NodeAddress
+    api: ApiAddress | None = None
+    site: str = ""
+    bind: BindAddress | None = None
+
+
+class RaftTable(Table):
+    """[raft]: the replicated log."""
+
+    data_dir: str | None = None
+    election_timeout: Annotated[list[DurationMs], Field(min_length=2, max_length=2)] = written(
+        ["250ms", "500ms"]
+    )
+    heartbeat: DurationMs = written("50ms")
+    snapshot_every: Annotated[int, Field(ge=100, le=10_000_000)] = 20_000
+
+
+class DnsTable(Table):
+    """[dns]: how this cluster answers."""
+
+    listen: Annotated[list[ListenAddress], Listed] | None = None
+    default_ttl: Ttl = 5
+    udp_payload: Annotated[int, Field(ge=512, le=4096)] = 1232
+
+
+class ZoneTable(Table):
+    """[[zones]]: a zone that an empty cluster is seeded with."""
+
+    name: DomainName
+    nameservers: Annotated[list[DomainName], Field(min_length=1, max_length=32)] | None = None
+    contact: Contact | None = None
+    default_ttl: Ttl | None = None
+    negative_ttl: Ttl | None = None
+    records: str | None = None
+    file: str | None = None
+
+
+class HealthTable(Table):
+    """[health]: how endpoints are judged, for every service that says nothing else."""
+
+    interval: DurationMs = written("2s")
+    timeout: DurationMs = written("1s")
+    recheck: DurationMs = written("500ms")
+    rise: Count = 2
+    fall: Count = 3
+    fail_open: Percent = written("50%")
+
+
+class EndpointTable(Table):
+    """One endpoint of a service, when more than its address is said."""
+
+    address: IpAddress
+    name: str = ""
+    priority: Annotated[int, Field(ge=1, le=1000)] = 1
+    weight: Annotated[int, Field(ge=0, lt=2**20)] = 1
+    probe_from: Annotated[list[Word], Listed] = Field(default_factory=list)
+
+
+class TlsCheckTable(Table):
+    """``tls`` of a healthcheck: what is asked of the certificate."""
+
+    verify: bool = True
+
+
+def _status_range(value: Any) -> tuple[int, int]:
+    """Read ``301`` or ``"200-299"``."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    match = re.fullmatch(r"(\d{3})(?:-(\d{3}))?", value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f'{value!r} is not an HTTP status; write 204 or "200-299"')
+    low, high = int(match[1]), int(match[2] or match[1])
+    if not 100 <= low <= high <= 599:
+        raise ValueError(f"{value!r}: HTTP status codes go from 100 to 599")
+    return low, high
+
+
+StatusRange = Annotated[tuple[int, int], BeforeValidator(_status_range, json_schema_input_type=int | str)]
+
+
+class CheckTable(Table):
+    """[services.healthcheck]: how an endpoint is probed; a text is short for ``url`` or ``tcp``."""
+
+    url: str | None = None
+    tcp: str | None = None
+    method: Annotated[str, Field(pattern=r"^[A-Z]{1,16}$")] = "GET"
+    host: str = ""
+    expect_status: Annotated[list[StatusRange], Field(min_length=1)] = written(["200-399"])
+    expect_body: str = ""
+    headers: dict[str, str] = Field(default_factory=dict)
+    tls: TlsCheckTable = TlsCheckTable()
+    send: str = ""
+    expect: str = ""
+
+
+def _endpoint(value: Any) -> Any:
+    return {"address": value} if isinstance(value, str) else value
+
+
+def _check(value: Any) -> Any:
+    if isinstance(value, str):
+        return {"url" if "://" in value and not value.startswith("tcp://") else "tcp": value}
+    if not isinstance(value, dict):
+        raise ValueError(f'must be a text like "http://{{}}:80/" or a table, not {kind_of(value)}')  # noqa: TRY004 - pydantic's way
+    return value
+
+
+class ServiceTable(Table):
+    """[[services]]: a name whose addresses follow their health."""
+
+    fqdn: DomainName
+    zone: DomainName | None = None
+    ttl: Ttl | None = None
+    mode: Literal["active-active", "active-standby"] = "active-active"
+    interval: DurationMs | None = None
+    timeout: DurationMs | None = None
+    recheck: DurationMs | None = None
+    rise: Count | None = None
+    fall: Count | None = None
+    fail_open: Percent | None = None
+    healthcheck: Annotated[CheckTable, BeforeValidator(_check, json_schema_input_type=str | CheckTable)]
+    endpoints: list[
+        Annotated[EndpointTable, BeforeValidator(_endpoint, json_schema_input_type=str | EndpointTable)]
+    ]
+
+
+class PushTable(Table):
+    """[[push]]: another name server that follows the committed state."""
+
+    name: Word | None = None
+    type: Literal["rfc2136"]
+    server: ServerAddress
+    zones: Annotated[list[DomainName], Listed, Field(min_length=1)]
+    what: Literal["services", "all"] = "services"
+    tsig: str = ""
+    method: Literal["native", "nsupdate", "knsupdate"] = "native"
+    min_interval: DurationMs = written("0s")
+
+
+TSIG_OCTETS = {"hmac-sha1": 20, "hmac-sha224": 28, "hmac-sha256": 32, "hmac-sha384": 48, "hmac-sha512": 64}
+"""Lengths of the digests, the least that a secret should have (RFC 8945 section 6, RFC 2104 section 3)."""
+
+
+class TsigTable(Table):
+    """[[tsig]]: a key that signs messages between servers."""
+
+    name: str
+    algorithm: Literal["hmac-sha1", "hmac-sha224", "hmac-sha256", "hmac-sha384", "hmac-sha512"] = "hmac-sha256"
+    secret: str
+
+
+class TokenTable(Table):
+    """[[api.tokens]]: who may use the HTTP API."""
+
+    name: Word
+    token: str
+
+
+class ApiTable(Table):
+    """[api]: the HTTP API."""
+
+    listen: ListenAddress | None = None
+    tokens: list[TokenTable] = Field(default_factory=list)
+
+
+class LogTable(Table):
+    """[log]: what the program tells about itself."""
+
+    level: LogLevel = "info"
+    format: LogFormat = "auto"
+
+
+class Root(Table):
+    """The whole file."""
+
+    cluster: ClusterTable = ClusterTable()
+    nodes: list[NodeTable] = Field(default_factory=list)
+    raft: RaftTable = RaftTable()
+    dns: DnsTable = DnsTable()
+    zones: list[ZoneTable] = Field(default_factory=list)
+    health: HealthTable = HealthTable()
+    services: list[ServiceTable] = Field(default_factory=list)
+    push: list[PushTable] = Field(default_factory=list)
+    tsig: list[TsigTable] = Field(default_factory=list)
+    api: ApiTable = ApiTable()
+    log: LogTable = LogTable()

@@ -1,0 +1,56 @@
+"""Durations, sizes and shares as people write them, and nothing else."""
+
+import re
+
+_DURATION_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_SIZE_BYTES = {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
+_NUMBER_AND_UNIT = re.compile(r"(\d{1,12})(?:\.(\d{1,6}))?\s?([A-Za-z%]*)")
+
+DURATION_MS_MAX = 366 * 86_400_000
+SIZE_BYTES_MAX = 1024**4
+
+
+def parse_duration_ms(text: str) -> int:
+    """Read ``250ms``, ``1.5s``, ``2m``, ``1h`` or ``7d`` as milliseconds. Raises ``ValueError``."""
+    amount = _scaled(text, _DURATION_MS)
+    if amount is None:
+        raise ValueError(f'{text!r} is not a duration; write "250ms", "5s", "2m", "1h" or "7d"')
+    if amount > DURATION_MS_MAX:
+        raise ValueError(f"{text!r} is longer than a year")
+    return amount
+
+
+def parse_size_bytes(text: str) -> int:
+    """Read ``512B``, ``64KiB``, ``64MiB`` or ``1GiB`` as bytes. Raises ``ValueError``."""
+    amount = _scaled(text, _SIZE_BYTES)
+    if amount is None:
+        raise ValueError(f'{text!r} is not a size; write "64KiB", "64MiB" or "1GiB"')
+    if amount > SIZE_BYTES_MAX:
+        raise ValueError(f"{text!r} is more than 1024GiB")
+    return amount
+
+
+def parse_percent(text: str) -> int:
+    """Read ``50%`` as 50, between 0 and 100. Raises ``ValueError``."""
+    amount = _scaled(text, {"%": 1})
+    if amount is None or amount > 100:
+        raise ValueError(f'{text!r} is not a share; write a whole number from "0%" to "100%"')
+    return amount
+
+
+def format_duration(duration_ms: int) -> str:
+    """Write milliseconds in the largest unit that divides them."""
+    units = [unit for unit, size in _DURATION_MS.items() if duration_ms and duration_ms % size == 0]
+    unit = units[-1] if units else "ms"
+    return f"{duration_ms // _DURATION_MS[unit]}{unit}"
+
+
+def _scaled(text: str, scales: dict[str, int]) -> int | None:
+    """Return number times unit when both are known and the product is whole, else None."""
+    match = _NUMBER_AND_UNIT.fullmatch(text)
+    if match is None or match[3] not in scales:
+        return None
+    decimals = match[2] or ""
+    scaled = int(match[1] + decimals) * scales[match[3]]
+    whole, rest = divmod(scaled, 10 ** len(decimals))
+    return None if rest else whole

@@ -4,8 +4,8 @@ import ipaddress
 import re
 from urllib.parse import urlsplit
 
-_BRACKETED = re.compile(r"\[([^\]]*)\](?::(\d{1,5}))?")
-_PLAIN = re.compile(r"([^:\[\]]*)(?::(\d{1,5}))?")
+_BRACKETED = re.compile(r"\[([^\]]*)\](?::([0-9]{1,5}))?")
+_PLAIN = re.compile(r"([^:\[\]]*)(?::([0-9]{1,5}))?")
 
 
 def parse_endpoint(text: str, default_port: int | None = None) -> tuple[str, int]:

@@ -17,7 +17,7 @@ from node.config.template import BadTemplate, build_check
 from node.config.validate import Validated
 from node.health.service import Check, Endpoint, Service
 from node.state.command import Target
-from node.zone.name import BadName, Name, from_text, iter_ancestors, to_text
+from node.zone.name import Name, iter_ancestors, to_text
 
 RAFT_PORT, API_PORT, DNS_PORT = 7300, 7380, 53
 NODE_PLACEHOLDER = "{node}"
@@ -114,13 +114,8 @@ def build_tsig(valid: Validated, references: References, findings: Findings) -> 
     for number, table in enumerate(valid.root.tsig):
         path = valid.path("tsig", number)
         secret = build_secret(table.secret, (*path, "secret"), references, findings)
-        try:
-            name = from_text(table.name)
-        except BadName as error:
-            findings.error((*path, "name"), str(error))
-            continue
         if secret is not None:
-            keys.append(TsigKey(to_text(name).rstrip("."), table.algorithm, secret))
+            keys.append(TsigKey(table.name, table.algorithm, secret))
     return keys
 
 
@@ -197,12 +192,12 @@ def _service(
 
 def build_targets(valid: Validated, findings: Findings) -> list[tuple[Target, KeyPath]]:
     """Return the push targets with their places in the file; names that nobody gave are made."""
-    keys = [each.name.lower().rstrip(".") for each in valid.root.tsig]
+    keys = [each.name for each in valid.root.tsig]
     taken = {each.name for each in valid.root.push if each.name}
     built = []
     for number, table in enumerate(valid.root.push):
         path = valid.path("push", number)
-        if table.tsig and _key_name(table) not in keys and valid.is_whole("tsig"):
+        if table.tsig and table.tsig not in keys and valid.is_whole("tsig"):
             findings.error(
                 (*path, "tsig"),
                 f'there is no [[tsig]] key named "{table.tsig}"',
@@ -213,11 +208,6 @@ def build_targets(valid: Validated, findings: Findings) -> list[tuple[Target, Ke
         taken.add(name)
         built.append((_target(table, name), path))
     return built
-
-
-def _key_name(table: PushTable) -> str:
-    """Return the name of a target's key the way ``TsigKey`` has it: case and final dot mean nothing."""
-    return table.tsig.lower().rstrip(".")
 
 
 def _free_name(table: PushTable, taken: set[str]) -> str:
@@ -235,7 +225,7 @@ def _target(table: PushTable, name: str) -> Target:
         server=table.server,
         zones=tuple(table.zones),
         what=table.what,
-        tsig=_key_name(table),
+        tsig=table.tsig or "",
         method=table.method,
         min_interval_ms=table.min_interval,
     )

@@ -13,10 +13,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidat
 from node.config.addresses import is_any, join, parse_api_url, parse_endpoint
 from node.config.units import parse_duration_ms, parse_percent, parse_size_bytes
 from node.health.service import canonical_address
-from node.zone.name import BadName, Name, from_text
+from node.zone.name import BadName, Name, from_text, to_text
 
 _WORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 ADDRESS_PLACEHOLDER = "{address}"
+LABEL_CHARACTERS_MAX = 64
 
 _T = TypeVar("_T")
 
@@ -60,11 +61,31 @@ def _word(text: str) -> str:
     return text
 
 
+def _label(text: str) -> str:
+    if len(text) > LABEL_CHARACTERS_MAX or not text.isprintable():
+        raise ValueError(f"must be at most {LABEL_CHARACTERS_MAX} printable characters")
+    return text
+
+
+def _file_path(text: str) -> str:
+    if not text or "\x00" in text:
+        raise ValueError(f"{text!r} cannot be the name of a file or directory")
+    return text
+
+
 def _name(text: str) -> Name:
     try:
         return from_text(text)
     except BadName as error:
         raise ValueError(str(error)) from None
+
+
+def _key_name(text: str) -> str:
+    """Read the name of a TSIG key, which is a domain name (RFC 8945 section 4.2), as lower-case text."""
+    name = to_text(_name(text)).rstrip(".")
+    if not name:
+        raise ValueError("a key needs a name")
+    return name
 
 
 def _contact(text: str) -> Name:
@@ -105,7 +126,11 @@ _STRING = {"json_schema_input_type": str}
 
 Word = Annotated[str, PlainValidator(_text_reader(_word), **_STRING)]
 """The name of a node, a push target, a token."""
+Label = Annotated[str, PlainValidator(_text_reader(_label), **_STRING)]
+"""A word or two for people."""
+FilePath = Annotated[str, PlainValidator(_text_reader(_file_path), **_STRING)]
 DomainName = Annotated[Name, PlainValidator(_text_reader(_name), **_STRING)]
+KeyName = Annotated[str, PlainValidator(_text_reader(_key_name), **_STRING)]
 Contact = Annotated[Name, PlainValidator(_text_reader(_contact), **_STRING)]
 IpAddress = Annotated[str, PlainValidator(_text_reader(canonical_address), **_STRING)]
 NodeAddress = Annotated[str, PlainValidator(_text_reader(_node_address), **_STRING)]

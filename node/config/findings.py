@@ -39,6 +39,14 @@ class Findings:
         """Note a warning at the value of a path."""
         self.items.append(Finding(path, message, code, suggestion, level="warning"))
 
+    def twice(self, values: Iterable[tuple[object, Path]], message: str) -> None:
+        """Note an error at every value that was there before; None is no value."""
+        seen: set[object] = set()
+        for value, path in values:
+            if value is not None and value in seen:
+                self.error(path, message, code="duplicate")
+            seen.add(value)
+
     @property
     def has_errors(self) -> bool:
         """Say whether anything stops the node."""

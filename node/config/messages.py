@@ -5,6 +5,7 @@
 
 import difflib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -12,6 +13,9 @@ from typing import Literal
 CLOSEST_RATIO = 0.6
 EXCERPT_CHARS_MAX = 160
 FAULTS_SHOWN_MAX = 200
+_SECRET = re.compile(
+    r"""((?:secret|token|password|credentials)["']?\s*[=:]\s*["']*)(?!["']|(?:env|file|credential):)([^"',}\s]+)"""
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +100,16 @@ def _render_one(fault: Fault, lines: list[str]) -> str:
     width = len(str(fault.line)) if fault.line else 1
     block = [head, f"{' ' * width}--> {place_of(fault)[:-2]}"]
     if 1 <= fault.line <= len(lines):
-        excerpt, carets = _excerpt(lines[fault.line - 1], fault)
+        excerpt, carets = _excerpt(_masked(lines[fault.line - 1]), fault)
         block += [f"{' ' * width} |", f"{fault.line} | {excerpt}", f"{' ' * width} | {carets}"]
     if fault.suggestion:
         block.append(f"{' ' * width} = help: {fault.suggestion}")
     return "\n".join(block)
+
+
+def _masked(line: str) -> str:
+    """Hide what looks like a secret that was written into the file; references stay readable."""
+    return _SECRET.sub(lambda match: match[1] + "*" * len(match[2]), line)
 
 
 def _excerpt(line: str, fault: Fault) -> tuple[str, str]:

@@ -4,6 +4,7 @@ The fields, for those who wire it::
 
     Config
       path        Path | None          the file that was read; None for text that came without a file
+      base        Path                 the directory that relative paths of the file start from
       notes       tuple[str, ...]      what decided (file by CONF, node by LOCAL_NODE), to be logged once
       warnings    tuple[Fault, ...]    what a person should look at; nothing that stops the node
       sources     Mapping[str, str]    the texts of the files that were read, by name, for ``messages.render``
@@ -138,6 +139,7 @@ class Config:
     """Everything that a node is told before it starts; see the top of this module."""
 
     path: Path | None
+    base: Path
     cluster: ClusterSettings
     nodes: tuple[Node, ...]
     node: Node

@@ -4,13 +4,13 @@ import dataclasses
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import cast, get_args
 
 import msgspec
 
-from node.config import build, rules, rules_secrets
+from node.config import build, rrdnsd, rules, rules_secrets
+from node.config.draft import Draft
 from node.config.findings import Findings, locate
 from node.config.identity import Identity, NoIdentity, choose
 from node.config.messages import ConfigError, Fault, did_you_mean
@@ -56,24 +56,16 @@ def loads(
 
 def load_source(source: Source, environ: Mapping[str, str], node: str | None) -> Config:
     """Build the configuration from text that was read. Raises ``ConfigError``."""
-    given = _Given(parse_toml(source))
+    given = rrdnsd.read(source) if source.is_json else rrdnsd.Foreign(parse_toml(source))
     return _Loading(source, given, environ, node).config()
-
-
-@dataclass(frozen=True, slots=True)
-class _Given:
-    """Parsed data, and what a foreign format brings along."""
-
-    data: dict[str, Any]
-    inline: Mapping[str, bytes] = field(default_factory=dict, repr=False)
-    local_node: str = ""
-    warnings: tuple[Fault, ...] = ()
 
 
 class _Loading:
     """One run of ``load``: the circumstances, and what is found wrong."""
 
-    def __init__(self, source: Source, given: _Given, environ: Mapping[str, str], flag: str | None) -> None:
+    def __init__(
+        self, source: Source, given: rrdnsd.Foreign, environ: Mapping[str, str], flag: str | None
+    ) -> None:
         self.source = source
         self.given = given
         self.environ = environ
@@ -93,7 +85,7 @@ class _Loading:
         secret = None
         if root.cluster.secret is not None:
             secret = build.build_secret(root.cluster.secret, ("cluster", "secret"), references, self.findings)
-        rules.judge(rules.Draft(valid, nodes, zones, services, targets, tokens), self.findings)
+        rules.judge(Draft(valid, nodes, zones, services, targets, tokens), self.findings)
         rules_secrets.judge(valid, secret, tsig, tokens, self.environ, self.findings)
         identity = self._identity(nodes)
         log = self._log(root)
@@ -102,6 +94,7 @@ class _Loading:
         node = identity.node
         config = Config(
             path=self.source.path,
+            base=base,
             cluster=ClusterSettings(root.cluster.name, secret),
             nodes=nodes,
             node=node,
@@ -156,8 +149,11 @@ class _Loading:
         faults = [*self.findings.elsewhere, *self.given.warnings]
         if self.findings.items:
             index = Index(self.source.text, is_json=self.source.is_json)
-            faults = [*locate(self.findings.items, index, self.source.name), *faults]
-        return faults
+            items = self.findings.items
+            if self.source.is_json:
+                items = [rrdnsd.translated(item, self.source.name) for item in items]
+            faults = [*locate(items, index, self.source.name), *faults]
+        return sorted(faults, key=lambda fault: fault.level)
 
     def _sources(self) -> dict[str, str]:
         return {self.source.name: self.source.text, **self.findings.sources}

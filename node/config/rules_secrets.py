@@ -27,7 +27,7 @@ def judge(
         _judge_length(cluster, ("cluster", "secret"), environ, findings)
     for number, token in enumerate(tokens):
         _judge_length(token.secret, ("api", "tokens", number, "token"), environ, findings)
-    by_name = {each.name.lower().rstrip("."): number for number, each in enumerate(valid.root.tsig)}
+    by_name = {each.name: number for number, each in enumerate(valid.root.tsig)}
     for key in tsig:
         _judge_tsig(key, (*valid.path("tsig", by_name[key.name]), "secret"), environ, findings)
 

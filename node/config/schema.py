@@ -16,7 +16,10 @@ from node.config.fields import (
     Count,
     DomainName,
     DurationMs,
+    FilePath,
     IpAddress,
+    KeyName,
+    Label,
     Listed,
     ListenAddress,
     NodeAddress,
@@ -44,14 +47,14 @@ class NodeTable(Table):
     name: Word
     raft: NodeAddress
     api: ApiAddress | None = None
-    site: str = ""
+    site: Label = ""
     bind: BindAddress | None = None
 
 
 class RaftTable(Table):
     """[raft]: the replicated log."""
 
-    data_dir: str | None = None
+    data_dir: FilePath | None = None
     election_timeout: Annotated[list[DurationMs], Field(min_length=2, max_length=2)] = written(
         ["250ms", "500ms"]
     )
@@ -76,7 +79,7 @@ class ZoneTable(Table):
     default_ttl: Ttl | None = None
     negative_ttl: Ttl | None = None
     records: str | None = None
-    file: str | None = None
+    file: FilePath | None = None
 
 
 class HealthTable(Table):
@@ -94,7 +97,7 @@ class EndpointTable(Table):
     """One endpoint of a service, when more than its address is said."""
 
     address: IpAddress
-    name: str = ""
+    name: Label = ""
     priority: Annotated[int, Field(ge=1, le=1000)] = 1
     weight: Annotated[int, Field(ge=0, lt=2**20)] = 1
     probe_from: Annotated[list[Word], Listed] = Field(default_factory=list)
@@ -110,7 +113,7 @@ def _status_range(value: Any) -> tuple[int, int]:
     """Read ``301`` or ``"200-299"``."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
-    match = re.fullmatch(r"(\d{3})(?:-(\d{3}))?", value) if isinstance(value, str) else None
+    match = re.fullmatch(r"([0-9]{3})(?:-([0-9]{3}))?", value) if isinstance(value, str) else None
     if match is None:
         raise ValueError(f'{value!r} is not an HTTP status; write 204 or "200-299"')
     low, high = int(match[1]), int(match[2] or match[1])
@@ -176,7 +179,7 @@ class PushTable(Table):
     server: ServerAddress
     zones: Annotated[list[DomainName], Listed, Field(min_length=1)]
     what: Literal["services", "all"] = "services"
-    tsig: str = ""
+    tsig: KeyName | None = None
     method: Literal["native", "nsupdate", "knsupdate"] = "native"
     min_interval: DurationMs = written("0s")
 
@@ -188,7 +191,7 @@ TSIG_OCTETS = {"hmac-sha1": 20, "hmac-sha224": 28, "hmac-sha256": 32, "hmac-sha3
 class TsigTable(Table):
     """[[tsig]]: a key that signs messages between servers."""
 
-    name: str
+    name: KeyName
     algorithm: Literal["hmac-sha1", "hmac-sha224", "hmac-sha256", "hmac-sha384", "hmac-sha512"] = "hmac-sha256"
     secret: str
 

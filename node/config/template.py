@@ -10,7 +10,7 @@ from node.config.schema import CheckTable
 from node.health.service import Check, CheckKind
 
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<host>[^/?#]*)(?P<path>[^#]*)")
-_TCP = re.compile(r"(?:tcp://)?(?P<host>.*?):(?P<port>\d{1,5})/?")
+_TCP = re.compile(r"(?:tcp://)?(?P<host>.*?):(?P<port>[0-9]{1,5})/?")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _HTTP_ONLY = ("method", "host", "expect_status", "expect_body", "headers", "tls")
 _TCP_ONLY = ("send", "expect")

@@ -4,7 +4,7 @@ import re
 
 _DURATION_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _SIZE_BYTES = {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
-_NUMBER_AND_UNIT = re.compile(r"(\d{1,12})(?:\.(\d{1,6}))?\s?([A-Za-z%]*)")
+_NUMBER_AND_UNIT = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,6}))? ?([A-Za-z%]*)")
 
 DURATION_MS_MAX = 366 * 86_400_000
 SIZE_BYTES_MAX = 1024**4

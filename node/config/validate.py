@@ -57,7 +57,7 @@ def validate(data: Mapping[str, Any], findings: Findings) -> Validated:
         try:
             return Validated(Root.model_validate(rest), frozenset(dropped), numbers)
         except ValidationError as error:
-            bad = [_finding(detail, rest) for detail in error.errors(include_url=False)]
+            bad = [describe(detail, rest, Root) for detail in error.errors(include_url=False)]
         if not dropped:
             findings.items += bad
         removals = {_removable(item) for item in bad}
@@ -67,18 +67,19 @@ def validate(data: Mapping[str, Any], findings: Findings) -> Validated:
     return Validated(Root(), frozenset((key,) for key in data), {})
 
 
-def _finding(detail: Any, data: Any) -> Finding:
+def describe(detail: Any, data: Any, root: type[BaseModel]) -> Finding:
+    """Turn one of pydantic's error details about ``data`` into a finding with a sentence."""
     path = _real_path(detail["loc"], data)
     kind, given, where = detail["type"], detail["input"], path_text(path)
     if kind == "extra_forbidden":
-        return _unknown_key(path)
+        return _unknown_key(path, root)
     if kind == "missing":
         key, table = str(path[-1]), path_text(path[:-1])
         message = f'missing required key "{key}"' + (f" in {table}" if table else "")
         return Finding(path, message, "missing-key", f"add: {key} = ...", at="key")
     if kind == "literal_error":
         words = detail["ctx"]["expected"].replace(" or ", ", ").replace("'", "").split(", ")
-        shown = f'"{given}"' if isinstance(given, str) else kind_of(given)
+        shown = f'"{given}"' if isinstance(given, str) else given if type(given) is int else kind_of(given)
         return Finding(
             path, f"{where}: {shown} is not possible here", "invalid-value", did_you_mean(str(given), words)
         )
@@ -89,8 +90,8 @@ def _finding(detail: Any, data: Any) -> Finding:
     return Finding(path, f"{where}: {detail['msg'][:1].lower()}{detail['msg'][1:]}", "invalid-value")
 
 
-def _unknown_key(path: Path) -> Finding:
-    key, known = str(path[-1]), list(_keys_at(path[:-1]))
+def _unknown_key(path: Path, root: type[BaseModel]) -> Finding:
+    key, known = str(path[-1]), list(_keys_at(path[:-1], root))
     suggestion = did_you_mean(key, known)
     if suggestion.startswith("one of"):
         suggestion = f"known keys here: {suggestion.removeprefix('one of: ')}"
@@ -98,21 +99,22 @@ def _unknown_key(path: Path) -> Finding:
     return Finding(path, f'unknown key "{key}"{elsewhere}', "unknown-key", suggestion, at="key")
 
 
-def _keys_at(path: Path) -> Iterator[str]:
+def _keys_at(path: Path, root: type[BaseModel]) -> Iterator[str]:
     """Yield the keys that the table at a path may have."""
-    model: type[BaseModel] | None = Root
+    model: type[BaseModel] | None = root
     for part in path:
         if isinstance(part, str) and model is not None:
             field = model.model_fields.get(part)
-            model = None if field is None else next(_models_in(field.annotation), None)
+            model = None if field is None else next(models_in(field.annotation), None)
     yield from () if model is None else model.model_fields
 
 
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Yield the tables that an annotation speaks of."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for inner in get_args(annotation):
-        yield from _models_in(inner)
+        yield from models_in(inner)
 
 
 def _real_path(location: tuple[str | int, ...], data: Any) -> Path:
@@ -149,7 +151,7 @@ def _is_optional(path: Path) -> bool:
     for part in path:
         if isinstance(part, str) and model is not None:
             field = model.model_fields.get(part)
-            model = None if field is None else next(_models_in(field.annotation), None)
+            model = None if field is None else next(models_in(field.annotation), None)
     return field is None or not field.is_required()
 
 

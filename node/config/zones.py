@@ -75,6 +75,8 @@ def _contents(table: ZoneTable, path: KeyPath, dns_ttl: int, base: Path, finding
 
 
 def _read(file: Path, findings: Findings) -> str:
+    if "\x00" in str(file):
+        raise OSError("a name of a file cannot hold a NUL")
     with file.open("rb") as opened:
         octets = opened.read(ZONE_FILE_BYTES_MAX + 1)
     if len(octets) > ZONE_FILE_BYTES_MAX:

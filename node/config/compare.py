@@ -1,0 +1,50 @@
+"""What a changed file asks for: a reload is enough, a restart is needed, or the cluster must be told."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from node.config.model import Config
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """The sections and keys that differ, by what it takes for them to hold."""
+
+    restart: tuple[str, ...] = ()
+    """This node must start anew."""
+    reload: tuple[str, ...] = ()
+    """This node can take them over while it runs."""
+    apply: tuple[str, ...] = ()
+    """They belong to the log since the cluster was seeded: ``qdns apply``."""
+
+    def __bool__(self) -> bool:
+        return bool(self.restart or self.reload or self.apply)
+
+
+def compare(old: Config, new: Config) -> Difference:
+    """Compare two configurations of one node."""
+    restart = {
+        "cluster": (old.cluster, new.cluster),
+        "nodes": (old.nodes, new.nodes),
+        "node": (old.node.name, new.node.name),
+        "raft": (old.raft, new.raft),
+        "dns.listen": (old.dns.listen, new.dns.listen),
+        "api.listen": (old.api.listen, new.api.listen),
+    }
+    reload = {
+        "dns.default_ttl": (old.dns.default_ttl, new.dns.default_ttl),
+        "dns.udp_payload": (old.dns.udp_payload, new.dns.udp_payload),
+        "tsig": (old.tsig, new.tsig),
+        "api.tokens": (old.api.tokens, new.api.tokens),
+        "log": (old.log, new.log),
+    }
+    apply = {
+        "zones": (old.zones, new.zones),
+        "services": (old.services, new.services),
+        "push": (old.targets, new.targets),
+    }
+    return Difference(_differing(restart), _differing(reload), _differing(apply))
+
+
+def _differing(parts: Mapping[str, tuple[object, object]]) -> tuple[str, ...]:
+    return tuple(name for name, (before, after) in parts.items() if before != after)

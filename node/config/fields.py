@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
 
 from node.config.addresses import is_any, join, parse_api_url, parse_endpoint
-from node.config.units import parse_duration_ms, parse_percent, parse_size_bytes
+from node.config.units import parse_duration_ms, parse_percent
 from node.health.service import canonical_address
 from node.zone.name import BadName, Name, from_text, to_text
 
@@ -139,7 +139,6 @@ ListenAddress = Annotated[str, PlainValidator(_text_reader(_listen_address), **_
 ServerAddress = Annotated[str, PlainValidator(_text_reader(_server_address), **_STRING)]
 ApiAddress = Annotated[str, PlainValidator(_text_reader(parse_api_url), **_STRING)]
 DurationMs = Annotated[int, PlainValidator(_text_reader(parse_duration_ms), **_STRING)]
-SizeBytes = Annotated[int, PlainValidator(_text_reader(parse_size_bytes), **_STRING)]
 Percent = Annotated[int, PlainValidator(_text_reader(parse_percent), **_STRING)]
 Ttl = Annotated[int, Field(ge=1, le=604_800)]
 Count = Annotated[int, Field(ge=1, le=100)]

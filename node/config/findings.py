@@ -50,7 +50,8 @@ class Findings:
     @property
     def has_errors(self) -> bool:
         """Say whether anything stops the node."""
-        return bool(self.elsewhere) or any(item.level == "error" for item in self.items)
+        levels = [*(item.level for item in self.items), *(fault.level for fault in self.elsewhere)]
+        return "error" in levels
 
 
 def locate(items: Iterable[Finding], index: Index, file: str) -> list[Fault]:

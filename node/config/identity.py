@@ -4,18 +4,19 @@ import errno
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from node.config.addresses import host_of
 from node.config.messages import did_you_mean
-from node.config.model import Node
+from node.config.model import Node, NodeSource
 
 
 class NoIdentity(Exception):
     """It cannot be told which node this is; the message names the candidates."""
 
-    def __init__(self, message: str, suggestion: str) -> None:
+    def __init__(self, message: str, suggestion: str, *, is_wish: bool = False) -> None:
         self.suggestion = suggestion
+        self.is_wish = is_wish
+        """Somebody named a node that there is not."""
         super().__init__(message)
 
 
@@ -24,7 +25,7 @@ class Identity:
     """The node that runs here, and what decided that."""
 
     node: Node
-    source: Literal["flag", "environment", "file", "address", "only"]
+    source: NodeSource
 
 
 def choose(
@@ -69,6 +70,7 @@ def _wished(nodes: Sequence[Node], wish: str, by: str) -> Node:
     raise NoIdentity(
         f'{by} is "{wish}", which is no node of this file (its name, or ip:port of raft or api)',
         did_you_mean(wish, names) or f"nodes here: {', '.join(names)}",
+        is_wish=True,
     )
 
 

@@ -12,7 +12,7 @@ The fields, for those who wire it::
       cluster     ClusterSettings      name, secret (Secret | None)
       nodes       tuple[Node, ...]     name, raft, api, site, bind, dns, api_listen; by order of the file
       node        Node                 this node, one of ``nodes``
-      node_source str                  what chose it: flag, environment, file, address, only
+      node_source str                  what chose it: flag, environment, file, address, only, unknown
       raft        RaftSettings         data_dir (Path of this node), election_timeout_s (low, high),
                                        heartbeat_s, snapshot_entries
       dns         DnsSettings          listen (of this node), default_ttl, udp_payload
@@ -39,6 +39,7 @@ from node.config.secret import Secret
 from node.health.service import Service
 from node.state.command import Member, PutZone, Seed, Target
 
+NodeSource = Literal["flag", "environment", "file", "address", "only", "unknown"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["auto", "console", "json"]
 
@@ -143,7 +144,7 @@ class Config:
     cluster: ClusterSettings
     nodes: tuple[Node, ...]
     node: Node
-    node_source: Literal["flag", "environment", "file", "address", "only"]
+    node_source: NodeSource
     raft: RaftSettings
     dns: DnsSettings
     zones: tuple[PutZone, ...]

@@ -45,15 +45,18 @@ def dump_with_origin(config: Config, environ: Mapping[str, str]) -> tuple[Origin
 
 def _node(config: Config) -> Origin:
     value = toml_value(config.node.name)
-    if config.node_source == "flag":
-        return Origin("node", value, "flag", "--node")
-    if config.node_source == "environment":
-        return Origin("node", value, "environment", "LOCAL_NODE")
-    if config.node_source == "file":
-        return Origin("node", value, "file", "local_node")
-    return Origin(
-        "node", value, "default", "the only node" if config.node_source == "only" else "by its address"
-    )
+    match config.node_source:
+        case "flag":
+            return Origin("node", value, "flag", "--node")
+        case "environment":
+            return Origin("node", value, "environment", "LOCAL_NODE")
+        case "file":
+            return Origin("node", value, "file", "local_node")
+        case "only":
+            return Origin("node", value, "default", "the only node")
+        case "address":
+            return Origin("node", value, "default", "by its address")
+    return Origin("node", value, "default", "this machine is no node")
 
 
 class _Dump:

@@ -5,7 +5,7 @@ import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast, get_args
+from typing import Literal, cast, get_args
 
 import msgspec
 
@@ -35,15 +35,20 @@ _LOG_VARIABLES = {"QDNS_LOG_LEVEL": "level", "QDNS_LOG_FORMAT": "format"}
 
 
 def load(
-    path: "Path | str | None" = None, environ: Mapping[str, str] = os.environ, node: str | None = None
+    path: "Path | str | None" = None,
+    environ: Mapping[str, str] = os.environ,
+    node: str | None = None,
+    *,
+    needs_node: bool = True,
 ) -> Config:
     """Read the configuration: ``path`` (--config), CONF, ./cluster.toml, /etc/quorumdns/cluster.toml.
 
-    ``node`` is what --node said. A ``.json`` file is read as rrdnsd's. Raises ``ConfigError`` with every
-    fault.
+    ``node`` is what --node said. A ``.json`` file is read as rrdnsd's. On a machine that is no node, a
+    command that needs none says so: it gets the first node, ``node_source`` "unknown" and a warning. Raises
+    ``ConfigError`` with every fault.
     """
     found, note = find(path, environ)
-    return load_source(read(found, note), environ, node)
+    return load_source(read(found, note), environ, node, needs_node=needs_node)
 
 
 def loads(
@@ -54,10 +59,13 @@ def loads(
     return load_source(source, environ, node)
 
 
-def load_source(source: Source, environ: Mapping[str, str], node: str | None) -> Config:
+def load_source(
+    source: Source, environ: Mapping[str, str], node: str | None, *, needs_node: bool = True
+) -> Config:
     """Build the configuration from text that was read. Raises ``ConfigError``."""
     given = rrdnsd.read(source) if source.is_json else rrdnsd.Foreign(parse_toml(source))
-    return _Loading(source, given, environ, node).config()
+    loading = _Loading(source, given, environ, node)
+    return loading.config(needs_node=needs_node)
 
 
 class _Loading:
@@ -72,7 +80,7 @@ class _Loading:
         self.flag = flag
         self.findings = Findings()
 
-    def config(self) -> Config:
+    def config(self, *, needs_node: bool) -> Config:
         valid = validate(self.given.data, self.findings)
         root, base = valid.root, self.source.base
         references = References(base, self.given.inline)
@@ -87,7 +95,7 @@ class _Loading:
             secret = build.build_secret(root.cluster.secret, ("cluster", "secret"), references, self.findings)
         rules.judge(Draft(valid, nodes, zones, services, targets, tokens), self.findings)
         rules_secrets.judge(valid, secret, tsig, tokens, self.environ, self.findings)
-        identity = self._identity(nodes)
+        identity = self._identity(nodes, needs_node=needs_node)
         log = self._log(root)
         if self.findings.has_errors or identity is None:
             raise ConfigError(self._faults(), self._sources())
@@ -116,14 +124,16 @@ class _Loading:
         )
         return dataclasses.replace(config, shared_hash=shared_hash(config))
 
-    def _identity(self, nodes: tuple[Node, ...]) -> Identity | None:
+    def _identity(self, nodes: tuple[Node, ...], *, needs_node: bool) -> Identity | None:
         try:
             return choose(nodes, self.flag, self.environ, self.given.local_node)
         except NoIdentity as error:
             if not any(item.path[:1] == ("nodes",) for item in self.findings.items):
-                fault = Fault(str(error), "no-identity", self.source.name, suggestion=error.suggestion)
+                level: Literal["error", "warning"] = "error" if needs_node or error.is_wish else "warning"
+                name = self.source.name
+                fault = Fault(str(error), "no-identity", name, suggestion=error.suggestion, level=level)
                 self.findings.elsewhere.append(fault)
-            return None
+            return None if needs_node else Identity(nodes[0], "unknown")
 
     def _log(self, root: Root) -> LogSettings:
         """Let the environment stand over [log]."""

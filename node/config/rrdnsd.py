@@ -243,8 +243,6 @@ def _warnings(root: RootObject, source: Source) -> list[Fault]:
     texts = [
         ("this is an rrdnsd configuration; cluster.toml can say more", "foreign", f"convert it: {command}")
     ]
-    if root.nodes_protocol == "https":
-        texts.append(("nodes_protocol is https: a proxy must speak TLS before each node's API", "https", ""))
     if not root.api.enabled:
         texts.append(("api.enabled is false, but the API stays on: nodes and qdns use it", "api", ""))
     return [

@@ -64,6 +64,19 @@ def _judge_api(draft: Draft, findings: Findings) -> None:
         return
 
 
+def _judge_scheme(draft: Draft, findings: Findings) -> None:
+    """The API speaks http; https is for a proxy before it."""
+    for number, table in enumerate(draft.valid.root.nodes):
+        if table.api is not None and table.api.startswith("https:"):
+            findings.warning(
+                draft.valid.path("nodes", number, "api"),
+                f"{table.api} is https, but the API itself speaks http: a proxy must stand before it",
+                code="https",
+                suggestion="set [api] listen to where the proxy finds the API",
+            )
+            return
+
+
 def _judge_listeners(draft: Draft, findings: Findings) -> None:
     """No two listeners of one node on one address and TCP port."""
     for node in draft.nodes:
@@ -98,4 +111,4 @@ def _judge_timers(draft: Draft, findings: Findings) -> None:
         )
 
 
-CLUSTER_RULES = (_judge_nodes, _judge_secret, _judge_api, _judge_listeners, _judge_timers)
+CLUSTER_RULES = (_judge_nodes, _judge_secret, _judge_api, _judge_scheme, _judge_listeners, _judge_timers)

@@ -1,13 +1,11 @@
-"""Durations, sizes and shares as people write them, and nothing else."""
+"""Durations and shares as people write them, and nothing else."""
 
 import re
 
 _DURATION_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-_SIZE_BYTES = {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 _NUMBER_AND_UNIT = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,6}))? ?([A-Za-z%]*)")
 
 DURATION_MS_MAX = 366 * 86_400_000
-SIZE_BYTES_MAX = 1024**4
 
 
 def parse_duration_ms(text: str) -> int:
@@ -20,29 +18,12 @@ def parse_duration_ms(text: str) -> int:
     return amount
 
 
-def parse_size_bytes(text: str) -> int:
-    """Read ``512B``, ``64KiB``, ``64MiB`` or ``1GiB`` as bytes. Raises ``ValueError``."""
-    amount = _scaled(text, _SIZE_BYTES)
-    if amount is None:
-        raise ValueError(f'{text!r} is not a size; write "64KiB", "64MiB" or "1GiB"')
-    if amount > SIZE_BYTES_MAX:
-        raise ValueError(f"{text!r} is more than 1024GiB")
-    return amount
-
-
 def parse_percent(text: str) -> int:
     """Read ``50%`` as 50, between 0 and 100. Raises ``ValueError``."""
     amount = _scaled(text, {"%": 1})
     if amount is None or amount > 100:
         raise ValueError(f'{text!r} is not a share; write a whole number from "0%" to "100%"')
     return amount
-
-
-def format_duration(duration_ms: int) -> str:
-    """Write milliseconds in the largest unit that divides them."""
-    units = [unit for unit, size in _DURATION_MS.items() if duration_ms and duration_ms % size == 0]
-    unit = units[-1] if units else "ms"
-    return f"{duration_ms // _DURATION_MS[unit]}{unit}"
 
 
 def _scaled(text: str, scales: dict[str, int]) -> int | None:

@@ -220,8 +220,8 @@ def test_a_service_lives_in_the_longest_zone_that_holds_it():
     ("environ", "expected"),
     [
         ({"STATE_DIRECTORY": "/var/lib/private/q"}, "/var/lib/private/q/node1"),
-        ({"XDG_STATE_HOME": "/home/a/state"}, "/home/a/state/quorumdns/node1"),
-        ({"HOME": "/home/a"}, "/home/a/.local/state/quorumdns/node1"),
+        ({"XDG_STATE_HOME": "/users/a/state"}, "/users/a/state/quorumdns/node1"),
+        ({"HOME": "/users/a"}, "/users/a/.local/state/quorumdns/node1"),
     ],
 )
 def test_the_log_is_kept_where_the_system_keeps_such_things(environ, expected, monkeypatch):

@@ -118,6 +118,13 @@ def test_later_keys_of_the_program_are_known(changed):
     assert any("the API stays on" in each.message for each in config.warnings)
 
 
+def test_https_is_for_a_proxy_and_said_so(changed):
+    """The scheme goes into the nodes' API addresses; TLS is not guessed."""
+    config = load(changed(nodes_protocol="https"), {})
+    assert "https://127.0.0.1:3333" == config.node.api
+    assert any("a proxy must stand before it" in each.message for each in config.warnings)
+
+
 def test_comment_keys_are_ignored_at_any_depth(changed):
     """Keys that start with an underscore hold anything."""
     assert load(changed(_x={"y": [1]}, api={"_z": 5}), {})

@@ -113,6 +113,19 @@ def test_none_or_two_nodes_of_this_machine_are_told_with_the_candidates(own):
         choose(nodes, None, {}, is_own=own.__contains__)
 
 
+def test_a_command_that_needs_no_node_runs_on_a_machine_that_is_none(tmp_path):
+    """Checking or planning is done from anywhere; a wrong wish is still wrong."""
+    path = tmp_path / "cluster.toml"
+    path.write_text(
+        NODES.replace("127.0.0", "203.0.113") + '[cluster]\nsecret = "env:S"\n[api]\nlisten = "127.0.0.1:1"\n'
+    )
+    config = load(path, {"S": "x" * 32}, needs_node=False)
+    assert ("ns1", "unknown") == (config.node.name, config.node_source)
+    assert ["no-identity"] == [each.code for each in config.warnings]
+    with pytest.raises(ConfigError, match="no node of this file"):
+        load(path, {"S": "x" * 32}, "ns9", needs_node=False)
+
+
 def test_an_unknown_node_is_told_with_the_closest_name():
     """A slip of the finger is explained."""
     with pytest.raises(ConfigError) as caught:
@@ -122,7 +135,7 @@ def test_an_unknown_node_is_told_with_the_closest_name():
 
 def test_loopback_is_an_address_of_this_machine_and_a_documentation_address_is_not():
     """Asked of the kernel, by binding."""
-    assert (True, False) == (is_own_address("127.0.0.1"), is_own_address("192.0.2.1"))
+    assert (True, False) == (is_own_address("127.0.0.1"), is_own_address("203.0.113.77"))
 
 
 # --- where values came from -----------------------------------------------------------------------

@@ -125,7 +125,7 @@ def build_tokens(root: Root, references: References, findings: Findings) -> list
     for number, table in enumerate(root.api.tokens):
         secret = build_secret(table.token, ("api", "tokens", number, "token"), references, findings)
         if secret is not None:
-            tokens.append(Token(table.name, secret))
+            tokens.append(Token(table.name, secret, tuple(table.scopes)))
     return tokens
 
 

@@ -21,7 +21,7 @@ The fields, for those who wire it::
       targets     tuple[Target, ...]   likewise, push targets
       health      HealthDefaults       interval_ms, timeout_ms, recheck_ms, rise, fall, fail_open_percent
       tsig        tuple[TsigKey, ...]  name (as in Target.tsig), algorithm, secret (Secret)
-      api         ApiSettings          listen (of this node), tokens (tuple[Token, ...]: name, secret)
+      api         ApiSettings          listen (of this node), tokens (tuple[Token, ...]: name, secret, scopes)
       log         LogSettings          level, format
       seed()      Seed                 the command that fills an empty cluster
       shared_hash str                  12 hexadecimal digits; equal on nodes that agree on the shared part
@@ -117,6 +117,8 @@ class Token:
 
     name: str
     secret: Secret
+    scopes: tuple[str, ...]
+    """read, records:write, services:write, write (both) or admin; each includes read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -201,6 +201,9 @@ class TokenTable(Table):
 
     name: Word
     token: str
+    scopes: Annotated[
+        list[Literal["read", "records:write", "services:write", "write", "admin"]], Listed, Field(min_length=1)
+    ] = written(["admin"])
 
 
 class ApiTable(Table):

@@ -160,6 +160,7 @@ def test_secrets_are_read_when_asked_for(complete):
     config, environ = complete
     assert b"x" * 32 == config.cluster.secret.read(environ)
     assert b"0123456789abcdef0123" == config.api.tokens[0].secret.read(environ)
+    assert ("records:write", "read") == config.api.tokens[0].scopes
     assert "0123456789abcdef" not in repr(config)
     assert () == config.warnings
 

@@ -56,6 +56,10 @@ class Target(msgspec.Struct, frozen=True):
     token: str = ""
     """The *name* of a credential in the local configuration, never the credential."""
     min_interval_ms: int = 0
+    own: Literal["addresses", "name"] = "addresses"
+    """What is ours at a name we publish: the rdatas we put there, or the whole RRset."""
+    fence: bool = False
+    """Keep the plan's number in a TXT record on the server, so that a late push of an older one fails there."""
 
 
 # --- changes inside one zone ---------------------------------------------------------------------

@@ -16,6 +16,7 @@ from node.state.command import (
 )
 from node.state.draft import Draft
 from node.state.state import EndpointState, Refused, Result, ServiceState, Vote
+from node.state.targets import leave_behind
 from node.state.zones import closest_zone, condition
 from node.zone.name import Name, to_text
 from node.zone.rrset import AAAA, CNAME, A, type_to_text
@@ -23,6 +24,7 @@ from node.zone.zone import Replacement
 
 BALLOTS_MAX = 10_000
 EVIDENCE_CHARACTERS_MAX = 200
+RETIRED_MAX = 64
 _MANAGED = (A, AAAA)
 
 
@@ -37,10 +39,14 @@ def put_service(draft: Draft, command: PutService) -> Result:
         return draft.accepted()
     if old is not None and old.service.zone != service.zone:
         _write_rrsets(draft, old.service, ())
+        leave_behind(draft, old.service, _addresses_ever(old))
     known = dict(old.endpoints) if old else {}
     endpoints = tuple((each.address, known.get(each.address, EndpointState())) for each in service.endpoints)
     published = old.published if old else ()
-    _keep(draft, ServiceState(service, endpoints, published, old.fail_open if old else False, draft.index))
+    current = {address for address, _ in endpoints}
+    retired = tuple(each for each in _addresses_ever(old) if each not in current)[-RETIRED_MAX:] if old else ()
+    fail_open = old.fail_open if old else False
+    _keep(draft, ServiceState(service, endpoints, published, fail_open, draft.index, retired))
     text = to_text(service.fqdn)
     verb = "service.changed" if old else "service.created"
     draft.tell(verb, text, f"{len(endpoints)} endpoints", service=text)
@@ -61,6 +67,7 @@ def delete_service(draft: Draft, command: DeleteService) -> Result:
     text = to_text(command.fqdn)
     draft.tell("service.deleted", text, "the service and its records", service=text)
     _write_rrsets(draft, old.service, ())
+    leave_behind(draft, old.service, _addresses_ever(old))
     return draft.accepted()
 
 
@@ -164,6 +171,11 @@ def _service_problem(draft: Draft, service: Service) -> Refused | None:
             what = f"{text} already has a record of type {type_to_text(type_)}"
             return draft.refused("conflict", what, f"qdns record rm {text} {type_to_text(type_)}")
     return None
+
+
+def _addresses_ever(service_state: ServiceState) -> tuple[str, ...]:
+    """Return every address known to have been an endpoint, the latest ones last."""
+    return (*service_state.retired, *(address for address, _ in service_state.endpoints))
 
 
 def _no_service(draft: Draft, fqdn: Name) -> Refused:

@@ -52,6 +52,17 @@ class ServiceState(msgspec.Struct, frozen=True):
     fail_open: bool
     index: int
     """Log index at which the service's definition last changed."""
+    retired: tuple[str, ...] = ()
+    """The newest addresses that were endpoints once: ours to take away where they still stand."""
+
+
+class Leftover(msgspec.Struct, frozen=True):
+    """Addresses of a service that went at ``index``, perhaps still standing on a target."""
+
+    index: int
+    zone: Name
+    fqdn: Name
+    addresses: tuple[str, ...]
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -61,6 +72,8 @@ class Delivery(msgspec.Struct, frozen=True):
     """The newest plan (log index) that is known to stand on the target."""
     at_ms: int = 0
     tries: tuple[tuple[str, "Try"], ...] = ()
+    leftovers: tuple[Leftover, ...] = ()
+    """Services that went since ``plan``."""
 
 
 class Try(msgspec.Struct, frozen=True):

@@ -2,13 +2,33 @@
 
 import msgspec
 
-from node.state.command import DeleteTarget, PutTarget, ReportPush
+from node.health.service import Service
+from node.state.command import DeleteTarget, PutTarget, ReportPush, Target
 from node.state.draft import Draft
-from node.state.state import Delivery, Refused, Result, Try
+from node.state.state import Delivery, Leftover, Refused, Result, Try
 from node.state.zones import condition
+from node.zone.name import Name
 
 DETAIL_CHARACTERS_MAX = 200
 TARGETS_MAX = 1_000
+LEFTOVERS_MAX = 10_000
+
+
+def covers(target: Target, zone: Name) -> bool:
+    """Say whether what changes in the zone concerns the target; without zones of its own it follows all."""
+    return not target.zones or zone in target.zones
+
+
+def leave_behind(draft: Draft, service: Service, addresses: tuple[str, ...]) -> None:
+    """Remember a service that goes, for every target where its addresses may still stand."""
+    leftover = Leftover(draft.index, service.zone, service.fqdn, addresses)
+    deliveries = draft.state.deliveries
+    for name in sorted(draft.state.targets):
+        if covers(draft.state.targets[name], service.zone):
+            before = deliveries.get(name, Delivery())
+            leftovers = (*before.leftovers, leftover)[-LEFTOVERS_MAX:]
+            deliveries = deliveries.set(name, msgspec.structs.replace(before, leftovers=leftovers))
+    draft.update(deliveries=deliveries)
 
 
 def put_target(draft: Draft, command: PutTarget) -> Result:
@@ -58,7 +78,8 @@ def report_push(draft: Draft, command: ReportPush) -> Result:
     tries[command.node] = Try(command.plan, command.ok, draft.entry.at_ms, detail)
     after = msgspec.structs.replace(before, tries=tuple(sorted(tries.items())))
     if command.ok and command.plan > before.plan:
-        after = msgspec.structs.replace(after, plan=command.plan, at_ms=draft.entry.at_ms)
+        leftovers = tuple(each for each in before.leftovers if each.index > command.plan)
+        after = msgspec.structs.replace(after, plan=command.plan, at_ms=draft.entry.at_ms, leftovers=leftovers)
         text = f"plan {command.plan} stands, carried by {command.node}"
         draft.tell("push.done", command.target, text, target=command.target, node=command.node)
     if not command.ok and (last is None or last.ok):

@@ -1,0 +1,131 @@
+"""Who may ask for what. Pure: the caller brings the request and says what became of failures.
+
+A browser on this machine is a client on loopback too, and any page it shows can make it send
+requests here. So a client without a token must name this server by address or as localhost (DNS
+rebinding), and a write must not come from a foreign page.
+"""
+
+import hashlib
+import hmac
+import ipaddress
+from urllib.parse import urlsplit
+
+from node.api.context import ApiContext, Token
+from node.api.message import LOCAL, SAFE, Identity, Request
+from node.api.problem import Problem
+
+_GRANTS = {
+    "read": {"read"},
+    "records:write": {"read", "records:write"},
+    "services:write": {"read", "services:write"},
+    "write": {"read", "records:write", "services:write"},
+    "admin": {"read", "records:write", "services:write", "cluster:admin"},
+    "cluster:admin": {"read", "records:write", "services:write", "cluster:admin"},
+}
+_CHALLENGE = (("WWW-Authenticate", 'Bearer realm="quorumdns"'),)
+
+
+class BadToken(Problem):
+    """The request shows a secret that is not known; the caller counts these."""
+
+
+def identify(context: ApiContext, request: Request) -> Identity:
+    """Return who asks. Raises ``Problem``; ``BadToken`` when a secret was shown and is wrong."""
+    secret = shown_secret(request)
+    if secret is not None:
+        return _bearer(context, secret)
+    if not is_loopback(request.client):
+        raise _unknown_client(context, request)
+    if not context.trusted_loopback:
+        raise Problem("unauthorized", "this node asks for a token", _token_hint(), headers=_CHALLENGE)
+    if request.client and not is_local_host(request.headers.get("host", "localhost")):
+        host = request.headers.get("host", "")
+        raise Problem(
+            "forbidden",
+            f"without a token this node must be called by its address or as localhost, not as {host!r}",
+            _token_hint(),
+        )
+    return LOCAL
+
+
+def require_same_site(request: Request) -> None:
+    """Refuse a write that a browser sends for another site's page. Raises ``Problem``."""
+    if request.method in SAFE:
+        return
+    origin = request.headers.get("origin")
+    host = request.headers.get("host", "").lower()
+    is_foreign = origin is not None and urlsplit(origin).netloc.lower() != host
+    if is_foreign or request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
+        raise Problem("forbidden", "a page of another site cannot change anything here; nothing was changed")
+
+
+def require_scope(identity: Identity, scope: str) -> None:
+    """Refuse what none of the identity's scopes includes. Raises ``Problem``."""
+    if not any(scope in _GRANTS.get(each, ()) for each in identity.scopes):
+        raise Problem("forbidden", f"the token {identity.name} lacks the scope {scope}")
+
+
+def shown_secret(request: Request) -> str | None:
+    """Return the secret of ``Authorization: Bearer`` or ``X-API-Key``, None when there is neither."""
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    if scheme:
+        return secret.strip() if scheme.lower() == "bearer" else ""
+    return request.headers.get("x-api-key")
+
+
+def token_for(context: ApiContext, secret: str) -> Token | None:
+    """Return the token with this secret; takes as long whichever it is (hashes are compared in constant time)."""
+    digest = hashlib.sha256(secret.encode()).hexdigest()
+    found = None
+    for token in context.tokens:
+        if hmac.compare_digest(digest, token.sha256.lower()):
+            found = token
+    return found
+
+
+def is_loopback(client: str) -> bool:
+    """Say whether the client is on this machine; an empty address is a Unix socket."""
+    if not client:
+        return True
+    try:
+        address = ipaddress.ip_address(client)
+    except ValueError:
+        return False
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback
+
+
+def is_local_host(host: str) -> bool:
+    """Say whether a Host header names an address or localhost, which no foreign DNS name can stand for."""
+    name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
+    name = name.removeprefix("[").removesuffix("]").lower().removesuffix(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _bearer(context: ApiContext, secret: str) -> Identity:
+    if context.node_token and hmac.compare_digest(secret.encode(), context.node_token.encode()):
+        return Identity("node", ("read",))
+    token = token_for(context, secret)
+    if token is None:
+        raise BadToken("unauthorized", "the token is not known here", _token_hint(), headers=_CHALLENGE)
+    return Identity(token.name, token.scopes)
+
+
+def _unknown_client(context: ApiContext, request: Request) -> Problem:
+    if context.tokens:
+        return Problem("unauthorized", "this node asks for a token", _token_hint(), headers=_CHALLENGE)
+    return Problem(
+        "forbidden",
+        f"no tokens are configured, so only clients on this machine are served, not {request.client}",
+        "add [[api.tokens]] to the configuration",
+    )
+
+
+def _token_hint() -> str:
+    return "send: Authorization: Bearer qdns_..."

@@ -1,0 +1,73 @@
+"""Bodies of requests: JSON with the position of what is wrong, then a model with all faults at once."""
+
+import difflib
+import json
+from typing import Any, NoReturn, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from node.api.message import Request
+from node.api.problem import Problem
+
+Model = TypeVar("Model", bound=BaseModel)
+
+_FAULTS_MAX = 50
+
+
+def read_json(request: Request) -> Any:
+    """Read the body as JSON (RFC 8259). Raises ``Problem``."""
+    try:
+        return json.loads(request.body, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise Problem("bad_request", f"the body is not JSON: {error.msg} at {where}") from None
+    except UnicodeDecodeError as error:
+        raise Problem("bad_request", f"the body is not UTF-8 at octet {error.start}") from None
+    except (ValueError, RecursionError) as error:
+        raise Problem("bad_request", f"the body is not JSON we read: {error}") from None
+
+
+def read_model(model: type[Model], request: Request) -> Model:
+    """Read the body as this model. Raises ``Problem`` with every fault and a JSON pointer to each."""
+    value = read_json(request)
+    if not isinstance(value, dict):
+        raise Problem("invalid", f"the body is {_kind(value)}, an object is expected; nothing was changed")
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        faults = [(pointer(each["loc"]), _message(model, each)) for each in error.errors(include_url=False)]
+    raise faulty(faults)
+
+
+def faulty(faults: list[tuple[str, str]]) -> Problem:
+    """Return the ``Problem`` that lists these faults: pairs of pointer and sentence."""
+    first = " ".join(part for part in faults[0] if part)
+    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+    return Problem(
+        "invalid",
+        f"{first}{more}; nothing was changed",
+        errors=tuple({"pointer": where, "message": message} for where, message in faults[:_FAULTS_MAX]),
+    )
+
+
+def pointer(location: tuple[int | str, ...]) -> str:
+    """Write a location in the body as a JSON pointer (RFC 6901)."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in location)
+
+
+def _message(model: type[BaseModel], error: Any) -> str:
+    if error["type"] != "extra_forbidden":
+        return str(error["msg"]).removeprefix("Value error, ")
+    key = str(error["loc"][-1])
+    known = model.model_fields if len(error["loc"]) == 1 else {}
+    close = difflib.get_close_matches(key, known, 1)
+    return f"is not a key here{f'; did you mean {close[0]}?' if close else ''}"
+
+
+def _no_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not a JSON number")
+
+
+def _kind(value: object) -> str:
+    kinds = {list: "an array", str: "a string", bool: "true or false", type(None): "null"}
+    return kinds.get(type(value), "a number")

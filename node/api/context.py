@@ -1,0 +1,152 @@
+"""What the API needs of the rest of the node: values and callables that ``wiring`` fills in.
+
+Nothing here does anything; the protocols say which attributes are read of objects that belong to
+other rooms, so that a test can pass plain values.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from node.api.order import NameOrder
+from node.state.command import Command
+from node.state.state import Changed, State
+from raft.proposal import Outcome
+
+Listener = Callable[[State, Changed | None], None]
+
+
+class PeerView(Protocol):
+    """What the log knows of another member."""
+
+    @property
+    def name(self) -> str:
+        """The member's name."""
+
+    @property
+    def address(self) -> str:
+        """Where the log reaches it, ``ip:port``."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection now."""
+
+    @property
+    def last_contact_s(self) -> float | None:
+        """Seconds since it was last heard from; None for never."""
+
+    @property
+    def match_index(self) -> int | None:
+        """How far its log is known to agree with the leader's; known on the leader only."""
+
+
+class ReplicaView(Protocol):
+    """What this node's log knows of itself; see ``raft.replica.ReplicaStatus``."""
+
+    @property
+    def node(self) -> str:
+        """The node's name."""
+
+    @property
+    def role(self) -> str:
+        """leader, follower, candidate or learner."""
+
+    @property
+    def leader(self) -> str | None:
+        """The leader's name, None while there is none."""
+
+    @property
+    def term(self) -> int:
+        """The election term."""
+
+    @property
+    def commit_index(self) -> int:
+        """The newest entry known to be committed."""
+
+    @property
+    def applied_index(self) -> int:
+        """The newest entry applied here."""
+
+    @property
+    def has_quorum(self) -> bool:
+        """Whether a majority is in contact."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether the node's own log was replayed and the cluster was met once."""
+
+    @property
+    def peers(self) -> Sequence[PeerView]:
+        """The other members."""
+
+
+class Propose(Protocol):
+    """Bring a command into the log; see ``node.cluster.Cluster.propose``."""
+
+    def __call__(self, command: Command, *, actor: str, reason: str, timeout_s: float) -> Awaitable[Outcome]:
+        """Return what became of the command; never raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """Who may do what: a name for the events, the SHA-256 of the secret in hexadecimal, and scopes.
+
+    Scopes are ``read``, ``records:write``, ``services:write``, ``write`` (both) and ``admin``; every
+    scope includes ``read``. An unknown one grants nothing.
+    """
+
+    name: str
+    sha256: str
+    scopes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PushProgress:
+    """What this node's pusher knows of one target beside the replicated deliveries."""
+
+    target: str
+    wanted: int
+    """The plan (log index) that should stand on the target; 0 when nothing is to be pushed."""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeSummary:
+    """How this node's prober is doing."""
+
+    running: bool = True
+    endpoints: int = 0
+    late: int = 0
+    """Endpoints whose probe is overdue by more than an interval."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiContext:
+    """Everything the API reads and calls."""
+
+    state: Callable[[], State]
+    propose: Propose
+    read_barrier: Callable[[float], Awaitable[Outcome]]
+    wait_applied: Callable[[int, float], Awaitable[bool]]
+    replica: Callable[[], ReplicaView]
+    subscribe: Callable[[Listener], Callable[[], None]]
+    """Calls the listener in the event loop after changes; returns what ends that."""
+    digest: Callable[[], tuple[int, str]]
+    """The newest State's index and digest."""
+    now_ms: Callable[[], int]
+    node: str
+    cluster: str
+    version: str
+    started_at_ms: int
+    dns_addresses: Callable[[], Sequence[str]]
+    peer_urls: Mapping[str, str] = field(default_factory=dict)
+    """Base URL of each other node's API, by name."""
+    node_token: str | None = None
+    """The secret that nodes show each other; it may read, nothing else."""
+    tokens: tuple[Token, ...] = ()
+    dev: bool = False
+    pushes: Callable[[], Sequence[PushProgress]] = tuple
+    probes: Callable[[], ProbeSummary] = ProbeSummary
+    trusted_loopback: bool = True
+    """Whether clients on this machine need no token."""
+    order: NameOrder = field(default_factory=NameOrder)

@@ -1,0 +1,1 @@
+"""The etcd v2 façade: HelixDNS keys over our zones."""

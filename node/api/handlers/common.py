@@ -1,0 +1,27 @@
+"""What the handlers of ``/v1`` share: the answer to a write, and a read with its ETag."""
+
+from node.api.condition import etag, is_unchanged
+from node.api.message import Proposal, Request, Response, encode, shown
+from node.state.command import Command
+from node.state.state import Accepted, State
+
+
+def write(command: Command) -> Proposal:
+    """Propose a command and answer with where it stands in the log."""
+    return Proposal(command, written)
+
+
+def written(_state: State, accepted: Accepted) -> Response:
+    """Answer a write: its log index, the zone's serial and whether anything changed."""
+    body = {"index": accepted.index, "serial": accepted.serial, "changed": accepted.changed}
+    return Response(body=encode(body), headers=(("Qdns-Index", str(accepted.index)),))
+
+
+def read(request: Request, value: object, index: int) -> Response:
+    """Answer a read of one object that last changed at this log index."""
+    if is_unchanged(request, index):
+        return Response(304, headers=(("ETag", etag(index)),), index=index)
+    response = shown(value, index)
+    return Response(
+        response.status, response.body, response.content_type, (("ETag", etag(index)),), response.index
+    )

@@ -1,0 +1,44 @@
+"""``/v1/events``: what the cluster committed, in pages or as a stream."""
+
+from itertools import islice
+
+from node.api.context import ApiContext
+from node.api.events import has_gap, iter_after, matches, newest
+from node.api.listing import read_limit
+from node.api.message import Follow, Request, Response, shown
+from node.api.problem import Problem
+from node.api.views import event_row
+from node.state.state import EVENTS_MAX, State
+
+
+def list_events(context: ApiContext, request: Request) -> Response | Follow:
+    """List events, oldest first: those after a cursor, or the newest; stream them where SSE is accepted."""
+    state = context.state()
+    if "text/event-stream" in request.headers.get("accept", ""):
+        last = request.headers.get("last-event-id") or request.query.get("after")
+        return Follow(_read_cursor(last)[0] if last else state.index)
+    limit, pattern = read_limit(request), request.query.get("kind", "")
+    after = request.query.get("after")
+    if after is None:
+        found = [event for event in newest(state, EVENTS_MAX) if matches(event, pattern)][-limit:]
+        return shown({"items": [event_row(each) for each in found], "next": None}, state.index)
+    return _page(state, after, pattern, limit)
+
+
+def _page(state: State, after: str, pattern: str, limit: int) -> Response:
+    index, number = _read_cursor(after)
+    following = (event for event in iter_after(state, index, number) if matches(event, pattern))
+    found = list(islice(following, limit + 1))
+    cut = found[:limit]
+    cursor = f"{cut[-1].index}.{cut[-1].number}" if len(found) > limit else None
+    items = [event_row(each) for each in cut]
+    return shown({"items": items, "next": cursor, "gap": has_gap(state, index)}, state.index)
+
+
+def _read_cursor(text: str) -> tuple[int, int | None]:
+    """Read ``INDEX`` (all of that entry's events were seen) or ``INDEX.NUMBER``. Raises ``Problem``."""
+    index, dot, number = text.partition(".")
+    parts = (index, number) if dot else (index,)
+    if not all(part.isascii() and part.isdigit() and len(part) <= 18 for part in parts):
+        raise Problem("bad_request", f"{text} is not a place among the events, which is a log index")
+    return int(index), int(number) if dot else None

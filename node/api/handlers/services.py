@@ -1,0 +1,129 @@
+"""``/v1/services``: services, their endpoints, and what the cluster says of them."""
+
+from typing import Any
+
+from node.api.body import faulty, read_model
+from node.api.condition import if_index
+from node.api.context import ApiContext
+from node.api.handlers.common import read, write
+from node.api.listing import page, read_limit
+from node.api.message import Proposal, Request, Response, shown
+from node.api.models import EndpointSettings, ServiceBody
+from node.api.names import closest_zone, no_zone_for, plain, read_name
+from node.api.problem import Problem
+from node.api.views import service_definition, service_row
+from node.health.service import Endpoint, Service, canonical_address, endpoint_of
+from node.state.command import DeleteEndpoint, DeleteService, PutEndpoint, PutService
+from node.state.state import ServiceState, State
+from node.zone.name import Name
+
+
+def list_services(context: ApiContext, request: Request) -> Response:
+    """List the services, by name."""
+    state = context.state()
+    names, after = page(state.services, request, read_limit(request, 1_000))
+    return shown({"items": [_row(state.services[name]) for name in names], "next": after}, state.index)
+
+
+def get_service(context: ApiContext, request: Request) -> Response:
+    """Show one service: its definition, its endpoints, their votes and verdicts."""
+    state = context.state()
+    known = _service(state, request)
+    return read(request, _row(known), _changed_index(known))
+
+
+def put_service(context: ApiContext, request: Request) -> Proposal:
+    """Create a service or make it exactly this one; votes on addresses that stay are kept."""
+    fqdn = read_name(request.values["fqdn"])
+    body = read_model(ServiceBody, request)
+    state = context.state()
+    service = Service(
+        fqdn=fqdn,
+        zone=_zone_of(state, fqdn, body.zone),
+        check=body.check.check(),
+        endpoints=tuple(each.endpoint(each.address) for each in body.endpoints),
+        ttl=body.ttl,
+        interval_ms=body.interval_ms,
+        timeout_ms=body.timeout_ms,
+        recheck_ms=body.recheck_ms,
+        rise=body.rise,
+        fall=body.fall,
+        fail_open_percent=body.fail_open_percent,
+        mode=body.mode,
+    )
+    return write(PutService(service, if_index(request, _definition_index(state, fqdn))))
+
+
+def delete_service(context: ApiContext, request: Request) -> Proposal:
+    """Delete a service and its records."""
+    fqdn = read_name(request.values["fqdn"])
+    return write(DeleteService(fqdn, if_index(request, _definition_index(context.state(), fqdn))))
+
+
+def list_endpoints(context: ApiContext, request: Request) -> Response:
+    """List the endpoints of a service."""
+    known = _service(context.state(), request)
+    return read(request, {"items": service_row(known)["endpoints"], "next": None}, _changed_index(known))
+
+
+def put_endpoint(context: ApiContext, request: Request) -> Proposal:
+    """Add an endpoint or change it; without a body one that is there stays as it is."""
+    fqdn, address = read_name(request.values["fqdn"]), _address(request)
+    known = context.state().services.get(fqdn)
+    present = endpoint_of(known.service, address) if known is not None else None
+    if request.body:
+        endpoint = read_model(EndpointSettings, request).endpoint(address)
+    else:
+        endpoint = present or Endpoint(address)
+    condition = if_index(request, known.index if known is not None else 0)
+    return write(PutEndpoint(fqdn, endpoint, condition))
+
+
+def delete_endpoint(context: ApiContext, request: Request) -> Proposal:
+    """Remove an endpoint from its service."""
+    fqdn = read_name(request.values["fqdn"])
+    condition = if_index(request, _definition_index(context.state(), fqdn))
+    return write(DeleteEndpoint(fqdn, _address(request), condition))
+
+
+def _row(known: ServiceState) -> dict[str, Any]:
+    return service_row(known) | service_definition(known)
+
+
+def _service(state: State, request: Request) -> ServiceState:
+    fqdn = read_name(request.values["fqdn"])
+    known = state.services.get(fqdn)
+    if known is None:
+        raise Problem("not_found", f"there is no service {plain(fqdn)}", "qdns service list")
+    return known
+
+
+def _definition_index(state: State, fqdn: Name) -> int:
+    known = state.services.get(fqdn)
+    return known.index if known is not None else 0
+
+
+def _changed_index(known: ServiceState) -> int:
+    """Return the index of the last change of the definition, which is what If-Match compares."""
+    return known.index
+
+
+def _zone_of(state: State, fqdn: Name, text: str | None) -> Name:
+    """Return the zone a service goes to: the one it names, or the longest of ours that holds it."""
+    if text is not None:
+        return read_name(text)
+    zone = closest_zone(state, fqdn)
+    if zone is not None:
+        return zone.name
+    known = state.services.get(fqdn)
+    if known is not None:
+        return known.service.zone
+    problem = no_zone_for(state, fqdn)
+    raise Problem("invalid", problem.detail, 'say which: "zone"; one that is not ours is pushed to only')
+
+
+def _address(request: Request) -> str:
+    try:
+        return canonical_address(request.values["address"].removeprefix("[").removesuffix("]"))
+    except ValueError as error:
+        raise faulty([("", str(error))]) from None

@@ -1,0 +1,119 @@
+"""One request, one response, and the plans a handler can return in place of a response.
+
+Handlers are plain functions of ``(ApiContext, Request)``. What takes time (a proposal, asking the
+peers, waiting for a change) they return as a plan; ``node.api.perform`` carries it out.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from node.api.context import ApiContext
+from node.state.command import Command
+from node.state.state import Accepted, Refused, State
+
+JSON = "application/json"
+HTML = "text/html; charset=utf-8"
+TEXT = "text/plain; charset=utf-8"
+PROBLEM = "application/problem+json"
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that change nothing (RFC 9110 section 9.2.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who asks: a name for the events, and scopes."""
+
+    name: str
+    scopes: tuple[str, ...]
+
+
+LOCAL = Identity("local", ("admin",))
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An HTTP request with the parts handlers look at, all decoded."""
+
+    method: str
+    path: str
+    """As sent, percent-encoded, without the query."""
+    values: Mapping[str, str] = field(default_factory=dict)
+    """The variable segments of the path, each decoded once."""
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """By lower-case name."""
+    body: bytes = b""
+    client: str = ""
+    """The client's IP address; empty for a Unix socket."""
+    identity: Identity = LOCAL
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What the client gets."""
+
+    status: int = 200
+    body: bytes = b""
+    content_type: str = JSON
+    headers: tuple[tuple[str, str], ...] = ()
+    index: int | None = None
+    """Log index of what the body shows: the ``ETag``, and what a blocking query compares."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """Propose the command, then answer from the State after it was applied here."""
+
+    command: Command
+    answer: Callable[[State, Accepted], Response]
+    refuse: Callable[[Refused, State], Response] | None = None
+    """How a refusal is told; None for problem+json."""
+    replan: Callable[[State], "Reply"] | None = None
+    """Plans again when the command was refused for a precondition that the handler itself added."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskPeers:
+    """Fetch the other nodes' own rows, then answer with them."""
+
+    answer: Callable[[Mapping[str, "PeerAnswer"]], Response]
+
+
+@dataclass(frozen=True, slots=True)
+class PeerAnswer:
+    """A peer's own status row, or a sentence that says why there is none."""
+
+    row: Mapping[str, Any] | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Wait until ``look`` finds something in a later State; at the deadline answer ``late``."""
+
+    look: Callable[[State], Response | None]
+    late: Callable[[State], Response]
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Follow:
+    """Stream the events after a log index as server-sent events."""
+
+    after: int
+
+
+Reply = Response | Proposal | AskPeers | Watch | Follow
+Handler = Callable[[ApiContext, Request], Reply]
+
+
+def encode(value: object) -> bytes:
+    """Write JSON in the one form all answers have."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+def shown(value: object, index: int | None = None, status: int = 200) -> Response:
+    """Answer with JSON; ``index`` becomes the ETag."""
+    return Response(status, encode(value), index=index)

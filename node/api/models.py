@@ -1,0 +1,155 @@
+"""The bodies of ``/v1`` as models: what they may hold, and the values of our own they stand for.
+
+A model finds every fault it can see by itself; what depends on the state is judged when the command
+is applied.
+"""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from node.api.check import read_check
+from node.health.service import Check, Endpoint, canonical_address
+from node.zone.rrset import RDATAS_MAX
+
+COMMENT_CHARACTERS_MAX = 255
+
+
+class Body(BaseModel):
+    """What all bodies have in common: no unknown keys, no silent conversions."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class ZoneBody(Body):
+    """A zone's settings; names may leave out the final dot."""
+
+    nameservers: list[str] = Field(min_length=1, examples=[["ns1.example.com", "ns2.example.com"]])
+    contact: str | None = Field(None, description="mailbox of the SOA, as a name or an e-mail address")
+    default_ttl: int = 5
+    negative_ttl: int = 60
+    refresh_s: int = 3600
+    retry_s: int = 600
+    expire_s: int = 604_800
+
+
+class RRsetBody(Body):
+    """All records of one name and type, in master-file text."""
+
+    rdatas: list[str] = Field(min_length=1, max_length=RDATAS_MAX, examples=[["192.0.2.1", "192.0.2.2"]])
+    ttl: int | None = Field(None, description="seconds; the zone's default when left out")
+    comment: str = Field("", max_length=COMMENT_CHARACTERS_MAX)
+    disabled: bool = False
+
+
+class RRsetPatch(Body):
+    """Records to add to an RRset and to remove from it."""
+
+    add: list[str] = Field([], max_length=RDATAS_MAX)
+    remove: list[str] = Field([], max_length=RDATAS_MAX)
+    ttl: int | None = None
+
+
+def _pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise ValueError(f"is not a regular expression: {error}") from None
+    return text
+
+
+class CheckBody(Body):
+    """How endpoints are probed; see ``node.health.service.Check``."""
+
+    kind: Literal["http", "https", "tcp"]
+    port: int = Field(ge=1, le=65_535)
+    path: str = "/"
+    method: str = "GET"
+    host: str = ""
+    expect_status: list[Annotated[list[int], Field(min_length=2, max_length=2)]] = [[200, 399]]
+    expect_body: Annotated[str, AfterValidator(_pattern)] = ""
+    headers: dict[str, str] = {}
+    verify: bool = True
+    send: str = ""
+    expect: str = ""
+
+    def check(self) -> Check:
+        """Return the check this stands for."""
+        return Check(
+            kind=self.kind,
+            port=self.port,
+            path=self.path,
+            method=self.method,
+            host=self.host,
+            expect_status=tuple((low, high) for low, high in self.expect_status),
+            expect_body=self.expect_body,
+            headers=tuple(self.headers.items()),
+            verify=self.verify,
+            send=self.send,
+            expect=self.expect,
+        )
+
+
+def check_row(check: Check) -> dict[str, Any]:
+    """Return the long form of a check, as ``CheckBody`` reads it."""
+    return {
+        "kind": check.kind,
+        "port": check.port,
+        "path": check.path,
+        "method": check.method,
+        "host": check.host,
+        "expect_status": [list(each) for each in check.expect_status],
+        "expect_body": check.expect_body,
+        "headers": dict(check.headers),
+        "verify": check.verify,
+        "send": check.send,
+        "expect": check.expect,
+    }
+
+
+def _long_check(value: object) -> object:
+    return check_row(read_check(value)) if isinstance(value, str) else value
+
+
+class EndpointSettings(Body):
+    """What an endpoint can have beside its address."""
+
+    name: str = ""
+    priority: int = 1
+    weight: int = 1
+    probe_from: list[str] = []
+
+    def endpoint(self, address: str) -> Endpoint:
+        """Return the endpoint with this canonical address."""
+        return Endpoint(address, self.name, self.priority, self.weight, tuple(self.probe_from))
+
+
+class EndpointBody(EndpointSettings):
+    """One endpoint of a service."""
+
+    address: Annotated[str, AfterValidator(canonical_address)]
+
+
+def _long_endpoint(value: object) -> object:
+    return {"address": value} if isinstance(value, str) else value
+
+
+class ServiceBody(Body):
+    """A service: its check, its endpoints and the rules for publishing them."""
+
+    check: Annotated[CheckBody, BeforeValidator(_long_check, json_schema_input_type=str | CheckBody)] = Field(
+        examples=["http://{}:80/health"]
+    )
+    endpoints: list[
+        Annotated[EndpointBody, BeforeValidator(_long_endpoint, json_schema_input_type=str | EndpointBody)]
+    ] = Field([], max_length=256, examples=[["192.0.2.10", "192.0.2.11"]])
+    zone: str | None = None
+    ttl: int = 5
+    interval_ms: int = 2000
+    timeout_ms: int = 1000
+    recheck_ms: int = 500
+    rise: int = 2
+    fall: int = 3
+    fail_open_percent: int = 50
+    mode: Literal["active-active", "active-standby"] = "active-active"

@@ -1,0 +1,80 @@
+"""The names of zones in canonical DNS order, as lists show them.
+
+A zone keeps its names in a hash map. The order (RFC 4034 section 6.1) is worked out once and then
+carried along with the zone's changes, so that a page costs what it shows.
+"""
+
+from bisect import bisect_left, insort
+from collections import OrderedDict
+from collections.abc import Iterator
+
+from node.zone.name import Name, sort_key
+from node.zone.zone import Delta, Zone
+
+ORDERS_MAX = 64
+
+
+class NameOrder:
+    """Remembers the ordered names of the zones that were listed last."""
+
+    def __init__(self) -> None:
+        self._orders: OrderedDict[Name, tuple[Zone, list[Name]]] = OrderedDict()
+
+    def after(self, zone: Zone, name: Name | None) -> Iterator[Name]:
+        """Yield the zone's names from ``name`` on (it included), or all of them."""
+        names = self._names(zone)
+        start = 0 if name is None else bisect_left(names, sort_key(name), key=sort_key)
+        for position in range(start, len(names)):
+            yield names[position]
+
+    def below(self, zone: Zone, name: Name) -> Iterator[Name]:
+        """Yield ``name`` and every name of the zone below it."""
+        prefix = sort_key(name)
+        for each in self.after(zone, name):
+            if sort_key(each)[: len(prefix)] != prefix:
+                return
+            yield each
+
+    def _names(self, zone: Zone) -> list[Name]:
+        known, names = self._orders.pop(zone.name, (None, []))
+        if known is not zone:
+            deltas = None if known is None else _deltas_since(zone, known)
+            names = sorted(zone.nodes, key=sort_key) if deltas is None else _carried(zone, names, deltas)
+        self._orders[zone.name] = (zone, names)
+        if len(self._orders) > ORDERS_MAX:
+            self._orders.popitem(last=False)
+        return names
+
+
+def _deltas_since(zone: Zone, known: Zone) -> list[Delta] | None:
+    """Return what led from one version to the other, or None when the history does not say."""
+    if not known.history:
+        return None
+    last = known.history[-1]
+    for count, delta in enumerate(reversed(zone.history)):
+        if delta is last or (delta.index, delta.serial_to) == (last.index, last.serial_to):
+            return list(zone.history[len(zone.history) - count :])
+    return None
+
+
+def _carried(zone: Zone, names: list[Name], deltas: list[Delta]) -> list[Name]:
+    """Bring an ordered list up to date: names that came or went, with the empty ones between."""
+    touched = {rrset.name for delta in deltas for rrset in (*delta.removed, *delta.added)}
+    names = list(names)
+    for name in touched:
+        for each in _up_to(name, zone.name):
+            key = sort_key(each)
+            position = bisect_left(names, key, key=sort_key)
+            is_listed = position < len(names) and names[position] == each
+            if is_listed and each not in zone.nodes:
+                del names[position]
+            elif not is_listed and each in zone.nodes:
+                insort(names, each, key=sort_key)
+    return names
+
+
+def _up_to(name: Name, apex: Name) -> Iterator[Name]:
+    while name != apex:
+        yield name
+        name = Name(name[1 + name[0] :])
+    yield apex

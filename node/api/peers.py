@@ -1,0 +1,104 @@
+"""Asking the other nodes for their own status rows: in threads, all at once, with one deadline.
+
+The answer is kept for a second and asked for once, however many clients want it.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+
+from node.api.message import PeerAnswer
+
+DEADLINE_S = 1.0
+KEPT_S = 1.0
+THREADS_MAX = 16
+ROW_OCTETS_MAX = 256 * 1024
+
+
+class Peers:
+    """The other nodes' APIs by node name, and the token that lets us read there."""
+
+    def __init__(self, urls: Mapping[str, str], token: str | None) -> None:
+        self._urls = dict(urls)
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._pool = ThreadPoolExecutor(min(THREADS_MAX, max(1, len(urls))), "api-peers")
+        self._asked: asyncio.Task[Mapping[str, PeerAnswer]] | None = None
+        self._asked_at_s = float("-inf")
+
+    async def rows(self) -> Mapping[str, PeerAnswer]:
+        """Return every other node's row, or a sentence that says why there is none."""
+        if not self._urls:
+            return {}
+        now_s = time.monotonic()
+        if self._asked is None or (self._asked.done() and now_s - self._asked_at_s > KEPT_S):
+            self._asked_at_s = now_s
+            self._asked = asyncio.create_task(self._ask_all())
+        return await asyncio.shield(self._asked)
+
+    def close(self) -> None:
+        """Ask no more; threads that still wait end by their own deadline."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _ask_all(self) -> Mapping[str, PeerAnswer]:
+        loop = asyncio.get_running_loop()
+        futures = {name: loop.run_in_executor(self._pool, self._ask, url) for name, url in self._urls.items()}
+        await asyncio.wait(futures.values(), timeout=DEADLINE_S)
+        late = PeerAnswer(error=f"no answer within {DEADLINE_S:g} s")
+        return {name: future.result() if future.done() else late for name, future in futures.items()}
+
+    def _ask(self, url: str) -> PeerAnswer:
+        """Fetch one row; runs in a thread and never raises."""
+        where = urlsplit(url).netloc
+        try:
+            return PeerAnswer(row=_fetch(url, self._headers))
+        except requests.exceptions.Timeout:
+            return PeerAnswer(error=f"timed out {where}")
+        except requests.exceptions.ConnectionError as error:
+            return PeerAnswer(error=f"{_connection_text(error)} {where}")
+        except (requests.exceptions.RequestException, ValueError) as error:
+            return PeerAnswer(error=f"{where}: {error}")
+
+
+def _fetch(url: str, headers: Mapping[str, str]) -> Mapping[str, Any]:
+    """Read one row within the deadline and the size limit. Raises ``RequestException`` or ``ValueError``."""
+    ends_s = time.monotonic() + DEADLINE_S
+    with requests.Session() as session:
+        session.trust_env = False
+        response = session.get(
+            f"{url.rstrip('/')}/v1/status?scope=local",
+            headers=dict(headers),
+            timeout=DEADLINE_S,
+            allow_redirects=False,
+            stream=True,
+        )
+        body = b""
+        for piece in response.iter_content(16 * 1024):
+            body += piece
+            if len(body) > ROW_OCTETS_MAX or time.monotonic() > ends_s:
+                raise ValueError("its answer is too long or too slow")
+        if response.status_code != 200:
+            raise ValueError(f"it answers {response.status_code} {response.reason}")
+    row = json.loads(body)
+    is_row = isinstance(row, dict) and isinstance(row.get("name"), str)
+    if not is_row:
+        raise ValueError("its answer is not a status row")
+    return dict(row)
+
+
+def _connection_text(error: Exception) -> str:
+    text = str(error)
+    for known in (
+        "Connection refused",
+        "No route to host",
+        "Network is unreachable",
+        "Name or service not known",
+    ):
+        if known in text:
+            return known.lower()
+    return "the connection failed"

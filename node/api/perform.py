@@ -1,0 +1,163 @@
+"""From a request to its response: access, freshness, the handler, and the plan the handler returns.
+
+The only place of the room that waits for the log. It repeats a proposal only when the handler's own
+condition lost against another writer, which means that nothing was changed.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import structlog
+
+from node.api.access import BadToken, identify, is_loopback, require_same_site, require_scope, shown_secret
+from node.api.context import ApiContext
+from node.api.feed import Feed
+from node.api.listing import read_count
+from node.api.logins import FailedLogins
+from node.api.message import SAFE, AskPeers, Follow, Proposal, Reply, Request, Response, Watch
+from node.api.peers import Peers
+from node.api.problem import Problem, of_outcome, of_refused, tell
+from node.api.routes import Route, Table
+from node.api.units import read_duration_s
+from node.state.state import Accepted, Refused, State
+from raft.proposal import Committed, NotCommitted, Unknown
+
+logger = structlog.get_logger()
+
+WRITE_TIMEOUT_S = 5.0
+FRESH_TIMEOUT_S = 5.0
+WAIT_S_MAX = 600.0
+REPLANS_MAX = 5
+REASON_CHARACTERS_MAX = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What serving needs beside the request."""
+
+    context: ApiContext
+    table: Table
+    feed: Feed
+    peers: Peers
+    logins: FailedLogins = field(default_factory=FailedLogins)
+
+
+async def respond(room: Room, request: Request) -> Response | Follow:
+    """Serve one request; never raises."""
+    refuse: Callable[[Problem, State], Response] = tell
+    try:
+        route, values = room.table.match(request.method, request.path)
+        refuse = route.refuse
+        request = replace(request, values=values)
+        request = _admitted(room, route, request)
+        await _wait_until_fresh(room, request)
+        return await _answer(room, route, request)
+    except Problem as problem:
+        return refuse(problem, room.context.state())
+    except Exception:
+        logger.exception("request.failed", method=request.method, path=request.path)
+        return refuse(Problem("failed", "a bug in this node; its log has the trace"), room.context.state())
+
+
+def _admitted(room: Room, route: Route, request: Request) -> Request:
+    """Check who asks and whether they may; return the request with their identity. Raises ``Problem``."""
+    require_same_site(request)
+    if route.scope is None:
+        return request
+    is_counted = shown_secret(request) is not None and not _is_trusted(room.context, request)
+    if is_counted:
+        wait_s = room.logins.wait_s(request.client, time.monotonic())
+        if wait_s:
+            text = f"too many wrong tokens from {request.client}; try again in {wait_s} s"
+            raise Problem("too_many", text, headers=(("Retry-After", str(wait_s)),))
+    try:
+        identity = identify(room.context, request)
+    except BadToken:
+        if is_counted:
+            room.logins.add(request.client, time.monotonic())
+        logger.warning("login.failed", client=request.client, path=request.path)
+        raise
+    require_scope(identity, route.scope)
+    return replace(request, identity=identity)
+
+
+def _is_trusted(context: ApiContext, request: Request) -> bool:
+    return context.trusted_loopback and is_loopback(request.client)
+
+
+async def _wait_until_fresh(room: Room, request: Request) -> None:
+    """Wait for what ``min_index`` and ``consistency`` ask for. Raises ``Problem``."""
+    consistency = request.query.get("consistency", "local")
+    if consistency not in ("local", "leader"):
+        raise Problem("bad_request", f"consistency={consistency} is neither local nor leader")
+    if consistency == "leader" or request.query.get("quorum") == "true":
+        outcome = await room.context.read_barrier(FRESH_TIMEOUT_S)
+        if not isinstance(outcome, Committed):
+            problem = of_outcome(outcome)
+            detail = f"cannot read what the leader knows: {outcome.detail}"
+            raise Problem(problem.code, detail, "leave out consistency=leader to read this node's own copy")
+    index = read_count(request, "min_index", 0)
+    if index and not await room.context.wait_applied(index, FRESH_TIMEOUT_S):
+        here = room.context.state().index
+        raise Problem(
+            "not_ready", f"this node is at index {here}, not yet at {index}", "try again, or another node"
+        )
+
+
+async def _answer(room: Room, route: Route, request: Request) -> Response | Follow:
+    """Run the handler; a read with ``?index=N`` waits until the answer is newer than N."""
+    response = await _carry_out(room, request, route.handler(room.context, request), route)
+    if request.method not in SAFE or "index" not in request.query or isinstance(response, Follow):
+        return response
+    known = read_count(request, "index", 0)
+    wait_s = min(read_duration_s(request.query.get("wait", "60s")), WAIT_S_MAX)
+    ends_s = time.monotonic() + wait_s
+    while isinstance(response, Response) and response.index is not None and response.index <= known:
+        if not await room.feed.wait(ends_s - time.monotonic()):
+            return response
+        response = await _carry_out(room, request, route.handler(room.context, request), route)
+    return response
+
+
+async def _carry_out(room: Room, request: Request, reply: Reply, route: Route) -> Response | Follow:
+    """Carry a plan out until there is a response."""
+    if isinstance(reply, Proposal):
+        return await _propose(room, request, reply, route)
+    if isinstance(reply, AskPeers):
+        return reply.answer(await room.peers.rows())
+    if isinstance(reply, Watch):
+        return await _watch(room, reply)
+    return reply
+
+
+async def _propose(room: Room, request: Request, proposal: Proposal, route: Route) -> Response | Follow:
+    reason = request.headers.get("qdns-reason", "")[:REASON_CHARACTERS_MAX]
+    for attempt in range(1 + REPLANS_MAX):
+        outcome = await room.context.propose(
+            proposal.command, actor=request.identity.name, reason=reason, timeout_s=WRITE_TIMEOUT_S
+        )
+        if isinstance(outcome, NotCommitted | Unknown):
+            raise of_outcome(outcome)
+        state, result = room.context.state(), outcome.result
+        if isinstance(result, Accepted):
+            return proposal.answer(state, result)
+        assert isinstance(result, Refused)
+        if result.code == "precondition" and proposal.replan is not None and attempt < REPLANS_MAX:
+            again = proposal.replan(state)
+            if not isinstance(again, Proposal):
+                return await _carry_out(room, request, again, route)
+            proposal = again
+            continue
+        return proposal.refuse(result, state) if proposal.refuse else route.refuse(of_refused(result), state)
+    raise AssertionError("the last attempt returns")
+
+
+async def _watch(room: Room, watch: Watch) -> Response:
+    ends_s = time.monotonic() + watch.timeout_s
+    while True:
+        found = watch.look(room.context.state())
+        if found is not None:
+            return found
+        if not await room.feed.wait(ends_s - time.monotonic()):
+            return watch.late(room.context.state())

@@ -1,0 +1,174 @@
+"""What needs a person: found in the status' own rows, the worst first, each with the next step. Pure."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from node.api.context import ReplicaView
+from node.api.events import time_of
+from node.api.names import plain
+from node.api.views import Row, moment
+from node.state.state import ServiceState, State
+from node.zone.name import sort_key
+
+LAG_ENTRIES_MAX = 100
+"""A node this far behind is told of; less is ordinary traffic."""
+UNDECIDED_INTERVALS = 5
+PUSH_PATIENCE_MS = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the problems are looked for in."""
+
+    state: State
+    replica: ReplicaView
+    now_ms: int
+    own: Row
+    nodes: list[Row]
+    services: list[Row]
+    pushes: list[Row]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that needs a person."""
+
+    code: str
+    severity: Literal["critical", "warning"]
+    text: str
+    next: tuple[str, ...] = ()
+    since_at: str | None = None
+
+
+def find_problems(found: Found) -> list[Problem]:
+    """Return the problems, critical ones first."""
+    problems = [
+        *_digest_problems(found),
+        *_quorum_problems(found),
+        *_node_problems(found),
+        *_service_problems(found),
+        *_push_problems(found),
+    ]
+    return sorted(problems, key=lambda each: each.severity != "critical")
+
+
+def health_of(problems: list[Problem]) -> str:
+    """Return the one word for the cluster."""
+    if any(each.severity == "critical" for each in problems):
+        return "critical"
+    return "degraded" if problems else "healthy"
+
+
+def _digest_problems(found: Found) -> Iterator[Problem]:
+    """Two nodes with the same index must have the same state."""
+    by_index: dict[int, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for row in found.nodes:
+        if row["state_digest"] and row["applied_index"] is not None:
+            by_index[row["applied_index"]][row["state_digest"]].append(row["name"])
+    for index, digests in by_index.items():
+        if len(digests) > 1:
+            sides = " and ".join(", ".join(names) for names in digests.values())
+            text = f"the states of {sides} differ at index {index}: they no longer agree on what is in DNS"
+            yield Problem("digest_mismatch", "critical", text, ("qdns", "status", "-o", "wide"))
+
+
+def _quorum_problems(found: Found) -> Iterator[Problem]:
+    replica = found.replica
+    answers = f"answering DNS from commit {found.own['applied_index']}, writes are refused"
+    if not replica.has_quorum:
+        reached = 1 + sum(1 for peer in replica.peers if peer.connected)
+        members = 1 + len(replica.peers)
+        text = f"no quorum: this node is in contact with {reached} of {members} nodes; {answers}"
+        yield Problem("no_quorum", "critical", text, ("qdns", "doctor"))
+    elif replica.leader is None:
+        text = f"no leader: an election is going on; {answers}"
+        yield Problem("no_leader", "critical", text, ("qdns", "status", "--watch"))
+
+
+def _node_problems(found: Found) -> Iterator[Problem]:
+    for row in found.nodes:
+        name = row["name"]
+        show = ("qdns", "node", "show", name)
+        if row["state"] == "unreachable":
+            yield Problem("node_unreachable", "warning", _unreachable_text(row), show, row.get("since_at"))
+            continue
+        if row["state"] == "starting":
+            yield Problem("node_starting", "warning", f"{name} is starting and answers SERVFAIL", show)
+        if row is not found.own and row["quorum"] is False and found.replica.has_quorum:
+            yield Problem("node_isolated", "warning", f"{name} is cut off from the other nodes", show)
+        if (row["lag_entries"] or 0) > LAG_ENTRIES_MAX:
+            yield Problem("node_lags", "warning", f"{name} is {row['lag_entries']} entries behind", show)
+        late = (row["probes"] or {}).get("late", 0)
+        if late:
+            yield Problem("probes_late", "warning", f"{late} probes of {name} are late", show)
+
+
+def _unreachable_text(row: Row) -> str:
+    since = f" since {row['since_at'][11:19]} UTC" if row.get("since_at") else ""
+    return f"{row['name']} is unreachable{since} ({row['error']})"
+
+
+def _service_problems(found: Found) -> Iterator[Problem]:
+    for row, known in zip(found.services, _services(found.state), strict=True):
+        fqdn = row["fqdn"]
+        down = [each for each in row["endpoints"] if each["verdict"] == "down"]
+        show = ("qdns", "service", "show", fqdn)
+        if down and len(down) == len(row["endpoints"]):
+            text = f"{fqdn} is down: every endpoint is ({len(down)} of {len(down)})"
+            kept = "; all of them are kept in DNS" if row["fail_open"] else "; it has no records in DNS"
+            yield Problem("service_down", "critical", text + kept, show, _latest(down))
+        elif row["fail_open"]:
+            text = (
+                f"{fqdn}: {len(down)} of {len(row['endpoints'])} endpoints are down, all are kept (fail-open)"
+            )
+            yield Problem("fail_open", "warning", text, show, _latest(down))
+        else:
+            yield from (_withdrawn(found, known, each) for each in down)
+        yield from _undecided(found, row, known)
+
+
+def _services(state: State) -> list[ServiceState]:
+    return [state.services[fqdn] for fqdn in sorted(state.services, key=sort_key)]
+
+
+def _latest(rows: list[Row]) -> str | None:
+    return max((row["since_at"] for row in rows if row["since_at"]), default=None)
+
+
+def _withdrawn(found: Found, known: ServiceState, endpoint: Row) -> Problem:
+    fqdn = plain(known.service.fqdn)
+    against = sum(1 for vote in endpoint["votes"] if not vote["up"])
+    voters = len(endpoint["probe_from"]) or len(found.state.members)
+    text = f"{fqdn} {endpoint['address']} is withdrawn: {against} of {voters} nodes say down"
+    type_ = "AAAA" if ":" in endpoint["address"] else "A"
+    return Problem("endpoint_down", "warning", text, ("qdns", "explain", fqdn, type_), endpoint["since_at"])
+
+
+def _undecided(found: Found, row: Row, known: ServiceState) -> Iterator[Problem]:
+    """Tell of endpoints that should long have had a majority."""
+    service = known.service
+    patience_ms = UNDECIDED_INTERVALS * max(service.interval_ms, service.timeout_ms)
+    defined_ms = time_of(found.state, known.index)
+    if found.now_ms - defined_ms < patience_ms:
+        return
+    open_ = [each["address"] for each in row["endpoints"] if each["verdict"] == "undecided"]
+    if open_:
+        text = f"{row['fqdn']}: no majority yet on {', '.join(open_)}; published until there is one"
+        show = ("qdns", "service", "show", row["fqdn"])
+        yield Problem("undecided", "warning", text, show, moment(defined_ms))
+
+
+def _push_problems(found: Found) -> Iterator[Problem]:
+    for row in found.pushes:
+        if row["state"] not in ("behind", "failing"):
+            continue
+        show = ("qdns", "push", "show", row["target"])
+        waiting_ms = found.now_ms - time_of(found.state, row["wanted"])
+        if row["state"] == "failing":
+            text = f"push {row['target']} fails: {row['detail']}"
+            yield Problem("push_failing", "warning", text, show, moment(time_of(found.state, row["wanted"])))
+        elif waiting_ms > PUSH_PATIENCE_MS:
+            text = f"push {row['target']} is behind: plan {row['plan']} stands, {row['wanted']} is wanted"
+            yield Problem("push_behind", "warning", text, show, moment(time_of(found.state, row["wanted"])))

@@ -1,0 +1,72 @@
+"""uvicorn's HTTP protocol with the limits it leaves out: connections, header octets, header time."""
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+_TOO_MANY = (
+    b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nretry-after: 1\r\nconnection: close\r\n\r\n"
+)
+
+
+class LimitedProtocol(HttpToolsProtocol):
+    """One connection. The limits are class attributes, as uvicorn makes the instances."""
+
+    connections_max = 512
+    header_octets_max = 64 * 1024
+    header_time_s = 10.0
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._header_octets = 0
+        self._in_header = True
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Refuse a connection too many; give the others a time to send their headers in."""
+        super().connection_made(transport)
+        if len(self.connections) > self.connections_max:
+            self._refuse(_TOO_MANY)
+            return
+        self._deadline = self.loop.call_later(self.header_time_s, transport.close)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the deadline."""
+        self._end_deadline()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Count octets until the headers are complete."""
+        if self.transport.is_closing():
+            return
+        was_in_header = self._in_header
+        super().data_received(data)
+        if self._in_header and was_in_header:
+            self._header_octets += len(data)
+            if self._header_octets > self.header_octets_max:
+                self._refuse(_TOO_LARGE)
+
+    def on_message_begin(self) -> None:
+        """Start a request; behind an answered one the time for its headers starts anew."""
+        super().on_message_begin()
+        self._in_header, self._header_octets = True, 0
+        if self._deadline is None:
+            self._deadline = self.loop.call_later(self.header_time_s, self.transport.close)
+
+    def on_headers_complete(self) -> None:
+        """End the time for headers."""
+        self._in_header = False
+        self._end_deadline()
+        super().on_headers_complete()
+
+    def _end_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _refuse(self, response: bytes) -> None:
+        self._end_deadline()
+        self.transport.write(response)
+        self.transport.close()

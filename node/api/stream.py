@@ -1,0 +1,53 @@
+"""Committed events as a stream of server-sent events (WHATWG HTML, section 9.2).
+
+The ``id`` of an event is its log index and stands behind the last event of that index only, so a
+reader that comes back with ``Last-Event-ID``, to whichever node, misses nothing and gets nothing twice.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from itertools import groupby, islice
+
+from node.api.context import ApiContext
+from node.api.events import has_gap, iter_after
+from node.api.feed import Feed
+from node.api.views import event_row
+from node.state.state import Event
+
+HEARTBEAT_S = 15.0
+RETRY_MS = 2_000
+BATCH_EVENTS_MAX = 500
+
+
+async def stream_events(context: ApiContext, feed: Feed, after: int) -> AsyncIterator[bytes]:
+    """Yield pieces of the stream from the events after this log index on, until the feed closes."""
+    yield f"retry: {RETRY_MS}\n\n".encode()
+    while not feed.closed:
+        state = context.state()
+        if has_gap(state, after):
+            after = state.index
+            yield f"event: reset\nid: {after}\ndata: {{}}\n\n".encode()
+        events = list(islice(iter_after(state, after), BATCH_EVENTS_MAX + 1))
+        if len(events) > BATCH_EVENTS_MAX:
+            events = _whole_indexes(events)
+        if events:
+            after = events[-1].index
+            yield _written(events)
+        elif not await feed.wait(HEARTBEAT_S):
+            yield b": still here\n\n"
+
+
+def _whole_indexes(events: list[Event]) -> list[Event]:
+    """Cut a batch behind a complete index where that is possible."""
+    last = events[-1].index
+    whole = [event for event in events if event.index != last]
+    return whole or events
+
+
+def _written(events: list[Event]) -> bytes:
+    parts = []
+    for index, group in groupby(events, key=lambda event: event.index):
+        rows = [json.dumps(event_row(event), ensure_ascii=False) for event in group]
+        blocks = [f"event: change\ndata: {row}\n\n" for row in rows]
+        parts += [*blocks[:-1], f"id: {index}\n{blocks[-1]}"]
+    return "".join(parts).encode()

@@ -1,0 +1,69 @@
+"""Every path of the API, in the order of the documentation."""
+
+from node.api.context import ApiContext
+from node.api.handlers import events, push, rrsets, services, status, zones
+from node.api.message import Request, Response
+from node.api.models import EndpointSettings, RRsetBody, RRsetPatch, ServiceBody, ZoneBody
+from node.api.problem import Problem
+from node.api.routes import Route, Table
+
+_RECORDS, _SERVICES = "records:write", "services:write"
+_RRSET = "/v1/zones/{zone}/rrsets/{name}/{type}"
+_SERVICE = "/v1/services/{fqdn}"
+_ENDPOINT = "/v1/services/{fqdn}/endpoints/{address}"
+
+
+def _gone(_context: ApiContext, _request: Request) -> Response:
+    raise Problem(
+        "gone",
+        "the nodes of this cluster speak Raft on a port of their own; the quorum API has no successor here",
+        "read /v1/status",
+    )
+
+
+def _to_page(_context: ApiContext, _request: Request) -> Response:
+    return Response(308, headers=(("Location", "/"),))
+
+
+_V1 = (
+    Route("GET", "/v1/status", status.get_status, "read", "The whole picture: nodes, services, problems"),
+    Route("GET", "/v1/zones", zones.list_zones, "read", "List the zones"),
+    Route("GET", "/v1/zones/{zone}", zones.get_zone, "read", "Show a zone"),
+    Route(
+        "PUT", "/v1/zones/{zone}", zones.put_zone, _RECORDS, "Create a zone or change its settings", ZoneBody
+    ),
+    Route("DELETE", "/v1/zones/{zone}", zones.delete_zone, _RECORDS, "Delete a zone with all its records"),
+    Route("GET", "/v1/zones/{zone}/rrsets", rrsets.list_rrsets, "read", "List the RRsets of a zone"),
+    Route("GET", _RRSET, rrsets.get_rrset, "read", "Show an RRset"),
+    Route("PUT", _RRSET, rrsets.put_rrset, _RECORDS, "Make an RRset exactly this one", RRsetBody),
+    Route("PATCH", _RRSET, rrsets.patch_rrset, _RECORDS, "Add and remove single records", RRsetPatch),
+    Route("DELETE", _RRSET, rrsets.delete_rrset, _RECORDS, "Delete an RRset"),
+    Route("GET", "/v1/services", services.list_services, "read", "List the services"),
+    Route("GET", _SERVICE, services.get_service, "read", "Show a service"),
+    Route("PUT", _SERVICE, services.put_service, _SERVICES, "Make a service exactly this one", ServiceBody),
+    Route("DELETE", _SERVICE, services.delete_service, _SERVICES, "Delete a service and its records"),
+    Route("GET", f"{_SERVICE}/endpoints", services.list_endpoints, "read", "List a service's endpoints"),
+    Route("PUT", _ENDPOINT, services.put_endpoint, _SERVICES, "Add or change an endpoint", EndpointSettings),
+    Route("DELETE", _ENDPOINT, services.delete_endpoint, _SERVICES, "Remove an endpoint"),
+    Route("GET", "/v1/push", push.list_push, "read", "List the push targets"),
+    Route("GET", "/v1/push/{name}", push.get_push, "read", "Show a push target"),
+    Route(
+        "GET", "/v1/events", events.list_events, "read", "What was committed; a stream where SSE is accepted"
+    ),
+)
+
+_HEALTH = (
+    Route("GET", "/healthz", status.get_healthz, None, "Whether the process answers"),
+    Route("GET", "/readyz", status.get_readyz, None, "Whether this node can do its work, part by part"),
+    Route("GET", "/health", status.get_health, None, "Whether DNS, the log and the probes go on"),
+)
+
+_OLD = (
+    Route("GET", "/dash", _to_page, None, "The page has moved", documented=False),
+    *(
+        Route(method, "/quorum/v1/{rest...}", _gone, None, "Gone", documented=False)
+        for method in ("GET", "POST", "PUT", "DELETE")
+    ),
+)
+
+TABLE = Table((*_V1, *_HEALTH, *_OLD))

@@ -1,0 +1,190 @@
+"""Parts of the State as the JSON rows that ``/v1`` shows. Pure."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from node.api.check import check_text
+from node.api.context import PushProgress
+from node.api.models import check_row
+from node.api.names import plain
+from node.health.publish import select
+from node.health.service import Endpoint
+from node.state.command import Target
+from node.state.state import Delivery, EndpointState, Event, ServiceState, State, Try
+from node.zone.name import Name, to_text
+from node.zone.rrset import AAAA, A, RRset, rdata_to_text, type_to_text
+from node.zone.zone import Zone
+
+Row = dict[str, Any]
+
+
+def moment(at_ms: int) -> str | None:
+    """Write a time as RFC 3339 in UTC with milliseconds; 0 is no time."""
+    if at_ms <= 0:
+        return None
+    when = datetime.fromtimestamp(at_ms / 1000, UTC)
+    return f"{when:%Y-%m-%dT%H:%M:%S}.{at_ms % 1000:03d}Z"
+
+
+def zone_row(state: State, zone: Zone) -> Row:
+    """Show a zone with its settings."""
+    settings = state.zone_settings.get(zone.name)
+    row: Row = {"zone": plain(zone.name), "serial": zone.serial, "rrsets": zone.rrset_count}
+    row["index"] = state.zone_indexes.get(zone.name, 0)
+    if settings is not None:
+        row |= {
+            "nameservers": [to_text(name) for name in settings.nameservers],
+            "contact": to_text(settings.contact),
+            "default_ttl": settings.default_ttl,
+            "negative_ttl": settings.negative_ttl,
+            "refresh_s": settings.refresh_s,
+            "retry_s": settings.retry_s,
+            "expire_s": settings.expire_s,
+        }
+    return row
+
+
+def rrset_row(state: State, rrset: RRset, index: int) -> Row:
+    """Show an RRset; ``managed_by`` names the service whose verdicts decide it."""
+    return {
+        "name": to_text(rrset.name),
+        "type": type_to_text(rrset.type),
+        "ttl": rrset.ttl,
+        "rdatas": [rdata_to_text(rrset.type, rdata) for rdata in rrset.rdatas],
+        "comment": rrset.comment,
+        "disabled": rrset.disabled,
+        "managed_by": managed_by(state, rrset.name, rrset.type),
+        "index": index,
+    }
+
+
+def managed_by(state: State, name: Name, type_: int) -> str | None:
+    """Return the service that an RRset belongs to, or None."""
+    return plain(name) if type_ in (A, AAAA) and name in state.services else None
+
+
+def service_row(known: ServiceState) -> Row:
+    """Show a service with its endpoints and their votes, as the status does."""
+    service = known.service
+    verdicts = {address: each.verdict for address, each in known.endpoints}
+    reasons = dict(select(service, verdicts).reasons)
+    by_address = {each.address: each for each in service.endpoints}
+    return {
+        "fqdn": plain(service.fqdn),
+        "zone": plain(service.zone),
+        "types": _families(service.endpoints),
+        "ttl": service.ttl,
+        "mode": service.mode,
+        "fail_open": known.fail_open,
+        "published": list(known.published),
+        "changed_at": moment(max((each.at_ms for _, each in known.endpoints), default=0)),
+        "endpoints": [
+            endpoint_row(by_address[address], each, address in known.published, reasons.get(address, ""))
+            for address, each in known.endpoints
+        ],
+    }
+
+
+def service_definition(known: ServiceState) -> Row:
+    """Show what only the definition of a service says."""
+    service = known.service
+    return {
+        "check": check_row(service.check),
+        "check_text": check_text(service.check),
+        "interval_ms": service.interval_ms,
+        "timeout_ms": service.timeout_ms,
+        "recheck_ms": service.recheck_ms,
+        "rise": service.rise,
+        "fall": service.fall,
+        "fail_open_percent": service.fail_open_percent,
+        "index": known.index,
+    }
+
+
+def endpoint_row(endpoint: Endpoint, known: EndpointState, published: bool, reason: str) -> Row:
+    """Show an endpoint: what each node says of it, what the cluster says, and whether it is in DNS."""
+    return {
+        "address": endpoint.address,
+        "name": endpoint.name,
+        "priority": endpoint.priority,
+        "weight": endpoint.weight,
+        "probe_from": list(endpoint.probe_from),
+        "verdict": known.verdict,
+        "published": published,
+        "reason": reason,
+        "since_at": moment(known.at_ms),
+        "votes": [
+            {
+                "node": node,
+                "up": vote.up,
+                "latency_ms": vote.latency_ms,
+                "evidence": vote.evidence,
+                "at": moment(vote.at_ms),
+            }
+            for node, vote in known.votes
+        ],
+    }
+
+
+def _families(endpoints: tuple[Endpoint, ...]) -> list[str]:
+    texts = {"AAAA" if ":" in endpoint.address else "A" for endpoint in endpoints}
+    return sorted(texts)
+
+
+def push_rows(state: State, progress: Mapping[str, PushProgress]) -> list[Row]:
+    """Show every push target."""
+    return [push_row(state, state.targets[name], progress.get(name)) for name in sorted(state.targets)]
+
+
+def push_row(state: State, target: Target, progress: PushProgress | None) -> Row:
+    """Show one push target: what should stand there, what does, and each node's last try."""
+    delivery = state.deliveries.get(target.name, Delivery())
+    wanted = progress.wanted if progress is not None else delivery.plan
+    tries = [_try_row(node, each) for node, each in delivery.tries]
+    return {
+        "target": target.name,
+        "kind": target.kind,
+        "server": target.server or target.url,
+        "zones": [plain(zone) for zone in target.zones],
+        "state": _push_state(delivery, wanted),
+        "plan": delivery.plan,
+        "wanted": wanted,
+        "done_at": moment(delivery.at_ms),
+        "detail": (progress.detail if progress is not None else "") or _last_failure(delivery),
+        "tries": tries,
+        "index": state.target_indexes.get(target.name, 0),
+    }
+
+
+def _push_state(delivery: Delivery, wanted: int) -> str:
+    if wanted == 0:
+        return "idle"
+    if delivery.plan >= wanted:
+        return "synced"
+    return "failing" if _last_failure(delivery) else "behind"
+
+
+def _last_failure(delivery: Delivery) -> str:
+    """Return what the latest try said when it failed, else nothing."""
+    latest = max((each for _, each in delivery.tries), key=lambda each: each.at_ms, default=None)
+    return latest.detail if latest is not None and not latest.ok and latest.plan > delivery.plan else ""
+
+
+def _try_row(node: str, each: Try) -> Row:
+    return {"node": node, "plan": each.plan, "ok": each.ok, "at": moment(each.at_ms), "detail": each.detail}
+
+
+def event_row(event: Event) -> Row:
+    """Show one committed event."""
+    return {
+        "index": event.index,
+        "number": event.number,
+        "at": moment(event.at_ms),
+        "kind": event.kind,
+        "subject": event.subject,
+        "text": event.text,
+        "actor": event.actor,
+        "reason": event.reason,
+        "data": dict(event.data),
+    }

@@ -2,7 +2,8 @@
 
 A reader holds a finished version; ``with_changes`` builds the next one, which shares all names it
 did not touch. An empty non-terminal (RFC 4592 section 2.2.2) is a node without RRsets: every node
-counts its direct children, so that it exists exactly as long as something lies below it.
+counts its direct children, so that it exists exactly as long as something lies below it. Disabled
+RRsets stay in the zone but are not answered; a second count tells which names an answer may see.
 """
 
 import hashlib
@@ -16,7 +17,7 @@ from node.zone.name import Name, parent, sort_key
 from node.zone.rrset import SOA, RRset
 
 HISTORY_DELTAS_MAX = 1_000
-HISTORY_RECORDS_MAX = 10_000
+HISTORY_RRSETS_MAX = 10_000
 _DIGEST_MODULUS = 2**128
 
 
@@ -27,6 +28,13 @@ class Node(msgspec.Struct, frozen=True):
     children: int = 0
     index: int = 0
     """Log index of the latest change of an RRset here."""
+    visible_children: int = 0
+    """How many direct children exist for those who ask: see ``is_visible``."""
+
+    @property
+    def is_visible(self) -> bool:
+        """Say whether an answer may know the name: an RRset here or below is not disabled."""
+        return self.visible_children > 0 or any(not rrset.disabled for rrset in self.rrsets)
 
     def get(self, type_: int) -> RRset | None:
         """Return the RRset of this type, or None."""
@@ -59,6 +67,8 @@ class Zone(msgspec.Struct, frozen=True):
     digest: int = 0
     """Sum of the RRsets' hashes modulo 2^128: the same for the same contents, whatever the order."""
     history: tuple[Delta, ...] = ()
+    history_rrsets: int = 0
+    """How many RRsets the history holds."""
 
     def node(self, name: Name) -> Node | None:
         """Return the node, which may be an empty non-terminal, or None when the name does not exist."""
@@ -113,7 +123,7 @@ def new_zone(name: Name, rrsets: Iterable[RRset], index: int, serial: int = 1) -
     """Build a zone's first version, with this serial, from RRsets that include its SOA."""
     empty = Zone(name, (serial - 1) % serials.MODULUS)
     zone = with_changes(empty, (Replacement(rrset.name, rrset.type, rrset) for rrset in rrsets), index)
-    return msgspec.structs.replace(zone, history=())
+    return msgspec.structs.replace(zone, history=(), history_rrsets=0)
 
 
 def restored_zone(
@@ -126,7 +136,8 @@ def restored_zone(
         _put(nodes, name, Replacement(rrset.name, rrset.type, rrset), index)
         digest += _hash(rrset)
         count += 1
-    return Zone(name, serial, nodes.finish(), count, digest % _DIGEST_MODULUS, history)
+    size = sum(map(_size, history))
+    return Zone(name, serial, nodes.finish(), count, digest % _DIGEST_MODULUS, history, size)
 
 
 def soa_with_serial(soa: RRset, serial: int) -> RRset:
@@ -147,65 +158,66 @@ def _finished(
         before = zone.get(zone.name, SOA)
         removed = [rrset for rrset in removed if rrset.type != SOA] + ([] if before is None else [before])
         added = [rrset for rrset in added if rrset.type != SOA] + [soa]
-    delta = Delta(zone.serial, serial, index, tuple(removed), tuple(added))
+    history, history_rrsets = _extended(zone, Delta(zone.serial, serial, index, tuple(removed), tuple(added)))
     return Zone(
         name=zone.name,
         serial=serial,
         nodes=nodes.finish(),
         rrset_count=zone.rrset_count + len(added) - len(removed),
         digest=(zone.digest + sum(map(_hash, added)) - sum(map(_hash, removed))) % _DIGEST_MODULUS,
-        history=_bounded((*zone.history, delta)),
+        history=history,
+        history_rrsets=history_rrsets,
     )
 
 
-def _bounded(history: tuple[Delta, ...]) -> tuple[Delta, ...]:
-    """Forget the oldest changes beyond the limits."""
-    start = max(0, len(history) - HISTORY_DELTAS_MAX)
-    if len(history[-1].removed) + len(history[-1].added) > HISTORY_RECORDS_MAX:
-        return ()
-    return history[start:]
+def _extended(zone: Zone, delta: Delta) -> tuple[tuple[Delta, ...], int]:
+    """Add a change to the history and forget the oldest ones beyond the limits."""
+    history = (*zone.history, delta)
+    size = zone.history_rrsets + _size(delta)
+    start = 0
+    while size > HISTORY_RRSETS_MAX or len(history) - start > HISTORY_DELTAS_MAX:
+        size -= _size(history[start])
+        start += 1
+    return history[start:], size
+
+
+def _size(delta: Delta) -> int:
+    return len(delta.removed) + len(delta.added)
 
 
 def _put(nodes: "MapMutation[Name, Node]", apex: Name, replacement: Replacement, index: int) -> None:
     """Put, replace or take away one RRset, and keep the chain of nodes above it right."""
-    name = replacement.name
-    existed = name in nodes
-    node = nodes.get(name, _NOWHERE)
+    before = nodes.get(replacement.name)
+    node = before or _NOWHERE
     others = [rrset for rrset in node.rrsets if rrset.type != replacement.type]
     if replacement.rrset is not None:
         others.append(replacement.rrset)
         others.sort(key=lambda rrset: rrset.type)
-    node = Node(tuple(others), node.children, index)
-    if others or node.children:
-        nodes[name] = node
-        if not existed:
-            _count_child(nodes, apex, name)
-    elif existed:
-        del nodes[name]
-        _uncount_child(nodes, apex, name)
+    after = Node(tuple(others), node.children, index, node.visible_children)
+    _store(nodes, apex, replacement.name, before, after)
 
 
-def _count_child(nodes: "MapMutation[Name, Node]", apex: Name, name: Name) -> None:
-    """Tell the parents that a name has appeared; a missing parent becomes an empty non-terminal."""
-    while name != apex:
-        name = parent(name)
-        node = nodes.get(name)
-        if node is not None:
-            nodes[name] = msgspec.structs.replace(node, children=node.children + 1)
+def _store(nodes: "MapMutation[Name, Node]", apex: Name, name: Name, before: Node | None, after: Node) -> None:
+    """Store a node and carry up what its coming, going, showing or hiding changes in the counts.
+
+    A missing parent becomes an empty non-terminal; one that has lost its last child goes.
+    """
+    while True:
+        exists = bool(after.rrsets or after.children)
+        if exists:
+            nodes[name] = after
+        elif before is not None:
+            del nodes[name]
+        children = exists - (before is not None)
+        visible = after.is_visible - (before is not None and before.is_visible)
+        if name == apex or (children == 0 and visible == 0):
             return
-        nodes[name] = Node(children=1)
-
-
-def _uncount_child(nodes: "MapMutation[Name, Node]", apex: Name, name: Name) -> None:
-    """Tell the parents that a name has gone; an empty non-terminal without children goes too."""
-    while name != apex:
         name = parent(name)
-        node = nodes[name]
-        children = node.children - 1
-        if children or node.rrsets:
-            nodes[name] = msgspec.structs.replace(node, children=children)
-            return
-        del nodes[name]
+        before = nodes.get(name)
+        node = before or _NOWHERE
+        after = msgspec.structs.replace(
+            node, children=node.children + children, visible_children=node.visible_children + visible
+        )
 
 
 def _hash(rrset: RRset) -> int:

@@ -1,0 +1,227 @@
+"""Messages from values to octets (RFC 1035 section 4, RFC 6891); reading is ``query``'s. Pure; the only importer of dnslib.
+
+dnslib writes headers, questions, records and options. Three things are done here: names with any octets in
+them, pointers that reach no further than 16,383 octets, and truncation that keeps the question.
+"""
+
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from dnslib import EDNS0, RD, RR, DNSHeader, DNSQuestion, EDNSOption
+from dnslib.label import DNSBuffer, DNSLabel
+
+from node.dns.query import IN, Query
+from node.zone.name import Name, iter_labels
+from node.zone.rrset import AAAA, CNAME, MX, NS, PTR, SOA, A, RRset
+
+NOERROR, FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED, YXDOMAIN = range(7)
+NOTAUTH, BADVERS, BADCOOKIE = 9, 16, 23
+
+PLAIN_UDP_OCTETS_MAX = 512
+MESSAGE_OCTETS_MAX = 65_535
+EXTENDED_ERROR, PADDING = 15, 12
+_POINTER_OFFSET_MAX = 0x3FFF
+_POINTER = 0xC000
+
+
+@dataclass(frozen=True, slots=True)
+class ExtendedError:
+    """A reason for people to read (RFC 8914)."""
+
+    code: int
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What is to be answered. ``additional`` may be left out where there is no room, ``glue`` may not."""
+
+    rcode: int
+    authoritative: bool = False
+    answer: tuple[RRset, ...] = ()
+    authority: tuple[RRset, ...] = ()
+    glue: tuple[RRset, ...] = ()
+    additional: tuple[RRset, ...] = ()
+    error: ExtendedError | None = None
+    options: tuple[tuple[int, bytes], ...] = ()
+    class_: int = IN
+
+
+def render(
+    query: Query,
+    response: Response,
+    limit: int,
+    *,
+    payload_octets: int = 1232,
+    rotation: int = 0,
+    padding_octets: int = 0,
+) -> bytes:
+    """Write the answer to a query in at most ``limit`` octets.
+
+    What is only courtesy is left out when there is no room; when the rest does not fit, TC is set and only the
+    question is kept (RFC 2181 section 9). ``payload_octets`` is what we say we can receive. ``rotation`` turns
+    each answered address RRset by so many places. ``padding_octets`` pads an EDNS answer to a multiple
+    (RFC 8467 section 4.1).
+    """
+    opt = _opt(query, response, payload_octets)
+    room = limit - _opt_octets(opt)
+    wire = _Wire(room)
+    _header(query, response).pack(wire)
+    if query.question is not None:
+        asked = query.question
+        DNSQuestion(DNSLabel(list(_split(asked.spelled))), asked.type, asked.class_).pack(wire)
+    after_question = wire.mark()
+    answer = [_turned(rrset, rotation) for rrset in response.answer]
+    counts = [wire.put(section, response.class_) for section in (answer, response.authority, response.glue)]
+    is_truncated = wire.offset > room
+    if is_truncated:
+        wire.back_to(after_question)
+        counts = [0, 0, 0]
+    for rrset in () if is_truncated else response.additional:
+        before = wire.mark()
+        count = wire.put([rrset], response.class_)
+        if wire.offset > room:
+            wire.back_to(before)
+            continue
+        counts[2] += count
+    if opt is not None:
+        _pad(opt, wire.offset, limit, padding_octets)
+        opt.pack(wire)
+        counts[2] += 1
+    if is_truncated:
+        wire.update(2, "!B", wire.data[2] | 0x02)
+    wire.update(6, "!3H", *counts)
+    return bytes(wire.data)
+
+
+def size_limit(query: Query, *, is_datagram: bool, payload_octets_max: int) -> int:
+    """Return how long an answer may be (RFC 6891 section 6.2.5)."""
+    if not is_datagram:
+        return MESSAGE_OCTETS_MAX
+    if query.edns is None:
+        return PLAIN_UDP_OCTETS_MAX
+    return max(PLAIN_UDP_OCTETS_MAX, min(query.edns.payload_octets, payload_octets_max))
+
+
+def bare_error(packet: bytes, rcode: int) -> bytes:
+    """Return a header that tells an error, for when nothing else of the query can be trusted."""
+    id_, flags = struct.unpack_from("!HH", packet)
+    return struct.pack("!HH8x", id_, 0x8000 | flags & 0x7900 | rcode)
+
+
+def _header(query: Query, response: Response) -> DNSHeader:
+    """Start an answer: opcode, RD and CD are the query's (RFC 1035 section 4.1.1, RFC 4035 section 3.1.6)."""
+    bitmap = 0x8000 | query.flags & 0x7910 | response.authoritative << 10 | response.rcode & 15
+    return DNSHeader(query.id, bitmap, q=int(query.question is not None))
+
+
+def _opt(query: Query, response: Response, payload_octets: int) -> EDNS0 | None:
+    """Build the OPT record, which an answer has exactly when the query has one (RFC 6891 section 7)."""
+    if query.edns is None:
+        return None
+    options = [EDNSOption(code, data) for code, data in response.options]
+    if response.error is not None:
+        data = response.error.code.to_bytes(2, "big") + response.error.text.encode()
+        options.append(EDNSOption(EXTENDED_ERROR, data))
+    return EDNS0(
+        ext_rcode=response.rcode >> 4,
+        flags="do" if query.edns.dnssec_ok else "",
+        udp_len=payload_octets,
+        opts=options,
+    )
+
+
+def _opt_octets(opt: EDNS0 | None) -> int:
+    return 0 if opt is None else 11 + sum(4 + len(option.data) for option in opt.rdata)
+
+
+def _pad(opt: EDNS0, offset: int, limit: int, multiple: int) -> None:
+    """Add a padding option (RFC 7830) that fills the message up to a multiple of octets."""
+    bare = offset + _opt_octets(opt) + 4
+    if multiple and bare <= limit:
+        opt.rdata.append(EDNSOption(PADDING, bytes(min(-bare % multiple, limit - bare))))
+
+
+def _turned(rrset: RRset, rotation: int) -> RRset:
+    """Turn an address RRset so that another record stands first."""
+    if rrset.type not in (A, AAAA) or len(rrset.rdatas) < 2:
+        return rrset
+    start = rotation % len(rrset.rdatas)
+    return RRset(rrset.name, rrset.type, rrset.ttl, rrset.rdatas[start:] + rrset.rdatas[:start])
+
+
+def _split(octets: bytes) -> list[bytes]:
+    return list(iter_labels(Name(octets)))
+
+
+class _Wire(DNSBuffer):  # type: ignore[misc]  # dnslib has no types
+    """dnslib's buffer with names that hold any octets, and pointers only to where a pointer can reach."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__()
+        self.names: dict[tuple[bytes, ...], int] = {}
+        self.room = room
+
+    def encode_name(self, name: DNSLabel) -> None:
+        """Write a name, its known end as a pointer; upper and lower case count as equal (RFC 4343 section 4)."""
+        labels = name.label
+        lowered = tuple(label.lower() for label in labels)
+        for number, label in enumerate(labels):
+            known = self.names.get(lowered[number:])
+            if known is not None:
+                self.pack("!H", _POINTER | known)
+                return
+            if self.offset <= _POINTER_OFFSET_MAX:
+                self.names[lowered[number:]] = self.offset
+            self.append(bytes((len(label),)) + label)
+        self.append(b"\x00")
+
+    def put(self, rrsets: Iterable[RRset], class_: int) -> int:
+        """Write RRsets and return how many records they have; stop where there is no more room."""
+        count = 0
+        for rrset in rrsets:
+            owner = DNSLabel(_split(rrset.name))
+            for rdata in rrset.rdatas:
+                RR(owner, rrset.type, class_, rrset.ttl, _rdata(rrset.type, rdata)).pack(self)
+                count += 1
+                if self.offset > self.room:
+                    return count
+        return count
+
+    def mark(self) -> int:
+        """Return where the message ends now."""
+        return int(self.offset)
+
+    def back_to(self, mark: int) -> None:
+        """Take away what was written since the mark."""
+        del self.data[mark:]
+        self.offset = mark
+        self.names = {name: place for name, place in self.names.items() if place < mark}
+
+
+class _NamedRdata(RD):  # type: ignore[misc]  # dnslib has no types
+    """An rdata with names that may be compressed: those of RFC 1035's own types (RFC 3597 section 4)."""
+
+    def __init__(self, octets: bytes, start: int, names: int) -> None:
+        super().__init__(octets)
+        self.start = start
+        self.names = names
+
+    def pack(self, buffer: DNSBuffer) -> None:
+        """Write the octets before the names, the names, and the octets behind them."""
+        position = self.start
+        buffer.append(self.data[:position])
+        for _ in range(self.names):
+            labels = _split(self.data[position:])
+            position += 1 + sum(1 + len(label) for label in labels)
+            buffer.encode_name(DNSLabel(labels))
+        buffer.append(self.data[position:])
+
+
+_COMPRESSIBLE = {NS: (0, 1), CNAME: (0, 1), PTR: (0, 1), MX: (2, 1), SOA: (0, 2)}
+
+
+def _rdata(type_: int, octets: bytes) -> RD:
+    where = _COMPRESSIBLE.get(type_)
+    return RD(octets) if where is None else _NamedRdata(octets, *where)

@@ -1,0 +1,181 @@
+"""Proofs of signed zones: what shows that a name or type does not exist (RFC 4035 section 3.1.3, RFC 5155 section 7.2). Pure.
+
+The records come with the zone; here they are only chosen. An unsigned zone has none, and gives none.
+"""
+
+import base64
+import hashlib
+from bisect import bisect_right
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from node.dns.place import NSEC3, Place, Standing, signatures, visible
+from node.zone.name import (
+    NAME_OCTETS_MAX,
+    Name,
+    from_labels,
+    is_within,
+    iter_labels,
+    parent,
+    sort_key,
+    wildcard_of,
+)
+from node.zone.rrset import RRset
+from node.zone.zone import Zone
+
+DS, NSEC, NSEC3PARAM = 43, 47, 51
+NSEC3_ITERATIONS_MAX = 500
+"""A zone that wants more (RFC 9276 says 0) is answered without proofs: they would cost too much."""
+_CHAINS_KEPT = 8
+
+
+def expanded(zone: Zone, place: Place, name: Name) -> list[RRset]:
+    """Prove that a wildcard stands for the name because the name itself does not exist."""
+    chain = _chain_of(zone)
+    return [] if chain is None else chain.covering(chain.denied(name, place.encloser))
+
+
+def missing(zone: Zone, place: Place, name: Name) -> list[RRset]:
+    """Prove that neither the name nor a wildcard for it exists."""
+    chain = _chain_of(zone)
+    if chain is None:
+        return []
+    proof = chain.enclosing(place.encloser) + chain.covering(chain.denied(name, place.encloser))
+    if len(place.encloser) + 2 <= NAME_OCTETS_MAX:
+        proof += chain.covering(wildcard_of(place.encloser))
+    return _each_once(proof)
+
+
+def no_data(zone: Zone, place: Place, name: Name) -> list[RRset]:
+    """Prove that the name, or the wildcard that stands for it, does not have the type."""
+    chain = _chain_of(zone)
+    if chain is None:
+        return []
+    if place.standing is Standing.WILDCARD:
+        proof = chain.enclosing(place.encloser) + chain.covering(chain.denied(name, place.encloser))
+        return _each_once(proof + chain.matching(place.owner))
+    return chain.matching(name) or _unsigned_span(chain, zone, name)
+
+
+def delegation(zone: Zone, place: Place) -> list[RRset]:
+    """Return the DS of a delegation, or the proof that it has none (RFC 4035 section 3.1.4)."""
+    chain = _chain_of(zone)
+    if chain is None:
+        return []
+    keys = visible(place.node, DS)
+    if keys is not None:
+        return [keys, *signatures(place.node, keys)]
+    return chain.matching(place.owner) or _unsigned_span(chain, zone, place.owner)
+
+
+def _unsigned_span(chain: "_Chain", zone: Zone, name: Name) -> list[RRset]:
+    """Prove a name without record in the chain: an empty non-terminal, or one that opted out."""
+    encloser = name
+    while encloser != zone.name:
+        denied, encloser = encloser, parent(encloser)
+        enclosing = chain.matching(encloser)
+        if enclosing:
+            shown = enclosing if chain.is_hashed else []
+            return _each_once(shown + chain.covering(denied if chain.is_hashed else name))
+    return []
+
+
+def _each_once(rrsets: list[RRset]) -> list[RRset]:
+    return [rrset for number, rrset in enumerate(rrsets) if rrset not in rrsets[:number]]
+
+
+@dataclass(slots=True)
+class _Chain:
+    """The NSEC or NSEC3 records of a zone in their order."""
+
+    zone: Zone
+    keys: list[tuple[bytes, ...]]
+    owners: list[Name]
+    hashing: tuple[int, bytes] | None
+    """Iterations and salt of an NSEC3 chain."""
+
+    @property
+    def is_hashed(self) -> bool:
+        return self.hashing is not None
+
+    def matching(self, name: Name) -> list[RRset]:
+        """Return the record that stands at the name, with its signatures."""
+        owner = self._owner(name)
+        return self._shown(owner) if owner is not None else []
+
+    def covering(self, name: Name) -> list[RRset]:
+        """Return the record whose span the name falls into."""
+        owner = self._owner(name)
+        if owner is None or not self.owners:
+            return []
+        return self._shown(self.owners[bisect_right(self.keys, sort_key(owner)) - 1])
+
+    def enclosing(self, encloser: Name) -> list[RRset]:
+        """Return what proves the closest encloser; an NSEC chain shows it by the covering record."""
+        return self.matching(encloser) if self.is_hashed else []
+
+    def denied(self, name: Name, encloser: Name) -> Name:
+        """Return what is to be proven absent: the name, in a hashed chain the next closer one (RFC 5155 section 1.3)."""
+        if not self.is_hashed:
+            return name
+        while (above := parent(name)) != encloser:
+            name = above
+        return name
+
+    def _owner(self, name: Name) -> Name | None:
+        if self.hashing is None:
+            return name
+        return _hashed_owner(name, self.zone.name, *self.hashing)
+
+    def _shown(self, owner: Name) -> list[RRset]:
+        node = self.zone.node(owner)
+        rrset = visible(node, NSEC3 if self.is_hashed else NSEC)
+        return [] if node is None or rrset is None else [rrset, *signatures(node, rrset)]
+
+
+_chains: OrderedDict[tuple[Name, int, int], _Chain] = OrderedDict()
+
+
+def _chain_of(zone: Zone) -> _Chain | None:
+    """Return the zone version's chain, built once; None for an unsigned zone."""
+    apex = zone.node(zone.name)
+    hashing = _hashing(visible(apex, NSEC3PARAM))
+    if hashing is None and visible(apex, NSEC) is None:
+        return None
+    key = (zone.name, zone.serial, zone.digest)
+    chain = _chains.get(key)
+    if chain is None:
+        chain = _chains[key] = _built(zone, hashing)
+        while len(_chains) > _CHAINS_KEPT:
+            _chains.popitem(last=False)
+    return chain
+
+
+def _built(zone: Zone, hashing: tuple[int, bytes] | None) -> _Chain:
+    type_ = NSEC if hashing is None else NSEC3
+    pairs = sorted(
+        (sort_key(name), name)
+        for name, node in zone.nodes.items()
+        if visible(node, type_) is not None and is_within(name, zone.name)
+    )
+    return _Chain(zone, [key for key, _ in pairs], [name for _, name in pairs], hashing)
+
+
+def _hashing(parameters: RRset | None) -> tuple[int, bytes] | None:
+    """Read iterations and salt of an NSEC3PARAM (RFC 5155 section 4.2); algorithm 1 is the only one."""
+    for rdata in () if parameters is None else parameters.rdatas:
+        iterations = int.from_bytes(rdata[2:4], "big")
+        if rdata[0] == 1 and len(rdata) == 5 + rdata[4] and iterations <= NSEC3_ITERATIONS_MAX:
+            return iterations, rdata[5:]
+    return None
+
+
+def _hashed_owner(name: Name, apex: Name, iterations: int, salt: bytes) -> Name | None:
+    """Return the owner of a name's NSEC3 (RFC 5155 section 5), None where the apex leaves no room for it."""
+    digest = hashlib.sha1(name + salt, usedforsecurity=False).digest()
+    for _ in range(iterations):
+        digest = hashlib.sha1(digest + salt, usedforsecurity=False).digest()
+    label = base64.b32hexencode(digest).lower()
+    if len(label) + 1 + len(apex) > NAME_OCTETS_MAX:
+        return None
+    return from_labels([label, *iter_labels(apex)])

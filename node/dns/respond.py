@@ -1,0 +1,222 @@
+"""The path of one message: an ordered tuple of steps, of which the first that knows an answer gives it. Pure.
+
+Whatever the octets are, ``respond`` returns what is to be sent, or that nothing is. It asks nothing but
+its arguments: the caller counts, keeps time and owns the sockets.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from node.dns import message
+from node.dns.lookup import Kind, lookup
+from node.dns.message import ExtendedError, Response
+from node.dns.query import CHAOS, IN, QUERY, Query, parse
+from node.zone.name import Name, from_text
+from node.zone.rrset import TXT, RRset
+from node.zone.zone import Zone
+
+Transport = Literal["udp", "tcp", "tls"]
+NSID = 3
+NOT_READY, NOT_AUTHORITATIVE, NOT_SUPPORTED, INVALID_DATA = 14, 20, 21, 24
+"""Info codes of extended errors (RFC 8914 section 4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RespondSettings:
+    """How answers are made; sizes in octets."""
+
+    udp_payload_octets: int = 1232
+    """Longest answer over UDP, and what we say we can receive ourselves."""
+    version: str = "quorumdns"
+    """Answer to ``version.bind`` (RFC 4892 section 3.1); empty to refuse."""
+    show_node: bool = True
+    """Tell the node's name in ``id.server`` and NSID (RFC 4892, RFC 5001)."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """All that answers are made from, at one moment."""
+
+    zones: Mapping[Name, Zone]
+    ready: bool
+    """The node has applied what it knew to be committed; before that it cannot say what does not exist."""
+    node: str
+    settings: RespondSettings = field(default_factory=RespondSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Who asks: the IP address without port, and over what."""
+
+    address: str
+    transport: Transport
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """A message to be sent back; ``rcode``, ``type`` and ``opcode`` are for counting."""
+
+    packet: bytes
+    rcode: int
+    type: int | None = None
+    opcode: int = QUERY
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Nothing is to be sent, for this reason."""
+
+    reason: str
+
+
+Outcome = Send | Drop
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What the steps see."""
+
+    query: Query
+    client: Client
+    view: View
+
+
+def respond(packet: bytes, client: Client, view: View, rotation: int = 0) -> Outcome:
+    """Answer one message; ``rotation`` says how far address RRsets are turned."""
+    query = parse(packet)
+    if query is None:
+        return Drop("short")
+    if query.is_answer:
+        return Drop("answer")
+    exchange = Exchange(query, client, view)
+    response = next(filter(None, (step(exchange) for step in STEPS)))
+    type_ = query.question.type if query.question else None
+    return Send(_rendered(exchange, response, rotation), response.rcode, type_, query.opcode)
+
+
+def _rendered(exchange: Exchange, response: Response, rotation: int) -> bytes:
+    settings = exchange.view.settings
+    limit = message.size_limit(
+        exchange.query,
+        is_datagram=exchange.client.transport == "udp",
+        payload_octets_max=settings.udp_payload_octets,
+    )
+    return message.render(
+        exchange.query,
+        replace(response, options=response.options + _node_option(exchange)),
+        limit,
+        payload_octets=settings.udp_payload_octets,
+        rotation=rotation,
+    )
+
+
+# --- the steps ------------------------------------------------------------------------------------
+
+
+def refuse_opcode(exchange: Exchange) -> Response | None:
+    """Say that only queries are implemented (RFC 1035 section 4.1.1)."""
+    return None if exchange.query.opcode == QUERY else Response(message.NOTIMP)
+
+
+def refuse_malformed(exchange: Exchange) -> Response | None:
+    """Tell the sender that its message cannot be read."""
+    return None if exchange.query.fault is None else Response(message.FORMERR)
+
+
+def refuse_version(exchange: Exchange) -> Response | None:
+    """Know EDNS version 0 alone (RFC 6891 section 6.1.3)."""
+    edns = exchange.query.edns
+    return None if edns is None or edns.version == 0 else Response(message.BADVERS)
+
+
+def answer_chaos(exchange: Exchange) -> Response | None:
+    """Tell who answers (RFC 4892); class CH holds nothing else."""
+    question = exchange.query.question
+    if question is None or question.class_ != CHAOS:
+        return None
+    text = _chaos_text(exchange.view, question.name)
+    if not text:
+        return Response(message.REFUSED, class_=CHAOS)
+    rdata = bytes((len(text),)) + text
+    answer = (RRset(question.name, TXT, 0, (rdata,)),) if question.type in (TXT, 255) else ()
+    return Response(message.NOERROR, authoritative=True, answer=answer, class_=CHAOS)
+
+
+def refuse_class(exchange: Exchange) -> Response | None:
+    """Serve class IN alone; nobody can be authoritative for every class at once (RFC 1035 section 6.2)."""
+    question = exchange.query.question
+    if question is not None and question.class_ == IN:
+        return None
+    return Response(message.REFUSED, error=ExtendedError(NOT_SUPPORTED, "only class IN is served"))
+
+
+def refuse_meta_type(exchange: Exchange) -> Response | None:
+    """Refuse types that no zone can hold (RFC 6895 section 3.1); ANY is a question, transfers are not offered."""
+    question = exchange.query.question
+    if question is None or question.type == 255 or not (question.type == 41 or 128 <= question.type < 255):
+        return None
+    if question.type in (251, 252):
+        return Response(message.REFUSED, error=ExtendedError(18, "no transfer is allowed"))
+    return Response(message.NOTIMP)
+
+
+def wait_until_ready(exchange: Exchange) -> Response | None:
+    """Say nothing of the zones before they are known: an empty node would deny what exists."""
+    if exchange.view.ready:
+        return None
+    return Response(message.SERVFAIL, error=ExtendedError(NOT_READY, "this node is still loading"))
+
+
+def answer_from_zones(exchange: Exchange) -> Response:
+    """Look the question up."""
+    question = exchange.query.question
+    assert question is not None
+    found = lookup(exchange.view.zones, question.name, question.type, dnssec=exchange.query.dnssec_ok)
+    if found.kind is Kind.OUTSIDE:
+        return Response(message.REFUSED, error=ExtendedError(NOT_AUTHORITATIVE, ""))
+    if found.kind is Kind.BROKEN:
+        return Response(message.SERVFAIL, error=ExtendedError(INVALID_DATA, "the zone has no SOA"))
+    return Response(
+        found.kind.rcode,
+        found.authoritative,
+        found.answer,
+        found.authority,
+        found.glue,
+        found.additional,
+    )
+
+
+Step = Callable[[Exchange], Response | None]
+
+STEPS: tuple[Step, ...] = (
+    refuse_opcode,
+    refuse_malformed,
+    refuse_version,
+    answer_chaos,
+    refuse_class,
+    refuse_meta_type,
+    wait_until_ready,
+    answer_from_zones,
+)
+
+
+_VERSION_NAMES = tuple(from_text(text) for text in ("version.bind.", "version.server."))
+_NODE_NAMES = tuple(from_text(text) for text in ("id.server.", "hostname.bind."))
+
+
+def _chaos_text(view: View, name: Name) -> bytes:
+    settings = view.settings
+    if name in _VERSION_NAMES:
+        return settings.version.encode()[:255]
+    if name in _NODE_NAMES and settings.show_node:
+        return view.node.encode()[:255]
+    return b""
+
+
+def _node_option(exchange: Exchange) -> tuple[tuple[int, bytes], ...]:
+    """Tell which node answers when asked to (RFC 5001)."""
+    edns = exchange.query.edns
+    if edns is None or edns.option(NSID) is None or not exchange.view.settings.show_node:
+        return ()
+    return ((NSID, exchange.view.node.encode()[:255]),)

@@ -1,0 +1,119 @@
+"""The DNS server: sockets on every listening address, one answer for each message, nothing that stops it."""
+
+import contextlib
+import ipaddress
+import socket
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from node.dns import message
+from node.dns.counters import Counters
+from node.dns.datagram import DatagramListener
+from node.dns.listen import ListenAddress, ListenFailed, open_pair, open_stream, read_address
+from node.dns.respond import Client, Drop, Send, Transport, View, respond
+from node.dns.stream import StreamListeners, StreamSettings
+
+logger = structlog.get_logger()
+
+_FAILURES_LOGGED_MAX = 100
+
+
+@dataclass(frozen=True, slots=True)
+class DnsSettings:
+    """Where to listen. Addresses are ``ip:port``, ``[ip6]:port``; port 0 takes any free one."""
+
+    listen: tuple[str, ...]
+    tls_listen: tuple[str, ...] = ()
+    tls: ssl.SSLContext | None = None
+    """For ``tls_listen``; loading another certificate into it takes effect with the next connection."""
+    stream: StreamSettings = field(default_factory=StreamSettings)
+
+
+class DnsServer:
+    """Answers DNS from whatever ``view`` returns at the moment of the question."""
+
+    def __init__(self, settings: DnsSettings, view: Callable[[], View]) -> None:
+        self.settings = settings
+        self.view = view
+        self.counters = Counters()
+        self.addresses: tuple[str, ...] = ()
+        """Where it answers UDP and TCP, with the ports it got."""
+        self.tls_addresses: tuple[str, ...] = ()
+        self._rotation = 0
+        self._datagrams: list[DatagramListener] = []
+        self._streams = StreamListeners(settings.stream, self._answer, self._count_connection)
+
+    async def start(self) -> None:
+        """Listen and answer. Raises ``ListenFailed``, and then listens nowhere."""
+        if self.settings.tls_listen and self.settings.tls is None:
+            raise ListenFailed("DNS over TLS needs a certificate and its key: give both, or no address for it")
+        with contextlib.ExitStack() as closing:
+            pairs = []
+            for text in self.settings.listen:
+                pairs.append(open_pair(read_address(text)))
+                closing.callback(pairs[-1][0].close)
+                closing.callback(pairs[-1][1].close)
+            tls = []
+            for text in self.settings.tls_listen:
+                tls.append(open_stream(read_address(text)))
+                closing.callback(tls[-1].close)
+            closing.pop_all()
+        for datagram, stream in pairs:
+            listener = DatagramListener(datagram, self._answer_datagram, self._count_unsent)
+            listener.start()
+            self._datagrams.append(listener)
+            await self._streams.listen(stream, None)
+        for stream in tls:
+            await self._streams.listen(stream, self.settings.tls)
+        self.addresses = tuple(_text(datagram) for datagram, _ in pairs)
+        self.tls_addresses = tuple(map(_text, tls))
+
+    async def stop(self) -> None:
+        """Close every socket."""
+        for listener in self._datagrams:
+            listener.stop()
+        self._datagrams.clear()
+        await self._streams.stop()
+
+    def _answer_datagram(self, packet: bytes, address: str) -> bytes | None:
+        return self._answer(packet, address, "udp")
+
+    def _answer(self, packet: bytes, address: str, transport: Transport) -> bytes | None:
+        """Answer one message. A defect of ours costs this one answer and nothing else."""
+        self._rotation += 1
+        try:
+            outcome = respond(packet, Client(_plain(address), transport), self.view(), self._rotation)
+        except Exception as error:
+            outcome = self._failed(packet, error)
+        self.counters.count(transport, outcome)
+        return outcome.packet if isinstance(outcome, Send) else None
+
+    def _failed(self, packet: bytes, error: Exception) -> Send | Drop:
+        self.counters.failures += 1
+        if self.counters.failures <= _FAILURES_LOGGED_MAX:
+            logger.error("query.failed", packet=packet[:512].hex(), exc_info=error)
+        if len(packet) < 12 or packet[2] & 0x80:
+            return Drop("short")
+        return Send(message.bare_error(packet, message.SERVFAIL), message.SERVFAIL)
+
+    def _count_connection(self, change: int) -> None:
+        if change > 0:
+            self.counters.connections_opened += 1
+        else:
+            self.counters.connections_closed += 1
+
+    def _count_unsent(self) -> None:
+        self.counters.dropped["unsent"] += 1
+
+
+def _plain(address: str) -> str:
+    """Cut the zone of a link-local address off."""
+    return address.partition("%")[0]
+
+
+def _text(bound: socket.socket) -> str:
+    host, port = bound.getsockname()[:2]
+    return str(ListenAddress(str(ipaddress.ip_address(_plain(host))), port))

@@ -1,0 +1,205 @@
+"""DNS over TCP and TLS (RFC 7766): frames of two octets of length and a message, many on one connection."""
+
+import asyncio
+import socket
+import ssl
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from node.dns.respond import Transport
+
+_FRAMES_PER_TURN = 32
+"""Messages of one connection answered before others get their turn."""
+_UNSENT_OCTETS_MAX = 256 * 1024
+"""Answers a client may leave unread before it is read no further."""
+_SWEEP_S = 1.0
+
+Answer = Callable[[bytes, str, Transport], bytes | None]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSettings:
+    """Limits on connections, over all listening addresses."""
+
+    connections_max: int = 500
+    """One more closes the one that has been idle for longest, so that nobody can fill the house."""
+    idle_s: float = 10.0
+    """Time without a complete message, or without a client reading its answers."""
+    lifetime_s: float = 600.0
+    handshake_s: float = 5.0
+
+
+class StreamListeners:
+    """All listening TCP sockets and the connections that came through them."""
+
+    def __init__(self, settings: StreamSettings, answer: Answer, on_change: Callable[[int], None]) -> None:
+        self.settings = settings
+        self.answer = answer
+        self.on_change = on_change
+        """Called with +1 for a connection opened, -1 for one closed."""
+        self.connections: OrderedDict[StreamConnection, None] = OrderedDict()
+        """The one idle for longest first."""
+        self._servers: list[asyncio.Server] = []
+        self._sweeper: asyncio.Task[None] | None = None
+
+    async def listen(self, bound: socket.socket, tls: ssl.SSLContext | None) -> None:
+        """Accept connections from a listening socket."""
+        transport: Transport = "tcp" if tls is None else "tls"
+        handshake_s = None if tls is None else self.settings.handshake_s
+        server = await asyncio.get_running_loop().create_server(
+            lambda: StreamConnection(self, transport),
+            sock=bound,
+            ssl=tls,
+            ssl_handshake_timeout=handshake_s,
+        )
+        self._servers.append(server)
+        if self._sweeper is None:
+            self._sweeper = asyncio.create_task(self._sweep())
+
+    async def stop(self) -> None:
+        """Stop accepting and close every connection."""
+        for server in self._servers:
+            server.close()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            await asyncio.gather(self._sweeper, return_exceptions=True)
+        for connection in list(self.connections):
+            connection.abort()
+
+    def opened(self, connection: "StreamConnection") -> None:
+        """Admit a connection; the idlest one makes room."""
+        self.connections[connection] = None
+        self.on_change(1)
+        if len(self.connections) > self.settings.connections_max:
+            next(iter(self.connections)).abort()
+
+    def closed(self, connection: "StreamConnection") -> None:
+        """Forget a connection."""
+        if connection in self.connections:
+            del self.connections[connection]
+            self.on_change(-1)
+
+    def used(self, connection: "StreamConnection") -> None:
+        """Note that a connection has brought a message."""
+        if connection in self.connections:
+            self.connections.move_to_end(connection)
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(_SWEEP_S)
+            now = asyncio.get_running_loop().time()
+            for connection in list(self.connections):
+                if connection.is_over(now):
+                    connection.abort()
+
+
+class StreamConnection(asyncio.Protocol):
+    """One client. Frames are cut, answered and written in turns, so that a flood of them delays nobody."""
+
+    def __init__(self, listeners: StreamListeners, over: Transport) -> None:
+        self.listeners = listeners
+        self.over = over
+        self.transport: asyncio.Transport | None = None
+        self.address = ""
+        self.pending = bytearray()
+        self.is_answering = False
+        self.is_unread = False
+        self.has_ended = False
+        self.loop = asyncio.get_running_loop()
+        self.opened_at = self.used_at = self.loop.time()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Start with a client (asyncio's call)."""
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        transport.set_write_buffer_limits(high=_UNSENT_OCTETS_MAX)
+        peer = transport.get_extra_info("peername")
+        self.address = peer[0] if peer else ""
+        self.listeners.opened(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        """Forget the client (asyncio's call)."""
+        self.transport = None
+        self.listeners.closed(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what has arrived (asyncio's call)."""
+        self.pending += data
+        if not self.is_answering:
+            self._answer_some()
+
+    def eof_received(self) -> bool:
+        """Answer what has been asked before the client stopped asking (asyncio's call)."""
+        self.has_ended = True
+        return self.is_answering
+
+    def pause_writing(self) -> None:
+        """Read no further while the client does not read (asyncio's call)."""
+        self.is_unread = True
+        self._set_reading()
+
+    def resume_writing(self) -> None:
+        """Go on once the client has read (asyncio's call)."""
+        self.is_unread = False
+        self._set_reading()
+        if not self.is_answering:
+            self._answer_some()
+
+    def is_over(self, now: float) -> bool:
+        """Say whether the client has been idle or here for too long."""
+        settings = self.listeners.settings
+        return now - self.used_at > settings.idle_s or now - self.opened_at > settings.lifetime_s
+
+    def abort(self) -> None:
+        """Close at once."""
+        self.listeners.closed(self)
+        if self.transport is not None:
+            self.transport.abort()
+
+    def _answer_some(self) -> None:
+        """Answer some frames; what is left waits for its next turn, and reading waits with it."""
+        self.is_answering = False
+        for _ in range(_FRAMES_PER_TURN):
+            if self.transport is None or self.is_unread:
+                return
+            frame = self._next_frame()
+            if frame is None:
+                if self.has_ended:
+                    self.transport.close()
+                self._set_reading()
+                return
+            self._answer(frame)
+        self.is_answering = True
+        self._set_reading()
+        self.loop.call_soon(self._answer_some)
+
+    def _next_frame(self) -> bytes | None:
+        """Cut the next message off what has arrived, None when it is not complete."""
+        if len(self.pending) < 2:
+            return None
+        end = 2 + int.from_bytes(self.pending[:2], "big")
+        if len(self.pending) < end:
+            return None
+        frame = bytes(self.pending[2:end])
+        del self.pending[:end]
+        return frame
+
+    def _answer(self, frame: bytes) -> None:
+        self.used_at = self.loop.time()
+        self.listeners.used(self)
+        answer = self.listeners.answer(frame, self.address, self.over)
+        if self.transport is None:
+            return
+        if answer is None and len(frame) < 12:
+            self.transport.close()  # not DNS
+        elif answer is not None:
+            self.transport.write(len(answer).to_bytes(2, "big") + answer)
+
+    def _set_reading(self) -> None:
+        if self.transport is None or self.transport.is_closing():
+            return
+        if self.is_unread or self.is_answering:
+            self.transport.pause_reading()
+        else:
+            self.transport.resume_reading()

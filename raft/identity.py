@@ -1,0 +1,69 @@
+"""Who nodes are: names, roles and addresses, and what one says of itself when it meets another."""
+
+import ipaddress
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from pysyncobj.node import Node
+
+from raft.errors import EXIT_WRONG_SETUP, RaftError
+
+Role = Literal["voter", "replica", "admin"]
+"""What a node may do: vote and hold the log; hold the log only; administer, and be no node."""
+
+ROLES: Final[tuple[Role, ...]] = ("voter", "replica", "admin")
+
+
+@dataclass(frozen=True, slots=True)
+class LocalIdentity:
+    """What this process says of itself to every node it meets."""
+
+    cluster: str
+    node: str
+    role: Role
+    instance: bytes
+    """Random octets of this process: tells a node that was started anew from two nodes under one name."""
+    clock: Callable[[], float]
+    """Wall clock, seconds since 1970."""
+
+
+@dataclass(frozen=True, slots=True)
+class Certified:
+    """Who the peer is by its certificate."""
+
+    cluster: str
+    node: str
+    role: Role
+
+
+def peer_node(name: str, address: str, role: Role = "voter") -> Node:
+    """Return the library's node of this name; the transport reads ``id``, ``address`` and ``role``.
+
+    Raises ``RaftError`` if the address is not ``IP:PORT``.
+    """
+    parse_address(address)
+    return Node(name, address=address, role=role)
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """Split ``192.0.2.1:7300`` or ``[2001:db8::1]:7300``. Raises ``RaftError``; host names are no addresses."""
+    host, _, port = text.rpartition(":")
+    try:
+        ip = ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
+        number = int(port)
+    except ValueError:
+        ip, number = ipaddress.ip_address("::"), -1
+    if not 0 <= number <= 65535:
+        raise RaftError(
+            f"{text!r} is not the address of a node: write an IP address and a port, like 192.0.2.1:7300 "
+            "or [2001:db8::1]:7300.",
+            exit_code=EXIT_WRONG_SETUP,
+        )
+    return str(ip), number
+
+
+def is_loopback(address: str) -> bool:
+    """Tell whether this ``IP:PORT`` is reachable from this machine only. Raises ``RaftError`` if it is no address."""
+    host, _ = parse_address(address)
+    return ipaddress.ip_address(host).is_loopback

@@ -1,0 +1,74 @@
+"""Why one node refuses another, in words an operator can act on."""
+
+from typing import Final, Literal, get_args
+
+CLOCK_SKEW_MAX_S: Final = 300
+"""How far the wall clocks of two nodes may differ: as far as TSIG allows (RFC 8945 section 10)."""
+
+Word = Literal[
+    "protocol",
+    "tls",
+    "version",
+    "cluster",
+    "own-name",
+    "name",
+    "unknown",
+    "role",
+    "certificate",
+    "expired",
+    "clock",
+    "mode",
+    "secret",
+    "superseded",
+    "frame",
+    "slow",
+    "crowd",
+    "backlog",
+]
+
+_REASONS: Final[dict[Word, str]] = {
+    "protocol": "does not speak the protocol between nodes",
+    "tls": "speaks another protection: give every node certificates, or every node the shared secret",
+    "version": "speaks another version of the protocol between nodes; upgrade the older side",
+    "cluster": "belongs to another cluster; correct its address or its cluster name",
+    "own-name": "uses this node's own name; give every node a name of its own",
+    "name": "another node answers at this address than the configuration says; correct the addresses",
+    "unknown": "is not a member of this cluster; add it first",
+    "role": "has another role than the configuration gives it",
+    "certificate": "says another name, role or cluster than its certificate",
+    "expired": "has a certificate that is not valid now; renew it, and compare the clocks of both machines",
+    "clock": "has a clock that is far off; set the clocks of both machines by NTP",
+    "mode": "does not use the same protection; give every node the same secret or none",
+    "secret": "has another shared secret; give every node the same",
+    "superseded": "was replaced by a newer process under the same name; stop one of the two",
+    "frame": "sent what cannot be accepted",
+    "slow": "did not prove who it is in time",
+    "crowd": "too many connections wait to prove who they are",
+    "backlog": "does not read what it is sent",
+}
+
+
+class Refusal(Exception):
+    """A connection that ends because of what the other side is, said or did."""
+
+    def __init__(self, word: Word, detail: str, *, by_peer: bool = False) -> None:
+        super().__init__(word, detail)
+        self.word: Word = word
+        self.detail = detail[:100]
+        self.by_peer = by_peer
+
+    @classmethod
+    def from_peer(cls, body: bytes) -> "Refusal":
+        """Read what the other side says about refusing us; unknown words are not repeated to anyone."""
+        for word in get_args(Word):
+            if body == word.encode():
+                return cls(word, "", by_peer=True)
+        return cls("protocol", "it refuses this node without a known reason")
+
+    @property
+    def reason(self) -> str:
+        """The sentence for the log."""
+        text = _REASONS[self.word]
+        if self.by_peer:
+            return f"refuses this node, saying of it: {text}"
+        return f"{text} ({self.detail!r})" if self.detail else text

@@ -1,0 +1,297 @@
+"""Messages between nodes: authenticated, ordered, limited; the library's transport without its pickles.
+
+Everything runs in the one thread whose event loop is given; callbacks are called there. A callback that
+raises ends the connection whose message it was given, and the loop's exception handler hears of it.
+"""
+
+import asyncio
+import secrets
+import socket
+import time
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pysyncobj.node import Node
+from pysyncobj.transport import Transport
+
+from raft.connection import Connection
+from raft.errors import EXIT_WRONG_SETUP, RaftError
+from raft.frames import FRAME_BYTES_MAX, encode_message
+from raft.handshake import Handshake
+from raft.identity import LocalIdentity, Role, parse_address
+from raft.link import Link
+from raft.listener import Listener
+from raft.protection import Protection, SharedSecret, check_protection
+from raft.refusal import Refusal
+from raft.refusal_log import RefusalLog
+from raft.seal import stretch_secret
+
+PENDING_CONNECTIONS_MAX: Final = 64
+PING_INTERVAL_S: Final = 1.0
+SILENCE_MAX_S: Final = 4.0
+"""A connection on which nothing came for so long is dead: pings come four times as often."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransportSettings:
+    """Who this node is and where it listens (``IP:PORT``)."""
+
+    cluster: str
+    node: str
+    bind: str
+    protection: Protection
+    role: Role = "voter"
+
+
+class SecureTransport(Transport):  # type: ignore[misc]  # the library has no types
+    """Connects this node with the nodes it is told of by ``addNode``; drops everyone else.
+
+    Nodes are made by ``raft.identity.peer_node``. ``on_refused`` gets the address and the reason of every
+    refused connection, rate-limited. Raises ``RaftError`` if the protection does not suffice for the addresses.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        settings: TransportSettings,
+        peers: Iterable[Node] = (),
+        *,
+        on_refused: Callable[[str, str], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__(None, None, [])
+        check_protection(settings.protection, (settings.bind,))
+        self._loop = loop
+        self._settings = settings
+        self._local = LocalIdentity(
+            settings.cluster, settings.node, settings.role, secrets.token_bytes(16), clock
+        )
+        secret = settings.protection
+        self._cluster_key = (
+            stretch_secret(secret.octets, settings.cluster) if isinstance(secret, SharedSecret) else None
+        )
+        self._refusals = RefusalLog(on_refused, time.monotonic)
+        self._listener = Listener(loop, self._accepted)
+        self._links: dict[str, Link] = {}
+        self._pending: dict[Connection, None] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._ping_timer: asyncio.TimerHandle | None = None
+        self._ping_due = 0.0
+        self.address: str | None = None
+        """Where this node listens, once it does."""
+        self._destroyed = False
+        for peer in peers:
+            self.addNode(peer)
+
+    @property
+    def ready(self) -> bool:
+        """Whether this node listens."""
+        return self.address is not None
+
+    def tryGetReady(self) -> None:  # noqa: N802
+        """Listen and begin to dial; once. Raises ``RaftError`` if the address cannot be bound."""
+        if self.ready or self._destroyed:
+            return
+        self.address = self._listener.open(self._settings.bind)
+        for link in self._links.values():
+            link.task = self._spawn(link.keep())
+        self._ping_due = self._loop.time() + PING_INTERVAL_S
+        self._ping_timer = self._loop.call_at(self._ping_due, self._ping_all)
+
+    def addNode(self, node: Node) -> None:  # noqa: N802
+        """Keep a connection with this node. Raises ``RaftError`` for an address the protection does not suffice for."""
+        check_protection(self._settings.protection, (node.address,))
+        if node.id == self._settings.node:
+            raise RaftError(
+                f"The node {node.id} is listed as its own peer; give every node a name of its own.",
+                exit_code=EXIT_WRONG_SETUP,
+            )
+        self.dropNode(node)
+        decides = self._settings.node < node.id
+        link = self._links[node.id] = Link(node, self._dial, decides=decides)
+        if self.ready:
+            link.task = self._spawn(link.keep())
+
+    def dropNode(self, node: Node) -> None:  # noqa: N802
+        """Forget this node and close its connections, without a callback."""
+        link = self._links.pop(node.id, None)
+        if link is not None:
+            link.stop()
+            for connection in list(self._pending):
+                if connection.peer == node.id:
+                    connection.close()
+
+    def send(self, node: Node, message: dict[str, Any], *, bulk: bool = False) -> bool:
+        """Send a message of plain values; False if there is no connection or it ends by being too far behind.
+
+        Bulk messages are kept in order among themselves and let all others pass; give them in pieces of at
+        most 256 KiB. Raises ``ValueError`` for a message above 16 MiB.
+        """
+        link = self._links.get(node.id)
+        if link is None or link.current is None:
+            return False
+        payload = encode_message(message)
+        if len(payload) > FRAME_BYTES_MAX:
+            raise ValueError(f"a message of {len(payload)} octets is above the limit of {FRAME_BYTES_MAX}")
+        return link.current.send(payload, bulk=bulk)
+
+    def backlog_bytes(self, node: Node) -> int:
+        """How many octets wait to be sent to this node; a sender of bulk keeps this small."""
+        link = self._links.get(node.id)
+        return link.current.backlog_bytes if link is not None and link.current is not None else 0
+
+    def is_connected(self, node: Node) -> bool:
+        """Tell whether there is a connection in use with this node."""
+        link = self._links.get(node.id)
+        return link is not None and link.current is not None
+
+    def last_contact(self, node: Node) -> float | None:
+        """When anything was last heard from this node, on ``time.monotonic``; None: never."""
+        link = self._links.get(node.id)
+        return link.heard_at if link is not None else None
+
+    def destroy(self) -> None:
+        """Close everything; no callback is called any more. ``wait_closed`` lets the rest end."""
+        self._destroyed = True
+        self._onMessageReceivedCallback = None
+        self._onNodeConnectedCallback = self._onNodeDisconnectedCallback = None
+        self._onReadonlyNodeConnectedCallback = self._onReadonlyNodeDisconnectedCallback = None
+        self._listener.close()
+        if self._ping_timer is not None:
+            self._ping_timer.cancel()
+        for link in list(self._links.values()):
+            self.dropNode(link.node)
+        for connection in list(self._pending):
+            connection.close()
+        for task in self._tasks:
+            task.cancel()
+        self.address = None
+
+    async def wait_closed(self) -> None:
+        """Wait until what ``destroy`` cancelled has ended."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    # What connections call
+
+    def handshake(self, connection: Connection) -> Handshake:
+        """Return the handshake for a connection just made."""
+        return Handshake(
+            self._local, meant=connection.dialled, role_of=self._role_of, cluster_key=self._cluster_key
+        )
+
+    def handshake_done(self, connection: Connection) -> None:
+        """Take the proven connection, or leave the decision to the other side."""
+        assert connection.established is not None
+        link = self._links.get(connection.established.node)
+        if link is None:
+            raise Refusal("unknown", connection.established.node)
+        if link.is_superseded(connection.established.instance):
+            raise Refusal("superseded", connection.established.node)
+        if link.decides:
+            connection.choose()
+            self._use(link, connection)
+
+    def use_chosen(self, connection: Connection) -> None:
+        """Use the connection the other side chose."""
+        assert connection.established is not None
+        link = self._links.get(connection.established.node)
+        if link is None or link.decides:
+            raise Refusal("protocol", "decides what is not its to decide")
+        self._use(link, connection)
+
+    def message_received(self, connection: Connection, message: dict[str, Any]) -> None:
+        """Hand the message to the log."""
+        assert connection.established is not None
+        link = self._links.get(connection.established.node)
+        if link is not None and link.current is connection:
+            self._onMessageReceived(link.node, message)
+
+    def refused(self, connection: Connection, refusal: Refusal) -> None:
+        """Tell of a refusal."""
+        self._refusals.tell(connection.address, refusal.word, refusal.reason)
+
+    def connection_closed(self, connection: Connection) -> None:
+        """Forget the connection; tell the log if it was the one in use."""
+        self._pending.pop(connection, None)
+        link = self._links.get(connection.peer or "")
+        if link is not None and link.lose(connection):
+            self._tell_disconnected(link.node)
+
+    # Inner workings
+
+    def _use(self, link: Link, connection: Connection) -> None:
+        self._pending.pop(connection, None)
+        was_connected = link.current is not None
+        link.use(connection)
+        if was_connected:
+            self._tell_disconnected(link.node)
+        if connection.closed or link.current is not connection:
+            return
+        if link.node.role == "replica":
+            self._onReadonlyNodeConnected(link.node)
+        else:
+            self._onNodeConnected(link.node)
+
+    def _tell_disconnected(self, node: Node) -> None:
+        if node.role == "replica":
+            self._onReadonlyNodeDisconnected(node)
+        else:
+            self._onNodeDisconnected(node)
+
+    def _role_of(self, name: str) -> Role | None:
+        link = self._links.get(name)
+        return link.node.role if link is not None else None
+
+    def _ping_all(self) -> None:
+        now = self._loop.time()
+        slept = now - self._ping_due > PING_INTERVAL_S  # then what came meanwhile is not read yet
+        for link in self._links.values():
+            link.ping(None if slept else SILENCE_MAX_S)
+        self._ping_due = now + PING_INTERVAL_S
+        self._ping_timer = self._loop.call_at(self._ping_due, self._ping_all)
+
+    def _accepted(self, accepted: socket.socket, address: str) -> None:
+        if len(self._pending) >= PENDING_CONNECTIONS_MAX:
+            self._make_room()
+        connection = self._begin(None, address)
+        self._spawn(self._adopt(accepted, connection))
+
+    async def _adopt(self, accepted: socket.socket, connection: Connection) -> None:
+        try:
+            await self._loop.connect_accepted_socket(lambda: connection, accepted)
+        except OSError:
+            connection.close()
+
+    def _make_room(self) -> None:
+        """End the pending connection that is worth least: a stranger's before a peer's, an old before a new one."""
+        hosts = {parse_address(link.node.address)[0] for link in self._links.values()}
+        worth_least = min(
+            self._pending,
+            key=lambda pending: (pending.peer is not None, parse_address(pending.address)[0] in hosts),
+        )
+        self.refused(worth_least, Refusal("crowd", str(len(self._pending))))
+        worth_least.abort()
+
+    async def _dial(self, node: Node) -> Connection:
+        """Return a connection that is being made with the node. Raises ``OSError`` or ``TimeoutError``."""
+        host, port = parse_address(node.address)
+        connection = self._begin(node.id, node.address)
+        try:
+            await self._loop.create_connection(lambda: connection, host, port)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _begin(self, dialled: str | None, address: str) -> Connection:
+        connection = Connection(self, self._loop, dialled=dialled, address=address)
+        self._pending[connection] = None
+        return connection
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task

@@ -1,14 +1,15 @@
 """Messages from values to octets (RFC 1035 section 4, RFC 6891); reading is ``query``'s. Pure; the only importer of dnslib.
 
-dnslib writes headers, questions, records and options. Three things are done here: names with any octets in
-them, pointers that reach no further than 16,383 octets, and truncation that keeps the question.
+dnslib writes headers, questions and OPT records into its buffer. What is done here: records, which are stored as
+wire octets already; names with any octets in them; pointers only to where a pointer can reach; and
+truncation that keeps the question.
 """
 
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from dnslib import EDNS0, RD, RR, DNSHeader, DNSQuestion, EDNSOption
+from dnslib import EDNS0, DNSHeader, DNSQuestion, EDNSOption
 from dnslib.label import DNSBuffer, DNSLabel
 
 from node.dns.query import IN, Query
@@ -23,6 +24,7 @@ MESSAGE_OCTETS_MAX = 65_535
 EXTENDED_ERROR, PADDING = 15, 12
 _POINTER_OFFSET_MAX = 0x3FFF
 _POINTER = 0xC000
+_FIXED = struct.Struct("!HHIH")
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,12 +184,30 @@ class _Wire(DNSBuffer):  # type: ignore[misc]  # dnslib has no types
         count = 0
         for rrset in rrsets:
             owner = DNSLabel(_split(rrset.name))
+            names = _COMPRESSIBLE.get(rrset.type)
             for rdata in rrset.rdatas:
-                RR(owner, rrset.type, class_, rrset.ttl, _rdata(rrset.type, rdata)).pack(self)
+                self.encode_name(owner)
+                self.append(_FIXED.pack(rrset.type, class_, rrset.ttl, len(rdata)))
+                if names is None:
+                    self.append(rdata)
+                else:
+                    self._put_named(rdata, *names)
                 count += 1
                 if self.offset > self.room:
                     return count
         return count
+
+    def _put_named(self, rdata: bytes, start: int, names: int) -> None:
+        """Write an rdata with names that may be compressed, and correct its length."""
+        begin = self.offset
+        position = start
+        self.append(rdata[:start])
+        for _ in range(names):
+            labels = _split(rdata[position:])
+            position += 1 + sum(1 + len(label) for label in labels)
+            self.encode_name(DNSLabel(labels))
+        self.append(rdata[position:])
+        self.update(begin - 2, "!H", self.offset - begin)
 
     def mark(self) -> int:
         """Return where the message ends now."""
@@ -200,28 +220,5 @@ class _Wire(DNSBuffer):  # type: ignore[misc]  # dnslib has no types
         self.names = {name: place for name, place in self.names.items() if place < mark}
 
 
-class _NamedRdata(RD):  # type: ignore[misc]  # dnslib has no types
-    """An rdata with names that may be compressed: those of RFC 1035's own types (RFC 3597 section 4)."""
-
-    def __init__(self, octets: bytes, start: int, names: int) -> None:
-        super().__init__(octets)
-        self.start = start
-        self.names = names
-
-    def pack(self, buffer: DNSBuffer) -> None:
-        """Write the octets before the names, the names, and the octets behind them."""
-        position = self.start
-        buffer.append(self.data[:position])
-        for _ in range(self.names):
-            labels = _split(self.data[position:])
-            position += 1 + sum(1 + len(label) for label in labels)
-            buffer.encode_name(DNSLabel(labels))
-        buffer.append(self.data[position:])
-
-
+# The types of RFC 1035 whose names every reader expands (RFC 3597 section 4): where the names start, how many.
 _COMPRESSIBLE = {NS: (0, 1), CNAME: (0, 1), PTR: (0, 1), MX: (2, 1), SOA: (0, 2)}
-
-
-def _rdata(type_: int, octets: bytes) -> RD:
-    where = _COMPRESSIBLE.get(type_)
-    return RD(octets) if where is None else _NamedRdata(octets, *where)

@@ -104,7 +104,7 @@ def _rendered(exchange: Exchange, response: Response, rotation: int) -> bytes:
     )
     return message.render(
         exchange.query,
-        replace(response, options=response.options + _node_option(exchange)),
+        _with_node(exchange, response),
         limit,
         payload_octets=settings.udp_payload_octets,
         rotation=rotation,
@@ -214,9 +214,9 @@ def _chaos_text(view: View, name: Name) -> bytes:
     return b""
 
 
-def _node_option(exchange: Exchange) -> tuple[tuple[int, bytes], ...]:
+def _with_node(exchange: Exchange, response: Response) -> Response:
     """Tell which node answers when asked to (RFC 5001)."""
     edns = exchange.query.edns
     if edns is None or edns.option(NSID) is None or not exchange.view.settings.show_node:
-        return ()
-    return ((NSID, exchange.view.node.encode()[:255]),)
+        return response
+    return replace(response, options=(*response.options, (NSID, exchange.view.node.encode()[:255])))

@@ -7,7 +7,6 @@ and writes responses; everything else is ``node.api.perform``.
 import asyncio
 import contextlib
 import socket
-import stat
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +32,7 @@ from node.api.table import TABLE
 
 logger = structlog.get_logger()
 
+_UNIX = "unix:"
 _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -106,11 +106,11 @@ class ApiServer:
         self._close_sockets()
 
     def _close_sockets(self) -> None:
-        for each in self._sockets:
-            path = each.getsockname() if each.family == socket.AF_UNIX and each.fileno() >= 0 else None
+        for each, text in zip(self._sockets, self._settings.listen, strict=False):
             each.close()
-            if path:
-                Path(path).unlink(missing_ok=True)
+            if text.startswith(_UNIX):
+                Path(text.removeprefix(_UNIX)).unlink(missing_ok=True)
+        self._sockets.clear()
 
 
 class ApiApp:
@@ -258,7 +258,7 @@ def _uvicorn_config(app: ApiApp, settings: ApiSettings) -> uvicorn.Config:
         lifespan="off",
         loop="none",
         log_config=None,
-        log_level="warning",
+        log_level="error",
         access_log=False,
         server_header=False,
         proxy_headers=False,
@@ -269,8 +269,8 @@ def _uvicorn_config(app: ApiApp, settings: ApiSettings) -> uvicorn.Config:
 
 def _listening(text: str) -> socket.socket:
     """Bind one address and listen. Raises ``ApiError``."""
-    if text.startswith("unix:"):
-        return _listening_unix(text.removeprefix("unix:"))
+    if text.startswith(_UNIX):
+        return _listening_unix(text.removeprefix(_UNIX))
     host, _, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -290,11 +290,11 @@ def _listening(text: str) -> socket.socket:
 
 
 def _listening_unix(path: str) -> socket.socket:
-    """Listen on a Unix socket that only its owner and group reach; one left behind is replaced."""
+    """Listen on a Unix socket that only its owner and group reach; a dead one is replaced."""
     place = Path(path)
     bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        if place.exists() and stat.S_ISSOCK(place.stat().st_mode):
+        if place.is_socket() and not _is_alive(path):
             place.unlink()
         bound.bind(path)
         place.chmod(0o660)
@@ -303,9 +303,15 @@ def _listening_unix(path: str) -> socket.socket:
     except OSError as error:
         bound.close()
         raise ApiError(
-            f"the API cannot listen on unix:{path}: {(error.strerror or str(error)).lower()}"
+            f"the API cannot listen on {_UNIX}{path}: {(error.strerror or str(error)).lower()}"
         ) from None
     return bound
+
+
+def _is_alive(path: str) -> bool:
+    """Say whether somebody listens on the socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trial:
+        return trial.connect_ex(path) == 0
 
 
 def _address_text(bound: socket.socket) -> str:

@@ -1,0 +1,315 @@
+"""The server itself, over real sockets: binding, limits, stopping, streams and blocking queries."""
+
+import asyncio
+import json
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from node.api.server import ApiError, ApiServer, ApiSettings
+from node.state.command import DeleteEndpoint
+from tests.api.conftest import WWW, FakeCluster
+
+SETTINGS = ApiSettings(listen=("127.0.0.1:0",), body_octets_max=10_000, stop_s=1)
+
+
+def serve(
+    cluster: FakeCluster,
+    work: Callable[[ApiServer, httpx.AsyncClient], Awaitable[Any]],
+    settings: ApiSettings = SETTINGS,
+) -> Any:
+    """Run work against a started server and stop it; no test may take longer than 20 s."""
+
+    async def go() -> Any:
+        server = ApiServer(settings, cluster.context())
+        await server.start()
+        try:
+            async with (
+                asyncio.timeout(20),
+                httpx.AsyncClient(base_url=f"http://{server.addresses[0]}") as client,
+            ):
+                return await work(server, client)
+        finally:
+            await server.stop()
+
+    return asyncio.run(go())
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    """Wait until something is so, at most 5 s."""
+    async with asyncio.timeout(5):
+        while not is_so():  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+
+
+async def exchange(address: str, octets: bytes) -> bytes:
+    """Send octets and read until the server closes."""
+    host, _, port = address.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(octets)
+    try:
+        return await reader.read()
+    finally:
+        writer.close()
+
+
+def test_serves_and_stops(cluster: FakeCluster) -> None:
+    """A started server answers; after stop its port is free again."""
+
+    async def go() -> int:
+        server = ApiServer(SETTINGS, cluster.context())
+        await server.start()
+        address = server.addresses[0]
+        async with httpx.AsyncClient() as client:
+            code = (await client.get(f"http://{address}/healthz")).status_code
+        await server.stop()
+        again = ApiServer(replace(SETTINGS, listen=(address,)), cluster.context())
+        await again.start()
+        await again.stop()
+        return code
+
+    assert 200 == asyncio.run(go())
+
+
+def test_taken_address(cluster: FakeCluster) -> None:
+    """An address that is taken or nobody's is a sentence, and no socket stays open."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        for listen, why in ((f"127.0.0.1:{port}", "already in use"), ("192.0.2.1:80", "cannot assign")):
+            server = ApiServer(ApiSettings(listen=("127.0.0.1:0", listen)), cluster.context())
+            with pytest.raises(ApiError, match=f"cannot listen on {listen}: .*{why}"):
+                asyncio.run(server.start())
+            assert () == server.addresses
+
+
+def test_unix_socket(cluster: FakeCluster, tmp_path: Path) -> None:
+    """A Unix socket serves this machine's users; one left behind by a crash is replaced."""
+    path = tmp_path / "api.sock"
+    leftover = socket.socket(socket.AF_UNIX)
+    leftover.bind(str(path))
+    leftover.close()
+
+    async def go() -> int:
+        server = ApiServer(ApiSettings(listen=(f"unix:{path}",)), cluster.context())
+        await server.start()
+        assert 0o660 == path.stat().st_mode & 0o777
+        transport = httpx.AsyncHTTPTransport(uds=str(path))
+        async with httpx.AsyncClient(transport=transport, base_url="http://qdns") as client:
+            code = (await client.get("/v1/status")).status_code
+        await server.stop()
+        return code
+
+    assert 200 == asyncio.run(go())
+    assert not path.exists()
+
+
+def test_unix_socket_in_use(cluster: FakeCluster, tmp_path: Path) -> None:
+    """A Unix socket that somebody listens on is left alone."""
+    path = tmp_path / "api.sock"
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(path))
+        other.listen()
+        with pytest.raises(ApiError, match="already in use"):
+            asyncio.run(ApiServer(ApiSettings(listen=(f"unix:{path}",)), cluster.context()).start())
+    assert path.exists()
+
+
+def test_body_limit(cluster: FakeCluster) -> None:
+    """A body beyond the limit is refused and the connection stays usable for others."""
+
+    async def work(server: ApiServer, client: httpx.AsyncClient) -> None:
+        path = "/v1/zones/example.org/rrsets/a.example.org/TXT"
+        refused = await client.put(path, content=b" " * 20_000)
+        assert (413, "too_large") == (refused.status_code, refused.json()["code"])
+        assert 200 == (await client.put(path, json={"rdatas": ['"x"']})).status_code
+
+    serve(cluster, work)
+
+
+def test_header_limits(cluster: FakeCluster) -> None:
+    """Endless headers, a request line without end, and octets that are no HTTP are cut off."""
+
+    async def work(server: ApiServer, client: httpx.AsyncClient) -> None:
+        endless = b"GET / HTTP/1.1\r\n" + b"X-A: " + b"a" * 100_000
+        assert b"431" in (await exchange(server.addresses[0], endless))[:20]
+        assert b"431" in (await exchange(server.addresses[0], b"GET /" + b"a" * 100_000))[:20]
+        assert b"400" in (await exchange(server.addresses[0], b"\x00\x01\x02 nonsense\r\n\r\n"))[:20]
+        assert 200 == (await client.get("/healthz")).status_code
+
+    serve(cluster, work)
+
+
+def test_silent_clients(cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that does not finish its headers in time is disconnected, also on a used connection."""
+    monkeypatch.setattr("node.api.protocol.LimitedProtocol.header_time_s", 0.2)
+
+    async def work(server: ApiServer, client: httpx.AsyncClient) -> None:
+        assert b"" == await exchange(server.addresses[0], b"GET / HT")
+        assert b"" == await exchange(server.addresses[0], b"")
+        answered = await exchange(
+            server.addresses[0], b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\nGET / HT"
+        )
+        assert answered.endswith(b"ok\n")
+
+    serve(cluster, work)
+
+
+def test_too_many_connections(cluster: FakeCluster) -> None:
+    """A connection beyond the limit is told to come back; those before it go on."""
+
+    async def work(server: ApiServer, client: httpx.AsyncClient) -> None:
+        assert 200 == (await client.get("/healthz")).status_code
+        host, _, port = server.addresses[0].rpartition(":")
+        _, second = await asyncio.open_connection(host, int(port))
+        await until(lambda: server._server is not None and len(server._server.server_state.connections) == 2)
+        assert b"503" in (await exchange(server.addresses[0], b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"))[:20]
+        second.close()
+        assert 200 == (await client.get("/healthz")).status_code
+
+    serve(cluster, work, replace(SETTINGS, connections_max=2))
+
+
+def test_blocking_query(cluster: FakeCluster) -> None:
+    """A read with ?index= returns when the answer is newer, at the deadline with the same index."""
+
+    async def work(server: ApiServer, client: httpx.AsyncClient) -> None:
+        path = "/v1/services/www.example.org"
+        known = (await client.get(path)).headers["qdns-index"]
+        same = await client.get(f"{path}?index={known}&wait=50ms")
+        assert (200, known) == (same.status_code, same.headers["qdns-index"])
+        waiting = asyncio.create_task(client.get(f"{path}?index={known}&wait=10s"))
+        await until(lambda: server._app is not None and server._app._waiting == 1)
+        cluster.do(DeleteEndpoint(WWW, "192.0.2.10"))
+        assert int(known) < int((await waiting).headers["qdns-index"])
+        assert 400 == (await client.get(f"{path}?index={known}&wait=forever")).status_code
+
+    serve(cluster, work)
+
+
+async def next_block(lines: Any) -> dict[str, str]:
+    """Read one block of an event stream; comments are left out."""
+    block: dict[str, str] = {}
+    async for line in lines:
+        if not line and block:
+            return block
+        key, _, value = line.partition(": ")
+        if key:
+            block[key] = value
+    raise AssertionError("the stream ended")
+
+
+def test_stream(cluster: FakeCluster) -> None:
+    """A stream carries each change; the id stands on the last event of a log index."""
+
+    async def work(server: ApiServer, client: httpx.AsyncClient) -> None:
+        accept = {"Accept": "text/event-stream"}
+        async with client.stream("GET", "/v1/events", headers=accept) as stream:
+            lines = stream.aiter_lines()
+            assert {"retry": "2000"} == await next_block(lines)
+            cluster.do(DeleteEndpoint(WWW, "192.0.2.10"))
+            first = await next_block(lines)
+            assert ("change", "service.changed") == (first["event"], json.loads(first["data"])["kind"])
+            assert "id" not in first
+            last = await next_block(lines)
+            assert (str(cluster.state.index), "zone.changed") == (last["id"], json.loads(last["data"])["kind"])
+        cluster.do(DeleteEndpoint(WWW, "192.0.2.11"))
+        resume = accept | {"Last-Event-ID": last["id"]}
+        async with client.stream("GET", "/v1/events", headers=resume) as stream:
+            lines = stream.aiter_lines()
+            await next_block(lines)
+            missed = json.loads((await next_block(lines))["data"])
+            assert (int(last["id"]) + 1, "service.changed") == (missed["index"], missed["kind"])
+
+    serve(cluster, work)
+
+
+def test_stream_of_a_late_reader(cluster: FakeCluster) -> None:
+    """A reader whose place was forgotten is told to start over."""
+    forgotten = cluster.state.events.mutate()
+    del forgotten[0]
+    cluster.state = _with_events(cluster, forgotten.finish())
+
+    async def work(server: ApiServer, client: httpx.AsyncClient) -> None:
+        headers = {"Accept": "text/event-stream", "Last-Event-ID": "0"}
+        async with client.stream("GET", "/v1/events", headers=headers) as stream:
+            lines = stream.aiter_lines()
+            await next_block(lines)
+            assert {"event": "reset", "id": "1", "data": "{}"} == await next_block(lines)
+
+    serve(cluster, work)
+
+
+def _with_events(cluster: FakeCluster, events: Any) -> Any:
+    import msgspec
+
+    return msgspec.structs.replace(cluster.state, events=events)
+
+
+def test_streams_are_bounded(cluster: FakeCluster) -> None:
+    """A stream too many is refused; a closed one makes room."""
+
+    async def work(server: ApiServer, client: httpx.AsyncClient) -> None:
+        accept = {"Accept": "text/event-stream"}
+        async with client.stream("GET", "/v1/events", headers=accept) as stream:
+            await next_block(stream.aiter_lines())
+            assert 503 == (await client.get("/v1/events", headers=accept)).status_code
+        deadline = asyncio.get_running_loop().time() + 5
+        code = 503
+        while code == 503 and asyncio.get_running_loop().time() < deadline:
+            async with client.stream("GET", "/v1/events", headers=accept) as again:
+                code = again.status_code
+        assert 200 == code
+
+    serve(cluster, work, replace(SETTINGS, streams_max=1))
+
+
+def test_stop_ends_streams_and_waits(cluster: FakeCluster) -> None:
+    """Stopping does not wait for readers that would stay for ever."""
+
+    async def go() -> float:
+        server = ApiServer(SETTINGS, cluster.context())
+        await server.start()
+        loop = asyncio.get_running_loop()
+        async with httpx.AsyncClient(base_url=f"http://{server.addresses[0]}") as client:
+            accept = {"Accept": "text/event-stream"}
+            async with client.stream("GET", "/v1/events", headers=accept) as stream:
+                await next_block(stream.aiter_lines())
+                waiting = asyncio.create_task(client.get("/v1/zones?index=99&wait=60s"))
+                await until(lambda: server._app is not None and server._app._waiting == 1)
+                began = loop.time()
+                await server.stop()
+                await waiting
+        return loop.time() - began
+
+    assert 3 > asyncio.run(go())
+
+
+def test_peers_rows(cluster: FakeCluster) -> None:
+    """Each node fetches the others' rows; one that is down, slow or talks nonsense is a row too."""
+    other = FakeCluster()
+    other.state = cluster.state
+
+    async def go() -> list[dict[str, Any]]:
+        second = ApiServer(SETTINGS, other.context(node="ns2"))
+        await second.start()
+        silent = socket.create_server(("127.0.0.1", 0))
+        urls = {"ns2": f"http://{second.addresses[0]}", "ns3": f"http://127.0.0.1:{silent.getsockname()[1]}"}
+        first = ApiServer(SETTINGS, cluster.context(peer_urls=urls | {"ns4": "http://127.0.0.1:1"}))
+        await first.start()
+        async with httpx.AsyncClient() as client:
+            status = (await client.get(f"http://{first.addresses[0]}/v1/status", timeout=5)).json()
+        await first.stop()
+        await second.stop()
+        silent.close()
+        return status["nodes"]
+
+    rows = {row["name"]: row for row in asyncio.run(go())}
+    assert ("ready", None) == (rows["ns2"]["state"], rows["ns2"]["error"])
+    assert "unreachable" == rows["ns3"]["state"] == rows["ns4"]["state"]
+    assert "connection refused 127.0.0.1:1" in rows["ns4"]["error"]
+    assert "no answer within" in rows["ns3"]["error"] or "timed out" in rows["ns3"]["error"]

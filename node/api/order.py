@@ -4,7 +4,7 @@ A zone keeps its names in a hash map. The order (RFC 4034 section 6.1) is worked
 carried along with the zone's changes, so that a page costs what it shows.
 """
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections import OrderedDict
 from collections.abc import Iterator
 
@@ -12,6 +12,7 @@ from node.zone.name import Name, sort_key
 from node.zone.zone import Delta, Zone
 
 ORDERS_MAX = 64
+_BEHIND_ALL_LABELS = b"\xff" * 64
 
 
 class NameOrder:
@@ -34,6 +35,17 @@ class NameOrder:
             if sort_key(each)[: len(prefix)] != prefix:
                 return
             yield each
+
+    def children(self, zone: Zone, name: Name) -> Iterator[Name]:
+        """Yield the names directly below ``name``, passing over what lies below each of them."""
+        names, prefix = self._names(zone), sort_key(name)
+        position = bisect_right(names, prefix, key=sort_key)
+        while position < len(names):
+            key = sort_key(names[position])
+            if key[: len(prefix)] != prefix:
+                return
+            yield names[position]
+            position = bisect_left(names, (*key, _BEHIND_ALL_LABELS), key=sort_key)
 
     def _names(self, zone: Zone) -> list[Name]:
         known, names = self._orders.pop(zone.name, (None, []))

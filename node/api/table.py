@@ -1,6 +1,9 @@
 """Every path of the API, in the order of the documentation."""
 
 from node.api.context import ApiContext
+from node.api.etcd import errors as etcd_errors
+from node.api.etcd import reads as etcd_reads
+from node.api.etcd import writes as etcd_writes
 from node.api.handlers import events, push, rrsets, services, status, zones
 from node.api.message import Request, Response
 from node.api.models import EndpointSettings, RRsetBody, RRsetPatch, ServiceBody, ZoneBody
@@ -58,6 +61,16 @@ _HEALTH = (
     Route("GET", "/health", status.get_health, None, "Whether DNS, the log and the probes go on"),
 )
 
+_KEYS = "/v2/keys/{key...}"
+_ETCD = (
+    Route("GET", _KEYS, etcd_reads.get_key, "read", "etcd v2: show or watch a key", refuse=etcd_errors.tell),
+    Route("PUT", _KEYS, etcd_writes.put_key, _RECORDS, "etcd v2: set a key", refuse=etcd_errors.tell),
+    Route("POST", _KEYS, etcd_writes.post_key, _RECORDS, "etcd v2: add a record", refuse=etcd_errors.tell),
+    Route("DELETE", _KEYS, etcd_writes.delete_key, _RECORDS, "etcd v2: delete", refuse=etcd_errors.tell),
+    Route("GET", "/v2/members", etcd_reads.list_members, "read", "etcd v2: the nodes"),
+    Route("GET", "/version", etcd_reads.get_version, None, "etcd v2: the version it behaves like"),
+)
+
 _OLD = (
     Route("GET", "/dash", _to_page, None, "The page has moved", documented=False),
     *(
@@ -66,4 +79,4 @@ _OLD = (
     ),
 )
 
-TABLE = Table((*_V1, *_HEALTH, *_OLD))
+TABLE = Table((*_V1, *_HEALTH, *_ETCD, *_OLD))

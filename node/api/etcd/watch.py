@@ -1,0 +1,75 @@
+"""The first change of a key after an index, read from the zones' histories. Pure."""
+
+from bisect import bisect_left
+
+from node.api.etcd.errors import CLEARED, EtcdProblem
+from node.api.etcd.keys import Key, key_text
+from node.api.etcd.tree import Node, rrset_node
+from node.state.state import State
+from node.zone.name import is_within
+from node.zone.rrset import SOA, RRset
+from node.zone.zone import Delta, Zone
+
+Change = dict[str, object]
+
+
+def find_change(state: State, key: Key, since: int, *, recursive: bool) -> Change | None:
+    """Return the first change of the key at this log index or later, None when there was none.
+
+    Raises ``EtcdProblem`` when changes from that index on may have been forgotten.
+    """
+    found: tuple[int, Change] | None = None
+    for name in sorted(state.zones):
+        zone = state.zones[name]
+        if not is_within(key.name, zone.name) and not (recursive and is_within(zone.name, key.name)):
+            continue
+        change = _in_zone(zone, key, since, recursive)
+        if change is not None and (found is None or change[0] < found[0]):
+            found = change
+    return found[1] if found is not None else None
+
+
+def _in_zone(zone: Zone, key: Key, since: int, recursive: bool) -> tuple[int, Change] | None:
+    apex = zone.node(zone.name)
+    latest = apex.index if apex is not None else 0
+    if latest < since:
+        return None
+    if not zone.history or (zone.history[0].index > since and zone.history[0].serial_from != 1):
+        raise EtcdProblem(CLEARED, f"the history of this zone does not reach back to {since}; read it again")
+    start = bisect_left(zone.history, since, key=lambda delta: delta.index)
+    for delta in zone.history[start:]:
+        change = _in_delta(delta, key, recursive)
+        if change is not None:
+            return delta.index, change
+    return None
+
+
+def _in_delta(delta: Delta, key: Key, recursive: bool) -> Change | None:
+    """Return a change's first RRset that the watch is about; the SOA's own steps are no news."""
+    removed = {(rrset.name, rrset.type): rrset for rrset in delta.removed}
+    for rrset in delta.added:
+        if _is_watched(rrset, key, recursive):
+            before = removed.get((rrset.name, rrset.type))
+            return _change("set", rrset_node(rrset, delta.index, with_children=True), before, delta.index)
+    added = {(rrset.name, rrset.type) for rrset in delta.added}
+    for rrset in delta.removed:
+        if (rrset.name, rrset.type) not in added and _is_watched(rrset, key, recursive):
+            node: Node = {"key": key_text(rrset.name, rrset.type)}
+            node |= {"createdIndex": delta.index, "modifiedIndex": delta.index}
+            return _change("delete", node, rrset, delta.index)
+    return None
+
+
+def _is_watched(rrset: RRset, key: Key, recursive: bool) -> bool:
+    if key.type is not None:
+        return (rrset.name, rrset.type) == (key.name, key.type)
+    if rrset.type == SOA:
+        return False
+    return is_within(rrset.name, key.name) if recursive else rrset.name == key.name
+
+
+def _change(action: str, node: Node, before: RRset | None, index: int) -> Change:
+    change: Change = {"action": action, "node": node}
+    if before is not None:
+        change["prevNode"] = rrset_node(before, index, with_children=False)
+    return change

@@ -1,0 +1,184 @@
+"""Real name servers on loopback that accept signed updates of example.org."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import dns.exception
+import dns.message
+import dns.query
+import dns.rdatatype
+import pytest
+
+KEY_NAME = "push"
+SECRET = "4DgtOFuxTrbrSIuWSYKyoQ0ckSIV1AlEcw5m4u1rm9k="
+WRONG_SECRET = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+PROGRAM_PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+ZONE_TEXT = """$ORIGIN example.org.
+$TTL 60
+@ SOA ns.elsewhere.test. host.elsewhere.test. 1 3600 600 86400 5
+@ NS ns.elsewhere.test.
+*.wild A 192.0.2.200
+"""
+
+
+def free_port() -> int:
+    """Return a port of loopback that is free for UDP and TCP alike."""
+    for _ in range(50):
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as stream:
+            stream.bind(("127.0.0.1", 0))
+            port = int(stream.getsockname()[1])
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagram:
+                try:
+                    datagram.bind(("127.0.0.1", port))
+                except OSError:
+                    continue
+            return port
+    raise AssertionError("no free port found")
+
+
+class NameServer:
+    """A name server in a folder of its own; started, stopped and asked by the tests."""
+
+    program = ""
+
+    def __init__(self, folder: Path, zone_text: str = ZONE_TEXT) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.zone_text = zone_text
+        self._process: subprocess.Popen[bytes] | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o755)
+        self.write()
+
+    @property
+    def address(self) -> str:
+        """Return ``address:port``."""
+        return f"127.0.0.1:{self.port}"
+
+    def write(self) -> None:
+        """Write configuration and zone."""
+        raise NotImplementedError
+
+    def words(self) -> list[str]:
+        """Return the command that runs it in the foreground."""
+        raise NotImplementedError
+
+    def start(self) -> None:
+        """Start it and wait until it answers for the zone."""
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(self.words(), stdout=log, stderr=log, cwd=self.folder)
+        deadline = time.monotonic() + 15
+        while not self._answers():
+            if time.monotonic() > deadline or self._process.poll() is not None:
+                raise AssertionError((self.folder / "log").read_text(errors="replace")[-2000:])
+
+    def stop(self) -> None:
+        """Stop it."""
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(10)
+        self._process = None
+
+    def ask(self, name: str, type_: str = "A", timeout_s: float = 2.0) -> list[str]:
+        """Return the answer's records as sorted text."""
+        query = dns.message.make_query(name, type_)
+        response = dns.query.udp(query, "127.0.0.1", port=self.port, timeout=timeout_s)
+        return sorted(rdata.to_text() for rrset in response.answer for rdata in rrset)
+
+    def ttl(self, name: str, type_: str = "A") -> int:
+        """Return the ttl of an RRset."""
+        query = dns.message.make_query(name, type_)
+        return dns.query.udp(query, "127.0.0.1", port=self.port, timeout=2).answer[0].ttl
+
+    def _answers(self) -> bool:
+        try:
+            return bool(self.ask("example.org.", "SOA", timeout_s=0.05))
+        except (dns.exception.DNSException, OSError):
+            return False
+
+
+class Knot(NameServer):
+    """Knot DNS."""
+
+    program = "knotd"
+
+    def write(self) -> None:
+        (self.folder / "zones").mkdir(exist_ok=True)
+        (self.folder / "zones" / "example.org.zone").write_text(self.zone_text)
+        (self.folder / "knot.conf").write_text(
+            f"""server:
+    rundir: "{self.folder}"
+    listen: 127.0.0.1@{self.port}
+database:
+    storage: "{self.folder}"
+key:
+  - id: {KEY_NAME}
+    algorithm: hmac-sha256
+    secret: {SECRET}
+acl:
+  - id: update
+    key: {KEY_NAME}
+    action: [update, transfer]
+zone:
+  - domain: example.org
+    storage: "{self.folder}/zones"
+    acl: update
+log:
+  - target: stderr
+    any: info
+"""
+        )
+
+    def words(self) -> list[str]:
+        return [found("knotd"), "-c", str(self.folder / "knot.conf")]
+
+
+class Named(NameServer):
+    """BIND."""
+
+    program = "named"
+
+    def write(self) -> None:
+        (self.folder / "zone").write_text(self.zone_text)
+        (self.folder / "named.conf").write_text(
+            f"""options {{
+    directory "{self.folder}";
+    pid-file none;
+    session-keyfile none;
+    listen-on port {self.port} {{ 127.0.0.1; }};
+    listen-on-v6 {{ none; }};
+    recursion no;
+    notify no;
+    dnssec-validation no;
+}};
+controls {{ }};
+key {KEY_NAME} {{ algorithm hmac-sha256; secret "{SECRET}"; }};
+zone "example.org" {{
+    type primary;
+    file "{self.folder}/zone";
+    allow-update {{ key {KEY_NAME}; }};
+    allow-transfer {{ key {KEY_NAME}; }};
+}};
+"""
+        )
+
+    def words(self) -> list[str]:
+        return [found("named"), "-g", "-c", str(self.folder / "named.conf")]
+
+
+def found(program: str) -> str:
+    """Return the program's path; skip the test when it is not installed."""
+    path = shutil.which(program, path=PROGRAM_PATH)
+    if path is None:
+        pytest.skip(f"{program} is not installed")
+    return path

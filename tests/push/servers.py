@@ -89,6 +89,12 @@ class NameServer:
             self._process.wait(10)
         self._process = None
 
+    def forget(self) -> None:
+        """Lose everything but the zone file, as if restored from a backup."""
+        shutil.rmtree(self.folder)
+        self.folder.mkdir(mode=0o755)
+        self.write()
+
     def ask(self, name: str, type_: str = "A", timeout_s: float = 2.0) -> list[str]:
         """Return the answer's records as sorted text."""
         query = dns.message.make_query(name, type_)

@@ -6,6 +6,8 @@ judges is written out here, since its verdict enters the replicated state and mu
 library's version.
 """
 
+import functools
+
 import dns.exception
 import dns.name
 import dns.rdata
@@ -27,7 +29,7 @@ class BadRdata(ValueError):
     """The text or octets are not an rdata of the type; the message says why."""
 
 
-class RRset(msgspec.Struct, frozen=True):
+class RRset(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """All records of one name and type (RFC 2181 section 5): one ttl, each rdata once, sorted."""
 
     name: Name
@@ -91,6 +93,7 @@ def type_from_text(text: str) -> int:
         raise BadRdata(f"{text!r} is not a record type") from None
 
 
+@functools.lru_cache(maxsize=1024)
 def type_to_text(type_: int) -> str:
     """Write a type as its mnemonic, or ``TYPEnnn`` when it has none."""
     try:

@@ -7,7 +7,7 @@ RRsets stay in the zone but are not answered; a second count tells which names a
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 import msgspec
 from immutables import Map, MapMutation
@@ -21,7 +21,7 @@ HISTORY_RRSETS_MAX = 10_000
 _DIGEST_MODULUS = 2**128
 
 
-class Node(msgspec.Struct, frozen=True):
+class Node(msgspec.Struct, frozen=True, gc=False):
     """One name of the zone: its RRsets by rising type, and how many direct children exist."""
 
     rrsets: tuple[RRset, ...] = ()
@@ -130,14 +130,54 @@ def restored_zone(
     name: Name, serial: int, rows: Iterable[tuple[int, RRset]], history: tuple[Delta, ...]
 ) -> Zone:
     """Build a zone again from its RRsets, each with the index of the latest change at its name."""
-    nodes: MapMutation[Name, Node] = Map().mutate()
-    count = digest = 0
+    contents: dict[Name, list[RRset]] = {}
+    indexes: dict[Name, int] = {}
+    digest = count = 0
     for index, rrset in rows:
-        _put(nodes, name, Replacement(rrset.name, rrset.type, rrset), index)
+        contents.setdefault(rrset.name, []).append(rrset)
+        indexes[rrset.name] = index
         digest += _hash(rrset)
         count += 1
     size = sum(map(_size, history))
-    return Zone(name, serial, nodes.finish(), count, digest % _DIGEST_MODULUS, history, size)
+    return Zone(name, serial, _grown(name, contents, indexes), count, digest % _DIGEST_MODULUS, history, size)
+
+
+def _grown(apex: Name, contents: dict[Name, list[RRset]], indexes: dict[Name, int]) -> "Map[Name, Node]":
+    """Build all nodes at once, as ``_store`` would one by one: a large zone is read in one go."""
+    children = _counted(apex, contents)
+    enabled = [name for name, rrsets in contents.items() if not all(rrset.disabled for rrset in rrsets)]
+    visible = _counted(apex, enabled)
+    empty: list[RRset] = []
+    return Map(
+        {
+            name: Node(
+                tuple(sorted(contents.get(name, empty), key=_by_type)),
+                children.get(name, 0),
+                indexes.get(name, 0),
+                visible.get(name, 0),
+            )
+            for name in {**contents, **children}
+        }
+    )
+
+
+def _counted(apex: Name, names: Collection[Name]) -> dict[Name, int]:
+    """Return how many direct children the names give each of their ancestors up to the apex."""
+    counts: dict[Name, int] = {}
+    seen = set(names)
+    for start in names:
+        name = start
+        while name != apex:
+            name = parent(name)
+            counts[name] = counts.get(name, 0) + 1
+            if name in seen:
+                break
+            seen.add(name)
+    return counts
+
+
+def _by_type(rrset: RRset) -> int:
+    return rrset.type
 
 
 def soa_with_serial(soa: RRset, serial: int) -> RRset:
@@ -192,8 +232,8 @@ def _put(nodes: "MapMutation[Name, Node]", apex: Name, replacement: Replacement,
     others = [rrset for rrset in node.rrsets if rrset.type != replacement.type]
     if replacement.rrset is not None:
         others.append(replacement.rrset)
-        others.sort(key=lambda rrset: rrset.type)
-    after = Node(tuple(others), node.children, index, node.visible_children)
+        others.sort(key=_by_type)
+    after = Node(tuple(others), node.children, index if others else 0, node.visible_children)
     _store(nodes, apex, replacement.name, before, after)
 
 

@@ -2,6 +2,7 @@
 
 from node.push.delivery import Carrier
 from node.push.errors import PushError
+from node.push.programs import Program
 from node.push.rfc2136 import Rfc2136, Server
 from node.push.settings import PusherSettings, TsigSecret
 from node.state.command import Target
@@ -18,6 +19,8 @@ def _updater(target: Target, settings: PusherSettings) -> Carrier:
     server = Server(target.server, target.tsig, _key(target, settings))
     if target.method == "native":
         return Rfc2136(server)
+    if target.method in ("nsupdate", "knsupdate"):
+        return Program(target.method, server)
     raise PushError("permanent", "method", f'this version does not know the method "{target.method}"')
 
 

@@ -24,22 +24,31 @@ _RCODES: dict[int, tuple[Kind, str, str]] = {
     dns.rcode.FORMERR: ("permanent", "form-error", "could not read {what} for {zone}"),
     dns.rcode.SERVFAIL: ("retryable", "server-failure", "failed to do {what} for {zone}; see its log"),
 }
-_SIGNATURES: tuple[tuple[type[Exception], Kind, str, str], ...] = (
-    (dns.tsig.PeerBadKey, "permanent", "bad-key", "does not know the TSIG key (BADKEY)"),
-    (dns.tsig.PeerBadSignature, "permanent", "bad-signature", "has another secret for the TSIG key (BADSIG)"),
-    (
-        dns.tsig.PeerBadTime,
-        "permanent",
-        "bad-time",
-        "says that the clocks differ (BADTIME); set this machine's or its clock",
-    ),
-    (dns.tsig.PeerBadTruncation, "permanent", "bad-truncation", "wants a longer signature (BADTRUNC)"),
-    (dns.tsig.BadSignature, "permanent", "bad-signature", "signed its answer with another secret"),
-    (dns.tsig.BadTime, "permanent", "bad-time", "signed its answer at a time that is not ours; set the clocks"),
-    (dns.tsig.BadKey, "permanent", "bad-key", "signed its answer with a key that is not known here"),
-    (dns.tsig.PeerError, "permanent", "bad-signature", "did not accept the signature"),
-    (dns.message.UnknownTSIGKey, "permanent", "bad-key", "signed its answer with a key that is not known here"),
+_PEER: dict[str, tuple[str, str]] = {
+    "BADKEY": ("bad-key", "does not know the TSIG key (BADKEY)"),
+    "BADSIG": ("bad-signature", "has another secret for the TSIG key (BADSIG)"),
+    "BADTIME": ("bad-time", "says that the clocks differ (BADTIME); set this machine's clock or its own"),
+    "BADTRUNC": ("bad-truncation", "wants a longer signature (BADTRUNC)"),
+}
+_SIGNATURES: tuple[tuple[type[Exception], str, str], ...] = (
+    (dns.tsig.PeerBadKey, *_PEER["BADKEY"]),
+    (dns.tsig.PeerBadSignature, *_PEER["BADSIG"]),
+    (dns.tsig.PeerBadTime, *_PEER["BADTIME"]),
+    (dns.tsig.PeerBadTruncation, *_PEER["BADTRUNC"]),
+    (dns.tsig.PeerError, "bad-signature", "did not accept the signature"),
+    (dns.tsig.BadSignature, "bad-signature", "signed its answer with another secret"),
+    (dns.tsig.BadTime, "bad-time", "signed its answer at a time that is not ours; set the clocks"),
+    (dns.tsig.BadKey, "bad-key", "signed its answer with a key that is not known here"),
+    (dns.message.UnknownTSIGKey, "bad-key", "signed its answer with a key that is not known here"),
 )
+
+
+def explain_signature(said: str, server: str) -> PushError | None:
+    """Return the error that a word of RFC 8945 section 5.3 in a program's output stands for, or None."""
+    for word, (code, sentence) in _PEER.items():
+        if word in said:
+            return PushError("permanent", code, f"{server} {sentence}")
+    return None
 
 
 def explain_rcode(rcode: int, server: str, zone: Name, what: str) -> PushError:
@@ -57,9 +66,9 @@ def explain_failure(error: Exception, server: str, zone: Name) -> PushError:
     """Return the error that a failed exchange stands for."""
     if isinstance(error, PushError):
         return error
-    for type_, kind, code, sentence in _SIGNATURES:
+    for type_, code, sentence in _SIGNATURES:
         if isinstance(error, type_):
-            return PushError(kind, code, f"{server} {sentence}")
+            return PushError("permanent", code, f"{server} {sentence}")
     if isinstance(error, TimeoutError | dns.exception.Timeout):
         return PushError("retryable", "silent", f"{server} does not answer")
     if isinstance(error, ConnectionRefusedError):

@@ -29,7 +29,7 @@ from node.zone.rrset import CNAME, SOA, RRset
 
 UDP_OCTETS_MAX = 1232
 QUERIES_MAX = 16
-_CONFLICTS = frozenset({dns.rcode.NXRRSET, dns.rcode.YXRRSET, dns.rcode.NXDOMAIN, dns.rcode.YXDOMAIN})
+CONFLICTS = frozenset({dns.rcode.NXRRSET, dns.rcode.YXRRSET, dns.rcode.NXDOMAIN, dns.rcode.YXDOMAIN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class Rfc2136:
         for each in replacements:
             put_change(message, each)
         rcode = await self._send_update(zone, message)
-        if rcode in _CONFLICTS:
+        if rcode in CONFLICTS:
             text = f"{self._server.address} no longer has what was read ({dns.rcode.to_text(rcode)})"
             raise PushError("conflict", "conflict", text)
 
@@ -106,7 +106,7 @@ class Rfc2136:
         """Send an UPDATE and return NOERROR or the rcode of a prerequisite that failed. Raises ``PushError``."""
         response = await self._exchange(zone, message)
         rcode = response.rcode()
-        if rcode != dns.rcode.NOERROR and rcode not in _CONFLICTS:
+        if rcode != dns.rcode.NOERROR and rcode not in CONFLICTS:
             raise explain_rcode(rcode, self._server.address, zone, "the update")
         if self._key is not None and not response.had_tsig:
             text = f"{self._server.address} answered a signed update without a signature"

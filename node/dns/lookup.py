@@ -146,6 +146,10 @@ class _Walk:
                 return None
             self._put_answer(zone, place, found_alias, name)
             return Name(found_alias.rdatas[0].lower())
+        if self.type == RRSIG:
+            self.kind = Kind.ANSWER
+            self.answers += _by_ttl(found, name)
+            return None
         self._put_answer(zone, place, found, name)
         self.additional += addresses_for(zone, found, dnssec=self.dnssec)
         return None
@@ -209,3 +213,11 @@ def _chosen(node: Node, type_: int) -> RRset | None:
     shown = [rrset for rrset in node.rrsets if not rrset.disabled]
     plain = [rrset for rrset in shown if rrset.type not in (RRSIG, NSEC)]
     return next(iter(plain or shown), None)
+
+
+def _by_ttl(signed: RRset, owner: Name) -> list[RRset]:
+    """Return signatures with the ttl of what they cover, which is written in them (RFC 4034 section 3.1.4)."""
+    groups: dict[int, list[bytes]] = {}
+    for rdata in signed.rdatas:
+        groups.setdefault(int.from_bytes(rdata[4:8], "big"), []).append(rdata)
+    return [RRset(owner, RRSIG, ttl, tuple(rdatas)) for ttl, rdatas in groups.items()]

@@ -24,6 +24,8 @@ MESSAGE_OCTETS_MAX = 65_535
 EXTENDED_ERROR, PADDING = 15, 12
 _POINTER_OFFSET_MAX = 0x3FFF
 _POINTER = 0xC000
+_HOPS_MAX = 8
+"""Readers bound how many pointers of one name they follow; a DNAME that feeds itself would exceed any bound."""
 _FIXED = struct.Struct("!HHIH")
 
 
@@ -162,22 +164,25 @@ class _Wire(DNSBuffer):  # type: ignore[misc]  # dnslib has no types
 
     def __init__(self, room: int) -> None:
         super().__init__()
-        self.names: dict[tuple[bytes, ...], int] = {}
+        self.names: dict[tuple[bytes, ...], tuple[int, int]] = {}
+        """Where each end of a name stands, and how many pointers lead on from there."""
         self.room = room
 
     def encode_name(self, name: DNSLabel) -> None:
         """Write a name, its known end as a pointer; upper and lower case count as equal (RFC 4343 section 4)."""
         labels = name.label
         lowered = tuple(label.lower() for label in labels)
-        for number, label in enumerate(labels):
+        count, place, hops = len(labels), None, 0
+        for number in range(len(labels)):
             known = self.names.get(lowered[number:])
-            if known is not None:
-                self.pack("!H", _POINTER | known)
-                return
+            if known is not None and known[1] < _HOPS_MAX:
+                count, place, hops = number, known[0], known[1] + 1
+                break
+        for number in range(count):
             if self.offset <= _POINTER_OFFSET_MAX:
-                self.names[lowered[number:]] = self.offset
-            self.append(bytes((len(label),)) + label)
-        self.append(b"\x00")
+                self.names.setdefault(lowered[number:], (self.offset, hops))
+            self.append(bytes((len(labels[number]),)) + labels[number])
+        self.append(b"\x00" if place is None else (_POINTER | place).to_bytes(2, "big"))
 
     def put(self, rrsets: Iterable[RRset], class_: int) -> int:
         """Write RRsets and return how many records they have; stop where there is no more room."""
@@ -217,7 +222,7 @@ class _Wire(DNSBuffer):  # type: ignore[misc]  # dnslib has no types
         """Take away what was written since the mark."""
         del self.data[mark:]
         self.offset = mark
-        self.names = {name: place for name, place in self.names.items() if place < mark}
+        self.names = {name: place for name, place in self.names.items() if place[0] < mark}
 
 
 # The types of RFC 1035 whose names every reader expands (RFC 3597 section 4): where the names start, how many.

@@ -32,7 +32,9 @@ _CHAINS_KEPT = 8
 def expanded(zone: Zone, place: Place, name: Name) -> list[RRset]:
     """Prove that a wildcard stands for the name because the name itself does not exist."""
     chain = _chain_of(zone)
-    return [] if chain is None else chain.covering(chain.denied(name, place.encloser))
+    if chain is None:
+        return []
+    return chain.covering(chain.denied(name, chain.provable(place.encloser)))
 
 
 def missing(zone: Zone, place: Place, name: Name) -> list[RRset]:
@@ -40,9 +42,10 @@ def missing(zone: Zone, place: Place, name: Name) -> list[RRset]:
     chain = _chain_of(zone)
     if chain is None:
         return []
-    proof = chain.enclosing(place.encloser) + chain.covering(chain.denied(name, place.encloser))
-    if len(place.encloser) + 2 <= NAME_OCTETS_MAX:
-        proof += chain.covering(wildcard_of(place.encloser))
+    encloser = chain.provable(place.encloser)
+    proof = chain.enclosing(encloser) + chain.covering(chain.denied(name, encloser))
+    if len(encloser) + 2 <= NAME_OCTETS_MAX:
+        proof += chain.covering(wildcard_of(encloser))
     return _each_once(proof)
 
 
@@ -52,7 +55,8 @@ def no_data(zone: Zone, place: Place, name: Name) -> list[RRset]:
     if chain is None:
         return []
     if place.standing is Standing.WILDCARD:
-        proof = chain.enclosing(place.encloser) + chain.covering(chain.denied(name, place.encloser))
+        encloser = chain.provable(place.encloser)
+        proof = chain.enclosing(encloser) + chain.covering(chain.denied(name, encloser))
         return _each_once(proof + chain.matching(place.owner))
     return chain.matching(name) or _unsigned_span(chain, zone, name)
 
@@ -109,6 +113,12 @@ class _Chain:
         if owner is None or not self.owners:
             return []
         return self._shown(self.owners[bisect_right(self.keys, sort_key(owner)) - 1])
+
+    def provable(self, encloser: Name) -> Name:
+        """Return the closest encloser that can be proven: names that opted out have no record (RFC 5155 section 7.2.1)."""
+        while self.is_hashed and encloser != self.zone.name and not self.matching(encloser):
+            encloser = parent(encloser)
+        return encloser
 
     def enclosing(self, encloser: Name) -> list[RRset]:
         """Return what proves the closest encloser; an NSEC chain shows it by the covering record."""

@@ -18,7 +18,8 @@ from node.zone.zone import Zone
 
 Transport = Literal["udp", "tcp", "tls"]
 NSID = 3
-NOT_READY, NOT_AUTHORITATIVE, NOT_SUPPORTED, INVALID_DATA = 14, 20, 21, 24
+IXFR, AXFR = 251, 252
+NOT_READY, PROHIBITED, NOT_AUTHORITATIVE, NOT_SUPPORTED, INVALID_DATA = 14, 18, 20, 21, 24
 """Info codes of extended errors (RFC 8914 section 4)."""
 
 
@@ -140,7 +141,7 @@ def answer_chaos(exchange: Exchange) -> Response | None:
         return Response(message.REFUSED, class_=CHAOS)
     rdata = bytes((len(text),)) + text
     answer = (RRset(question.name, TXT, 0, (rdata,)),) if question.type in (TXT, 255) else ()
-    return Response(message.NOERROR, authoritative=True, answer=answer, class_=CHAOS)
+    return Response(message.NOERROR, answer=answer, class_=CHAOS)
 
 
 def refuse_class(exchange: Exchange) -> Response | None:
@@ -151,14 +152,12 @@ def refuse_class(exchange: Exchange) -> Response | None:
     return Response(message.REFUSED, error=ExtendedError(NOT_SUPPORTED, "only class IN is served"))
 
 
-def refuse_meta_type(exchange: Exchange) -> Response | None:
-    """Refuse types that no zone can hold (RFC 6895 section 3.1); ANY is a question, transfers are not offered."""
+def refuse_transfer(exchange: Exchange) -> Response | None:
+    """Refuse zone transfers, which are not offered (RFC 5936 section 5)."""
     question = exchange.query.question
-    if question is None or question.type == 255 or not (question.type == 41 or 128 <= question.type < 255):
+    if question is None or question.type not in (IXFR, AXFR):
         return None
-    if question.type in (251, 252):
-        return Response(message.REFUSED, error=ExtendedError(18, "no transfer is allowed"))
-    return Response(message.NOTIMP)
+    return Response(message.REFUSED, error=ExtendedError(PROHIBITED, "no transfer is allowed"))
 
 
 def wait_until_ready(exchange: Exchange) -> Response | None:
@@ -195,7 +194,7 @@ STEPS: tuple[Step, ...] = (
     refuse_version,
     answer_chaos,
     refuse_class,
-    refuse_meta_type,
+    refuse_transfer,
     wait_until_ready,
     answer_from_zones,
 )

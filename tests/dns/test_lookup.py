@@ -1,5 +1,6 @@
 """Finding answers: a case is a question, what becomes of it, and the sections."""
 
+import msgspec
 import pytest
 
 from node.dns.lookup import STEPS_MAX, Kind, lookup
@@ -233,8 +234,6 @@ def test_disabled_rrsets_are_invisible() -> None:
     """A disabled RRset is not answered, and a name with nothing else does not exist."""
     name = from_text("off.example.")
     hidden = make(name, A, 5, [b"\x00" * 4])
-    import msgspec
-
     hidden = msgspec.structs.replace(hidden, disabled=True)
     base = WORLD[from_text("example.")]
     where = {base.name: with_changes(base, [Replacement(name, A, hidden)], 2)}

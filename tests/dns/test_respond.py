@@ -55,6 +55,13 @@ def test_labels_with_any_octets_are_answered() -> None:
     assert dns.rcode.NXDOMAIN == exchange(packet, VIEW).rcode()
 
 
+def test_pointers_are_never_chained_for_long() -> None:
+    """A DNAME that feeds itself makes names that end in one another; readers follow few pointers of one name."""
+    where = zones({"example.": "grow DNAME b.grow\n"})
+    answer = exchange(query("x.grow.example. A"), view(where), TCP)
+    assert 18 == len(answer.answer)
+
+
 def test_rotation_turns_the_addresses() -> None:
     """Each address stands first in its turn."""
     firsts = [
@@ -80,7 +87,6 @@ def test_rotation_turns_the_addresses() -> None:
         (struct.pack("!6H", 1, 1 << 11, 1, 0, 0, 0) + b"\xff", dns.rcode.NOTIMP),
         (query("www.elsewhere. A"), dns.rcode.REFUSED),
         (query("www.example. AXFR"), dns.rcode.REFUSED),
-        (query("www.example. MAILB"), dns.rcode.NOTIMP),
         (query("www.example. A", rdclass="ANY"), dns.rcode.REFUSED),
         (query("www.example. A", rdclass="HS"), dns.rcode.REFUSED),
     ],

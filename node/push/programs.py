@@ -36,6 +36,7 @@ _OPTIONS = {
 }
 _PLACES = "/usr/local/bin:/usr/bin:/usr/local/sbin:/usr/sbin"
 _RCODE = re.compile(r"\b(?:failed: |error ')([A-Z]+)\b")
+_STATUS = re.compile(r"\bstatus: ([A-Z]+);")
 _SILENCE = re.compile(r"timed out|timeout")
 _SHOWN_CHARACTERS = 120
 
@@ -76,12 +77,13 @@ class Program(Rfc2136):
         wrong = explain_signature(f"{errors}\n{output}", self._server.address)
         if wrong is not None:
             raise wrong
-        match = _RCODE.search(errors)
+        match = _RCODE.search(errors) or _STATUS.search(output)
         if match is not None and match[1] in dns.rcode.Rcode.__members__:
             rcode = dns.rcode.from_text(match[1])
             if rcode in CONFLICTS:
                 return rcode
-            raise explain_rcode(rcode, self._server.address, zone, "the update")
+            if rcode != dns.rcode.NOERROR:
+                raise explain_rcode(rcode, self._server.address, zone, "the update")
         if "connection refused" in errors:
             raise explain_failure(ConnectionRefusedError(), self._server.address, zone)
         if _SILENCE.search(errors):

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.push.servers import Knot, Named, NameServer
+from tests.push.servers import Knot, Named, NameServer, PowerDns
 
 
-@pytest.fixture(name="server", params=[Knot, Named], ids=["knotd", "named"])
+@pytest.fixture(name="server", params=[Knot, Named, PowerDns], ids=["knotd", "named", "pdns"])
 def _server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[NameServer]:
     server: NameServer = request.param(tmp_path / "server")
     server.start()

@@ -1,9 +1,11 @@
 """Real name servers on loopback that accept signed updates of example.org."""
 
+import contextlib
 import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import time
 from pathlib import Path
@@ -18,6 +20,7 @@ KEY_NAME = "push"
 SECRET = "4DgtOFuxTrbrSIuWSYKyoQ0ckSIV1AlEcw5m4u1rm9k="
 WRONG_SECRET = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 PROGRAM_PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+POWERDNS_SCHEMA = Path("/usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql")
 ZONE_TEXT = """$ORIGIN example.org.
 $TTL 60
 @ SOA ns.elsewhere.test. host.elsewhere.test. 1 3600 600 86400 5
@@ -188,3 +191,53 @@ def found(program: str) -> str:
     if path is None:
         pytest.skip(f"{program} is not installed")
     return path
+
+
+class PowerDns(NameServer):
+    """PowerDNS with a database in a file, its HTTP API switched on."""
+
+    program = "pdns_server"
+    api_key = "only-for-tests"
+
+    def __init__(self, folder: Path, zone_text: str = ZONE_TEXT) -> None:
+        found(self.program)
+        if not POWERDNS_SCHEMA.exists():
+            pytest.skip("PowerDNS' backend for SQLite is not installed")
+        self.api_port = free_port()
+        super().__init__(folder, zone_text)
+
+    def write(self) -> None:
+        self.folder.joinpath("pdns.conf").write_text(
+            f"""launch=gsqlite3
+gsqlite3-database={self.folder}/db
+gsqlite3-dnssec=yes
+local-address=127.0.0.1
+local-port={self.port}
+dnsupdate=yes
+allow-dnsupdate-from=127.0.0.0/8
+api=yes
+api-key={self.api_key}
+webserver=yes
+webserver-address=127.0.0.1
+webserver-port={self.api_port}
+socket-dir={self.folder}
+daemon=no
+guardian=no
+disable-syslog=yes
+security-poll-suffix=
+"""
+        )
+        with contextlib.closing(sqlite3.connect(self.folder / "db")) as database:
+            database.executescript(POWERDNS_SCHEMA.read_text())
+        self.folder.joinpath("zone").write_text(self.zone_text)
+        self._tool("load-zone", "example.org", str(self.folder / "zone"))
+        self._tool("import-tsig-key", KEY_NAME, "hmac-sha256", SECRET)
+        self._tool("set-meta", "example.org", "TSIG-ALLOW-DNSUPDATE", KEY_NAME)
+
+    def words(self) -> list[str]:
+        return [found("pdns_server"), f"--config-dir={self.folder}"]
+
+    def _tool(self, *words: str) -> None:
+        subprocess.run(
+            [found("pdnsutil"), f"--config-dir={self.folder}", *words], check=True, capture_output=True
+        )

@@ -34,6 +34,8 @@ class Counters:
         """By rcode."""
         self.dropped: Counter[str] = Counter()
         """By reason: short, answer, limited, unsent."""
+        self.cut = 0
+        """Answers cut to TC by the rate limit."""
         self.connections_opened = 0
         self.connections_closed = 0
         self.failures = 0

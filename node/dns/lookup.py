@@ -14,7 +14,7 @@ import msgspec
 from node.dns import proofs
 from node.dns.additional import addresses_for, glue_for
 from node.dns.place import Place, Standing, locate, signatures, visible
-from node.zone.name import NAME_OCTETS_MAX, Name, iter_ancestors, parent
+from node.zone.name import NAME_OCTETS_MAX, ROOT, Name, iter_ancestors, parent
 from node.zone.rrset import ANY, CNAME, DNAME, NS, SOA, RRset
 from node.zone.zone import Node, Zone
 
@@ -56,6 +56,8 @@ class Answer:
     authority: tuple[RRset, ...] = ()
     glue: tuple[RRset, ...] = ()
     additional: tuple[RRset, ...] = ()
+    source: Name = ROOT
+    """What the answer comes from: the name, the wildcard, the cut, or the zone of a denial."""
 
 
 def lookup(zones: Mapping[Name, Zone], name: Name, type_: int, *, dnssec: bool = False) -> Answer:
@@ -91,6 +93,7 @@ class _Walk:
         self.dnssec = dnssec
         self.seen: set[Name] = set()
         self.kind = Kind.OUTSIDE
+        self.source = ROOT
         self.authoritative = True
         self.answers: list[RRset] = []
         self.authorities: list[RRset] = []
@@ -108,6 +111,7 @@ class _Walk:
             self.kind = Kind.BROKEN
             return None
         place = locate(zone, name, self.type)
+        self.source = place.owner
         match place.standing:
             case Standing.CUT:
                 self._refer(zone, place)
@@ -134,6 +138,7 @@ class _Walk:
             tuple(self.authorities),
             self.glue,
             tuple(additional.values()),
+            self.source,
         )
 
     def _take(self, zone: Zone, soa: RRset, place: Place, name: Name) -> Name | None:
@@ -189,6 +194,7 @@ class _Walk:
     def _deny(self, kind: Kind, zone: Zone, soa: RRset, place: Place, name: Name) -> None:
         """Say that the name or the type does not exist, and for how long (RFC 2308 section 3)."""
         self.kind = kind
+        self.source = zone.name
         ttl = min(soa.ttl, int.from_bytes(soa.rdatas[0][-4:], "big"))
         apex = zone.node(zone.name)
         assert apex is not None

@@ -13,7 +13,7 @@ from dnslib import EDNS0, DNSHeader, DNSQuestion, EDNSOption
 from dnslib.label import DNSBuffer, DNSLabel
 
 from node.dns.query import IN, Query
-from node.zone.name import Name, iter_labels
+from node.zone.name import ROOT, Name, iter_labels
 from node.zone.rrset import AAAA, CNAME, MX, NS, PTR, SOA, A, RRset
 
 NOERROR, FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED, YXDOMAIN = range(7)
@@ -47,6 +47,8 @@ class Response:
     authority: tuple[RRset, ...] = ()
     glue: tuple[RRset, ...] = ()
     additional: tuple[RRset, ...] = ()
+    source: Name = ROOT
+    """What the answer comes from, for limiting its rate."""
     error: ExtendedError | None = None
     options: tuple[tuple[int, bytes], ...] = ()
     class_: int = IN

@@ -8,6 +8,7 @@ nothing in it is worth following a pointer for, so reading costs no more than a 
 import struct
 from dataclasses import dataclass
 
+from node.dns.cookie import COOKIE
 from node.zone.name import LABEL_OCTETS_MAX, NAME_OCTETS_MAX, Name
 
 QUERY, NOTIFY, UPDATE = 0, 4, 5
@@ -43,7 +44,10 @@ class Edns:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A message as far as it could be read; ``fault`` says what is wrong with it."""
+    """A message as far as it could be read; ``fault`` says what is wrong with it.
+
+    Only a request for a cookie has neither question nor fault (RFC 7873 section 5.4).
+    """
 
     id: int
     flags: int
@@ -93,10 +97,11 @@ def parse(packet: bytes) -> Query | None:
 def _without_question(packet: bytes, id_: int, flags: int, counts: list[int]) -> Query:
     """Read a message that has no question, or more than one; its EDNS record may still matter (RFC 7873 section 5.4)."""
     fault = f"there are {counts[0]} questions, not one"
-    edns = None
-    if counts[0] == 0:
-        edns, _ = _read_records(packet, HEADER_OCTETS, counts)
-    return Query(id_, flags, edns=edns, fault=fault)
+    if counts[0] != 0:
+        return Query(id_, flags, fault=fault)
+    edns, _ = _read_records(packet, HEADER_OCTETS, counts)
+    asks_for_cookie = edns is not None and edns.option(COOKIE) is not None
+    return Query(id_, flags, edns=edns, fault=None if asks_for_cookie else fault)
 
 
 def _read_question(packet: bytes) -> tuple[Question, int]:

@@ -8,19 +8,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from node.dns import cookie as cookies
 from node.dns import message
 from node.dns.lookup import Kind, lookup
 from node.dns.message import ExtendedError, Response
-from node.dns.query import CHAOS, IN, QUERY, Query, parse
-from node.zone.name import Name, from_text
+from node.dns.query import CHAOS, IN, QUERY, Edns, Query, parse
+from node.zone.name import ROOT, Name, from_text
 from node.zone.rrset import TXT, RRset
 from node.zone.zone import Zone
 
 Transport = Literal["udp", "tcp", "tls"]
-NSID = 3
+NSID, KEEPALIVE = 3, 11
 IXFR, AXFR = 251, 252
 NOT_READY, PROHIBITED, NOT_AUTHORITATIVE, NOT_SUPPORTED, INVALID_DATA = 14, 18, 20, 21, 24
 """Info codes of extended errors (RFC 8914 section 4)."""
+PADDING_BLOCK_OCTETS = 468
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,10 @@ class RespondSettings:
     """Answer to ``version.bind`` (RFC 4892 section 3.1); empty to refuse."""
     show_node: bool = True
     """Tell the node's name in ``id.server`` and NSID (RFC 4892, RFC 5001)."""
+    cookie_secrets: tuple[bytes, ...] = ()
+    """Of 16 octets, the same on all nodes; the first makes cookies, all are accepted. None: no cookies."""
+    require_cookies: bool = False
+    """Answer BADCOOKIE over UDP to clients that know cookies but bring none of ours (RFC 7873 section 5.2.3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +58,8 @@ class Client:
 
     address: str
     transport: Transport
+    idle_s: float = 0.0
+    """How long its connection may be idle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +70,10 @@ class Send:
     rcode: int
     type: int | None = None
     opcode: int = QUERY
+    source: Name = ROOT
+    """What the answer comes from; with ``rcode`` it says which answers are alike."""
+    is_trusted: bool = False
+    """The client's address is not forged: a cookie of ours came with the query."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,40 +88,89 @@ Outcome = Send | Drop
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """What the steps see."""
+    """What the steps see; ``now_s`` is seconds since 1970 UTC, ``cookie`` the query's well-formed cookie option."""
 
     query: Query
     client: Client
     view: View
+    now_s: int
+    cookie: bytes | None
+    is_trusted: bool
 
 
-def respond(packet: bytes, client: Client, view: View, rotation: int = 0) -> Outcome:
-    """Answer one message; ``rotation`` says how far address RRsets are turned."""
+def respond(packet: bytes, client: Client, view: View, rotation: int = 0, now_s: int = 0) -> Outcome:
+    """Answer one message.
+
+    ``rotation`` says how far address RRsets are turned, ``now_s`` the time in seconds since 1970 UTC, for cookies.
+    """
     query = parse(packet)
     if query is None:
         return Drop("short")
     if query.is_answer:
         return Drop("answer")
-    exchange = Exchange(query, client, view)
+    exchange = _exchange(query, client, view, now_s)
     response = next(filter(None, (step(exchange) for step in STEPS)))
     type_ = query.question.type if query.question else None
-    return Send(_rendered(exchange, response, rotation), response.rcode, type_, query.opcode)
+    answer = _rendered(exchange, response, rotation)
+    return Send(answer, response.rcode, type_, query.opcode, response.source, exchange.is_trusted)
+
+
+def cut(packet: bytes, view: View) -> bytes:
+    """Answer a query with nothing but its question and TC, so that an honest client turns to TCP."""
+    query = parse(packet)
+    assert query is not None
+    return message.render(query, Response(message.NOERROR), 0, payload_octets=view.settings.udp_payload_octets)
+
+
+def _exchange(query: Query, client: Client, view: View, now_s: int) -> Exchange:
+    secrets = view.settings.cookie_secrets
+    option = query.edns.option(cookies.COOKIE) if query.edns is not None and secrets else None
+    if option is None or not cookies.is_well_formed(option):
+        return Exchange(query, client, view, now_s, None, is_trusted=False)
+    is_trusted = cookies.is_ours(option, client.address, secrets, now_s)
+    return Exchange(query, client, view, now_s, option, is_trusted)
 
 
 def _rendered(exchange: Exchange, response: Response, rotation: int) -> bytes:
-    settings = exchange.view.settings
+    query, settings = exchange.query, exchange.view.settings
     limit = message.size_limit(
-        exchange.query,
+        query,
         is_datagram=exchange.client.transport == "udp",
         payload_octets_max=settings.udp_payload_octets,
     )
+    options = _options(exchange, query.edns) if query.edns is not None and query.edns.options else ()
     return message.render(
-        exchange.query,
-        _with_node(exchange, response),
+        query,
+        replace(response, options=options) if options else response,
         limit,
         payload_octets=settings.udp_payload_octets,
         rotation=rotation,
+        padding_octets=_padding_octets(exchange),
     )
+
+
+def _options(exchange: Exchange, edns: Edns) -> tuple[tuple[int, bytes], ...]:
+    """Answer the options that ask for something: the node (RFC 5001), a cookie, the time to be idle (RFC 7828)."""
+    options = []
+    settings = exchange.view.settings
+    if settings.show_node and edns.option(NSID) is not None:
+        options.append((NSID, exchange.view.node.encode()[:255]))
+    if exchange.cookie is not None:
+        fresh = cookies.renewed(
+            exchange.cookie, exchange.client.address, settings.cookie_secrets, exchange.now_s
+        )
+        options.append((cookies.COOKIE, fresh))
+    if exchange.client.transport != "udp" and edns.option(KEEPALIVE) is not None:
+        tenths = min(int(exchange.client.idle_s * 10), 65_535)
+        options.append((KEEPALIVE, tenths.to_bytes(2, "big")))
+    return tuple(options)
+
+
+def _padding_octets(exchange: Exchange) -> int:
+    """Hide the size of an answer where it is encrypted and padding was offered (RFC 8467 section 4.1)."""
+    edns = exchange.query.edns
+    offered = edns is not None and edns.option(message.PADDING) is not None
+    return PADDING_BLOCK_OCTETS if offered and exchange.client.transport == "tls" else 0
 
 
 # --- the steps ------------------------------------------------------------------------------------
@@ -123,6 +184,19 @@ def refuse_opcode(exchange: Exchange) -> Response | None:
 def refuse_malformed(exchange: Exchange) -> Response | None:
     """Tell the sender that its message cannot be read."""
     return None if exchange.query.fault is None else Response(message.FORMERR)
+
+
+def check_cookie(exchange: Exchange) -> Response | None:
+    """Check the form of a cookie, answer a request for one, and insist on ours where that is wanted (RFC 7873 section 5.2)."""
+    query, settings = exchange.query, exchange.view.settings
+    if exchange.cookie is None:
+        is_broken = (
+            settings.cookie_secrets and query.edns is not None and query.edns.option(cookies.COOKIE) is not None
+        )
+        return Response(message.FORMERR) if is_broken or query.question is None else None
+    if settings.require_cookies and exchange.client.transport == "udp" and not exchange.is_trusted:
+        return Response(message.BADCOOKIE)
+    return Response(message.NOERROR) if query.question is None else None
 
 
 def refuse_version(exchange: Exchange) -> Response | None:
@@ -183,6 +257,7 @@ def answer_from_zones(exchange: Exchange) -> Response:
         found.authority,
         found.glue,
         found.additional,
+        found.source,
     )
 
 
@@ -192,6 +267,7 @@ STEPS: tuple[Step, ...] = (
     refuse_opcode,
     refuse_malformed,
     refuse_version,
+    check_cookie,
     answer_chaos,
     refuse_class,
     refuse_transfer,
@@ -211,11 +287,3 @@ def _chaos_text(view: View, name: Name) -> bytes:
     if name in _NODE_NAMES and settings.show_node:
         return view.node.encode()[:255]
     return b""
-
-
-def _with_node(exchange: Exchange, response: Response) -> Response:
-    """Tell which node answers when asked to (RFC 5001)."""
-    edns = exchange.query.edns
-    if edns is None or edns.option(NSID) is None or not exchange.view.settings.show_node:
-        return response
-    return replace(response, options=(*response.options, (NSID, exchange.view.node.encode()[:255])))

@@ -4,16 +4,18 @@ import contextlib
 import ipaddress
 import socket
 import ssl
+import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
 from node.dns import message
 from node.dns.counters import Counters
 from node.dns.datagram import DatagramListener
+from node.dns.limiter import Limiter, LimiterSettings, Verdict
 from node.dns.listen import ListenAddress, ListenFailed, open_pair, open_stream, read_address
-from node.dns.respond import Client, Drop, Send, Transport, View, respond
+from node.dns.respond import Client, Drop, Outcome, Send, Transport, View, cut, respond
 from node.dns.stream import StreamListeners, StreamSettings
 
 logger = structlog.get_logger()
@@ -30,6 +32,8 @@ class DnsSettings:
     tls: ssl.SSLContext | None = None
     """For ``tls_listen``; loading another certificate into it takes effect with the next connection."""
     stream: StreamSettings = field(default_factory=StreamSettings)
+    limiter: LimiterSettings | None = None
+    """Limits the rate of answers over UDP; None for no limit."""
 
 
 class DnsServer:
@@ -43,6 +47,7 @@ class DnsServer:
         """Where it answers UDP and TCP, with the ports it got."""
         self.tls_addresses: tuple[str, ...] = ()
         self._rotation = 0
+        self._limiter = None if settings.limiter is None else Limiter(settings.limiter)
         self._datagrams: list[DatagramListener] = []
         self._streams = StreamListeners(settings.stream, self._answer, self._count_connection)
 
@@ -85,11 +90,32 @@ class DnsServer:
         """Answer one message. A defect of ours costs this one answer and nothing else."""
         self._rotation += 1
         try:
-            outcome = respond(packet, Client(_plain(address), transport), self.view(), self._rotation)
+            view = self.view()
+            client = Client(_plain(address), transport, self.settings.stream.idle_s)
+            outcome = respond(packet, client, view, self._rotation, int(time.time()))
+            outcome = self._limited(packet, client, view, outcome)
         except Exception as error:
             outcome = self._failed(packet, error)
         self.counters.count(transport, outcome)
         return outcome.packet if isinstance(outcome, Send) else None
+
+    def _limited(self, packet: bytes, client: Client, view: View, outcome: Outcome) -> Outcome:
+        """Drop or cut an answer that comes too often, unless its receiver has shown that it is who it says."""
+        if (
+            self._limiter is None
+            or isinstance(outcome, Drop)
+            or client.transport != "udp"
+            or outcome.is_trusted
+        ):
+            return outcome
+        match self._limiter.judge(client.address, outcome.rcode, outcome.source, time.monotonic()):
+            case Verdict.SEND:
+                return outcome
+            case Verdict.CUT:
+                self.counters.cut += 1
+                return replace(outcome, packet=cut(packet, view))
+            case Verdict.DROP:
+                return Drop("limited")
 
     def _failed(self, packet: bytes, error: Exception) -> Send | Drop:
         self.counters.failures += 1

@@ -1,0 +1,80 @@
+"""Response rate limiting: so that we are no amplifier for those who forge addresses. Pure; the caller brings the time.
+
+Equal answers to one network are counted together: by the name they come from, denials by their zone, errors
+as one. What exceeds the rate is not sent, but for every n-th, which is cut down to a TC bit that
+leads an honest client to TCP.
+"""
+
+import ipaddress
+from collections import OrderedDict
+from dataclasses import dataclass
+from enum import Enum
+
+
+@dataclass(frozen=True, slots=True)
+class LimiterSettings:
+    """Rates over UDP; clients with a valid cookie and on TCP are never limited."""
+
+    responses_per_s: int
+    burst_s: int = 1
+    """How many seconds' worth of answers may come at once."""
+    slip: int = 2
+    """Every n-th answer too many is cut instead of dropped; 0 drops all."""
+    ipv4_prefix: int = 24
+    ipv6_prefix: int = 56
+    table_max: int = 100_000
+    """Accounts kept; the one not used for longest makes room."""
+
+
+class Verdict(Enum):
+    """What is to be done with an answer."""
+
+    SEND = "send"
+    CUT = "cut"
+    DROP = "drop"
+
+
+@dataclass(slots=True)
+class _Account:
+    tokens: float
+    at_s: float
+    refused: int = 0
+
+
+Key = tuple[bytes, int, bytes]
+
+
+class Limiter:
+    """Token buckets by network, kind of answer and name."""
+
+    def __init__(self, settings: LimiterSettings) -> None:
+        self.settings = settings
+        self.accounts: OrderedDict[Key, _Account] = OrderedDict()
+
+    def judge(self, address: str, rcode: int, source: bytes, now_s: float) -> Verdict:
+        """Count one answer; ``now_s`` is any clock that never goes back."""
+        settings = self.settings
+        burst = settings.responses_per_s * settings.burst_s
+        key = (self._network(address), rcode, source)
+        account = self.accounts.pop(key, None) or _Account(burst, now_s)
+        self.accounts[key] = account
+        if len(self.accounts) > settings.table_max:
+            self.accounts.popitem(last=False)
+        earned = (now_s - account.at_s) * settings.responses_per_s
+        account.tokens = min(burst, account.tokens + earned)
+        account.at_s = now_s
+        if account.tokens >= 1:
+            account.tokens -= 1
+            return Verdict.SEND
+        account.refused += 1
+        return Verdict.CUT if settings.slip and account.refused % settings.slip == 0 else Verdict.DROP
+
+    def _network(self, address: str) -> bytes:
+        """Cut an address to its network: forged addresses are chosen freely within it."""
+        parsed = ipaddress.ip_address(address)
+        if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
+            parsed = parsed.ipv4_mapped
+        prefix = self.settings.ipv4_prefix if parsed.version == 4 else self.settings.ipv6_prefix
+        host_bits = parsed.max_prefixlen - prefix
+        length = parsed.max_prefixlen // 8
+        return (int(parsed) >> host_bits << host_bits).to_bytes(length, "big")

@@ -22,6 +22,8 @@ _GRANTS = {
     "admin": {"read", "records:write", "services:write", "cluster:admin"},
     "cluster:admin": {"read", "records:write", "services:write", "cluster:admin"},
 }
+COOKIE = "qdns_token"
+"""Where the status page keeps a token; a cookie lets read, nothing else."""
 _CHALLENGE = (("WWW-Authenticate", 'Bearer realm="quorumdns"'),)
 
 
@@ -66,11 +68,18 @@ def require_scope(identity: Identity, scope: str) -> None:
 
 
 def shown_secret(request: Request) -> str | None:
-    """Return the secret of ``Authorization: Bearer`` or ``X-API-Key``, None when there is neither."""
+    """Return the secret of ``Authorization: Bearer``, ``X-API-Key`` or, for reading, the page's cookie."""
     scheme, _, secret = request.headers.get("authorization", "").partition(" ")
     if scheme:
         return secret.strip() if scheme.lower() == "bearer" else ""
-    return request.headers.get("x-api-key")
+    if "x-api-key" in request.headers:
+        return request.headers["x-api-key"]
+    return _cookie(request) if request.method in SAFE else None
+
+
+def _cookie(request: Request) -> str | None:
+    pairs = (part.strip().partition("=") for part in request.headers.get("cookie", "").split(";"))
+    return next((value for key, _, value in pairs if key == COOKIE), None)
 
 
 def token_for(context: ApiContext, secret: str) -> Token | None:

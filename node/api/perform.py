@@ -50,9 +50,14 @@ async def respond(room: Room, request: Request) -> Response | Follow:
         route, values = room.table.match(request.method, request.path)
         refuse = route.refuse
         request = replace(request, values=values)
+        _require_patience(room, route, request)
         request = _admitted(room, route, request)
         await _wait_until_fresh(room, request)
         return await _answer(room, route, request)
+    except BadToken as problem:
+        room.logins.add(request.client, time.monotonic())
+        logger.warning("login.failed", client=request.client, path=request.path)
+        return refuse(problem, room.context.state())
     except Problem as problem:
         return refuse(problem, room.context.state())
     except Exception:
@@ -60,24 +65,23 @@ async def respond(room: Room, request: Request) -> Response | Follow:
         return refuse(Problem("failed", "a bug in this node; its log has the trace"), room.context.state())
 
 
+def _require_patience(room: Room, route: Route, request: Request) -> None:
+    """Refuse unheard who has shown too many wrong secrets. Raises ``Problem``."""
+    shows = route.takes_secret or (route.scope is not None and shown_secret(request) is not None)
+    if not shows or _is_trusted(room.context, request):
+        return
+    wait_s = room.logins.wait_s(request.client, time.monotonic())
+    if wait_s:
+        text = f"too many wrong tokens from {request.client}; try again in {wait_s} s"
+        raise Problem("too_many", text, headers=(("Retry-After", str(wait_s)),))
+
+
 def _admitted(room: Room, route: Route, request: Request) -> Request:
     """Check who asks and whether they may; return the request with their identity. Raises ``Problem``."""
     require_same_site(request)
     if route.scope is None:
         return request
-    is_counted = shown_secret(request) is not None and not _is_trusted(room.context, request)
-    if is_counted:
-        wait_s = room.logins.wait_s(request.client, time.monotonic())
-        if wait_s:
-            text = f"too many wrong tokens from {request.client}; try again in {wait_s} s"
-            raise Problem("too_many", text, headers=(("Retry-After", str(wait_s)),))
-    try:
-        identity = identify(room.context, request)
-    except BadToken:
-        if is_counted:
-            room.logins.add(request.client, time.monotonic())
-        logger.warning("login.failed", client=request.client, path=request.path)
-        raise
+    identity = identify(room.context, request)
     require_scope(identity, route.scope)
     return replace(request, identity=identity)
 

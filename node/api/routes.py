@@ -28,6 +28,8 @@ class Route:
     refuse: Callable[[Problem, State], Response] = tell
     """How this door tells of problems."""
     documented: bool = True
+    takes_secret: bool = False
+    """Whether the body holds a secret, so that guessing is counted here too."""
 
 
 class Table:

@@ -4,7 +4,7 @@ from node.api.context import ApiContext
 from node.api.etcd import errors as etcd_errors
 from node.api.etcd import reads as etcd_reads
 from node.api.etcd import writes as etcd_writes
-from node.api.handlers import events, push, rrsets, services, status, zones
+from node.api.handlers import events, page, push, rrsets, services, status, zones
 from node.api.message import Request, Response
 from node.api.models import EndpointSettings, RRsetBody, RRsetPatch, ServiceBody, ZoneBody
 from node.api.problem import Problem
@@ -71,6 +71,22 @@ _ETCD = (
     Route("GET", "/version", etcd_reads.get_version, None, "etcd v2: the version it behaves like"),
 )
 
+_PAGE = (
+    Route("GET", "/", page.get_page, "read", "The status page", refuse=page.tell),
+    Route("GET", "/static/{name}", page.get_static, None, "The page's files", documented=False),
+    Route(
+        "POST",
+        "/login",
+        page.log_in,
+        None,
+        "Log in to the page",
+        refuse=page.tell,
+        documented=False,
+        takes_secret=True,
+    ),
+    Route("POST", "/logout", page.log_out, None, "Log out", refuse=page.tell, documented=False),
+)
+
 _OLD = (
     Route("GET", "/dash", _to_page, None, "The page has moved", documented=False),
     *(
@@ -79,4 +95,4 @@ _OLD = (
     ),
 )
 
-TABLE = Table((*_V1, *_HEALTH, *_ETCD, *_OLD))
+TABLE = Table((*_V1, *_HEALTH, *_ETCD, *_PAGE, *_OLD))

@@ -8,7 +8,7 @@ from node.zone.name import Name, to_text
 
 CELLS = 60
 CELL_MS = 60_000
-_WORST = {"down": 2, "undecided": 1, "up": 0}
+_WORST = {"down": 2, "up": 1, "undecided": 0}
 
 
 def verdict_cells(state: State, now_ms: int) -> dict[tuple[Name, str], list[str]]:

@@ -1,0 +1,129 @@
+"""One TCP or TLS conversation with an endpoint, on a fresh connection that is always torn down."""
+
+import asyncio
+import errno
+import socket
+import ssl
+from dataclasses import dataclass
+from typing import cast
+
+from node.probe.result import Failed, Progress
+from node.probe.tls import certificate_evidence
+
+_UNREACHABLE = {
+    errno.ENETUNREACH: "network unreachable",
+    errno.EHOSTUNREACH: "host unreachable",
+    errno.ETIMEDOUT: "connection timed out",
+    errno.EADDRNOTAVAIL: "no local address or port to connect from",
+    errno.EACCES: "connecting is not permitted on this node",
+    errno.EPERM: "connecting is not permitted on this node",
+    errno.EMFILE: "this node has no file descriptor left",
+    errno.ENFILE: "this node has no file descriptor left",
+    errno.EAFNOSUPPORT: "this node does not speak this address family",
+}
+_REFUSED = {errno.ECONNREFUSED: "connection refused", errno.EPIPE: "connection closed"}
+_RESET = "connection reset"
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """How to speak TLS: the context, and the name that the certificate must be for."""
+
+    context: ssl.SSLContext
+    name: str
+
+
+class Exchange(asyncio.Protocol):
+    """A conversation whose subclass decides when enough has been heard.
+
+    ``finished`` gets the evidence of success, or ``Failed``.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.finished: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take hold of the transport and let the subclass say its first words."""
+        self.transport = cast("asyncio.Transport", transport)
+        self.progress.await_next("no answer")
+        self.begin(self.transport)
+
+    def begin(self, transport: asyncio.Transport) -> None:
+        """Say what the endpoint is asked."""
+        raise NotImplementedError
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Fail when the connection ends before the conversation does."""
+        if exc is None:
+            self.fail("connection closed")
+        else:
+            self.fail(explain(exc) if isinstance(exc, OSError) else f"connection lost: {exc}")
+
+    def succeed(self, evidence: str) -> None:
+        """End the conversation well; what comes later is ignored."""
+        if not self.finished.done():
+            self.finished.set_result(evidence)
+
+    def fail(self, evidence: str) -> None:
+        """End the conversation badly; what comes later is ignored."""
+        if not self.finished.done():
+            self.finished.set_exception(Failed(evidence))
+
+
+async def converse(exchange: Exchange, address: str, port: int, tls: Tls | None = None) -> str:
+    """Connect, hold the conversation and return its evidence.
+
+    Raises ``Failed`` or ``OSError``; the caller sets the deadline. The connection is aborted in every
+    case: nothing waits for an endpoint to say goodbye.
+    """
+    try:
+        await connect(exchange, address, port, tls)
+        return await exchange.finished
+    finally:
+        if exchange.transport is not None:
+            exchange.transport.abort()
+        if exchange.finished.done() and not exchange.finished.cancelled():
+            exchange.finished.exception()  # seen, also when the deadline came first
+
+
+async def connect(exchange: Exchange, address: str, port: int, tls: Tls | None) -> None:
+    """Open a fresh connection to the address and hand it to the exchange."""
+    loop = asyncio.get_running_loop()
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    connection = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        connection.setblocking(False)
+        await loop.sock_connect(connection, (address, port))
+        if tls is None:
+            await loop.create_connection(lambda: exchange, sock=connection)
+            return
+        exchange.progress.await_next("no TLS handshake")
+        await loop.create_connection(
+            lambda: exchange, sock=connection, ssl=tls.context, server_hostname=tls.name
+        )
+    except ssl.SSLError as error:
+        raise Failed(certificate_evidence(error, tls.name if tls else "")) from None
+    except BaseException:
+        if exchange.transport is None:
+            connection.close()
+        raise
+
+
+def explain(error: OSError) -> str:
+    """Return one short sentence for what the operating system says."""
+    if isinstance(error, ssl.SSLError):
+        return certificate_evidence(error, "")
+    if isinstance(error, ConnectionResetError | ConnectionAbortedError):
+        return _RESET
+    number = error.errno or 0
+    known = _REFUSED.get(number) or _UNREACHABLE.get(number)
+    return known or f"cannot connect: {error.strerror or error}"
+
+
+def is_answer(error: OSError) -> bool:
+    """Say whether the error came from the endpoint itself, so that the network must be alive."""
+    return isinstance(error, ssl.SSLError | ConnectionResetError | ConnectionAbortedError) or (
+        error.errno in _REFUSED
+    )

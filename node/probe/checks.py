@@ -1,6 +1,7 @@
 """Trying one endpoint once: one function per kind of check, one deadline from start to verdict."""
 
 import asyncio
+from functools import lru_cache
 
 import structlog
 
@@ -56,9 +57,15 @@ async def _run(check: Check, fqdn: Name, address: str, timeout_s: float, toolbox
 async def _probe(check: Check, fqdn: Name, address: str, toolbox: Toolbox, progress: Progress) -> str:
     if check.kind == "tcp":
         return await probe_tcp(check, address, progress)
-    host = check.host or to_text(fqdn).removesuffix(".")
+    host = check.host or host_of(fqdn)
     tls = _tls(check, host, toolbox) if check.kind == "https" else None
     return await probe_http(check, host, address, tls, toolbox.patterns, progress)
+
+
+@lru_cache(maxsize=16_384)
+def host_of(fqdn: Name) -> str:
+    """Return the service's name as a Host header has it."""
+    return to_text(fqdn).removesuffix(".")
 
 
 def _tls(check: Check, host: str, toolbox: Toolbox) -> Tls:

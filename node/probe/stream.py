@@ -2,13 +2,13 @@
 
 import asyncio
 import errno
-import socket
 import ssl
 from dataclasses import dataclass
 from typing import cast
 
 from node.probe.result import Failed, Progress
 from node.probe.tls import certificate_evidence
+from node.probe.wire import Wire, open_socket
 
 _UNREACHABLE = {
     errno.ENETUNREACH: "network unreachable",
@@ -56,10 +56,13 @@ class Exchange(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Fail when the connection ends before the conversation does."""
-        if exc is None:
-            self.fail("connection closed")
+        if self.finished.done():
+            return
+        if isinstance(exc, OSError):
+            answered = self.progress.answered or is_answer(exc)
+            self.finished.set_exception(Failed(explain(exc), answered=answered))
         else:
-            self.fail(explain(exc) if isinstance(exc, OSError) else f"connection lost: {exc}")
+            self.fail(f"connection lost: {exc}" if exc else "connection closed")
 
     def succeed(self, evidence: str) -> None:
         """End the conversation well; what comes later is ignored."""
@@ -79,7 +82,10 @@ async def converse(exchange: Exchange, address: str, port: int, tls: Tls | None 
     case: nothing waits for an endpoint to say goodbye.
     """
     try:
-        await connect(exchange, address, port, tls)
+        if tls is None:
+            exchange.transport = Wire(exchange, address, port)
+        else:
+            await _connect_tls(exchange, address, port, tls)
         return await exchange.finished
     finally:
         if exchange.transport is not None:
@@ -88,27 +94,21 @@ async def converse(exchange: Exchange, address: str, port: int, tls: Tls | None 
             exchange.finished.exception()  # seen, also when the deadline came first
 
 
-async def connect(exchange: Exchange, address: str, port: int, tls: Tls | None) -> None:
-    """Open a fresh connection to the address and hand it to the exchange."""
+async def _connect_tls(exchange: Exchange, address: str, port: int, tls: Tls) -> None:
+    """Open a fresh TLS connection to the address and hand it to the exchange."""
     loop = asyncio.get_running_loop()
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    connection = socket.socket(family, socket.SOCK_STREAM)
+    connection = open_socket(address)
     try:
-        connection.setblocking(False)
         await loop.sock_connect(connection, (address, port))
-        if tls is None:
-            await loop.create_connection(lambda: exchange, sock=connection)
-            return
         exchange.progress.await_next("no TLS handshake")
         await loop.create_connection(
             lambda: exchange, sock=connection, ssl=tls.context, server_hostname=tls.name
         )
     except ssl.SSLError as error:
-        raise Failed(certificate_evidence(error, tls.name if tls else "")) from None
-    except BaseException:
+        raise Failed(certificate_evidence(error, tls.name)) from None
+    finally:
         if exchange.transport is None:
             connection.close()
-        raise
 
 
 def explain(error: OSError) -> str:

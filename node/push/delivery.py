@@ -42,6 +42,12 @@ class Carrier(Protocol):
     fences: bool
     """Whether ``replace`` refuses when what it replaces is no longer what was read."""
 
+    def close(self) -> None:
+        """Let connections go."""
+
+    async def least_ttl(self, zone: Name) -> int:
+        """Return the lowest ttl that the server takes, in seconds."""
+
     async def serial(self, zone: Name) -> int | None:
         """Return the serial of the server's SOA, or None where there is no such thing."""
 
@@ -70,7 +76,7 @@ async def deliver(carrier: Carrier, zone_plan: ZonePlan, terms: Terms, guard: Gu
     """Make the server's zone fulfil the plan; return what was replaced. Raises ``PushError``."""
     if terms.fence and not carrier.fences:
         raise PushError("permanent", "fence", "this kind of target cannot be fenced; set fence = false")
-    orders = tuple(_canonical(order) for order in zone_plan.orders)
+    orders = await _orders(carrier, zone_plan)
     done: list[Replacement] = []
     phantoms: frozenset[Key] = frozenset()
     for _ in range(READINGS_MAX):
@@ -100,7 +106,7 @@ async def deliver(carrier: Carrier, zone_plan: ZonePlan, terms: Terms, guard: Gu
 
 async def differences(carrier: Carrier, zone_plan: ZonePlan, own: Own) -> tuple[Replacement, ...]:
     """Return what a delivery would replace, without replacing it. Raises ``PushError``."""
-    orders = tuple(_canonical(order) for order in zone_plan.orders)
+    orders = await _orders(carrier, zone_plan)
     terms = Terms(0, own)
     present = await _read(carrier, zone_plan.zone, orders, terms, frozenset())
     return _due(zone_plan.zone, orders, present, terms)
@@ -217,9 +223,15 @@ def _fence_name(zone: Name) -> Name:
     return name
 
 
-def _canonical(order: Order) -> Order:
-    return msgspec.structs.replace(
-        order,
-        rdatas=canonical_rdatas(order.type, order.rdatas),
-        known=canonical_rdatas(order.type, order.known),
+async def _orders(carrier: Carrier, zone_plan: ZonePlan) -> tuple[Order, ...]:
+    """Return the orders in the form in which the server would show them fulfilled."""
+    ttl_min = await carrier.least_ttl(zone_plan.zone)
+    return tuple(
+        msgspec.structs.replace(
+            order,
+            ttl=max(order.ttl, ttl_min),
+            rdatas=canonical_rdatas(order.type, order.rdatas),
+            known=canonical_rdatas(order.type, order.known),
+        )
+        for order in zone_plan.orders
     )

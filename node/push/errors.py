@@ -13,7 +13,9 @@ class PushError(Exception):
     the majority's side; nothing was sent). ``code`` is one word for comparing; the text is for the operator.
     """
 
-    def __init__(self, kind: Kind, code: str, text: str) -> None:
+    def __init__(self, kind: Kind, code: str, text: str, retry_after_s: float = 0.0) -> None:
         super().__init__(text)
         self.kind = kind
         self.code = code
+        self.retry_after_s = retry_after_s
+        """For how long the other side asks to keep still, in seconds."""

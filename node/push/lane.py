@@ -108,8 +108,15 @@ def should_report_success(delivery: Delivery, node: str, plan: int) -> bool:
     return delivery.plan < plan or last is None or not last.ok or last.plan < plan
 
 
-def back_off_s(failures: int, permanent: bool, settings: PusherSettings, random: float) -> float:
+def back_off_s(failures: int, settings: PusherSettings, random: float, error: PushError | None = None) -> float:
     """Return how long to wait after so many failures in a row; ``random`` is from 0 to 1."""
     doubled = settings.retry_first_s * 2 ** min(failures - 1, 30)
+    permanent = error is not None and error.kind in ("permanent", "stale")
     ceiling = settings.retry_max_s if permanent else min(doubled, settings.retry_max_s)
-    return float(ceiling * (0.5 + random / 2))
+    wait_s = ceiling * (0.5 + random / 2)
+    return float(max(wait_s, error.retry_after_s if error is not None else 0.0))
+
+
+def verify_every_s(lane: Lane, settings: PusherSettings) -> float:
+    """Return how often the target is read again; services over HTTP count requests."""
+    return settings.verify_every_s if lane.target.kind == "rfc2136" else settings.verify_api_every_s

@@ -15,6 +15,9 @@ from node.zone.rrset import CNAME, DNAME, TXT, RRset, make
 Key = tuple[Name, int]
 Own = Literal["addresses", "name"]
 
+TTL_OPEN = -1
+"""A ttl that the server decides by itself."""
+
 _SINGLE = (CNAME, DNAME)
 _SENTINEL_LABEL = b"_quorumdns"
 _SENTINEL_TTL = 60
@@ -65,7 +68,7 @@ def replacement(order: Order, present: RRset | None, own: Own) -> Replacement | 
     wanted = make(order.name, order.type, order.ttl, [*order.rdatas, *foreign])
     if not order.rdatas and present is not None:
         wanted = msgspec.structs.replace(wanted, ttl=present.ttl)  # what is left is not ours
-    if wanted.rdatas == there and (present is None or wanted.ttl == present.ttl):
+    if wanted.rdatas == there and (present is None or present.ttl in (wanted.ttl, TTL_OPEN)):
         return None
     return Replacement(order.name, order.type, present, wanted if wanted.rdatas else None)
 

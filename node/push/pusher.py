@@ -6,9 +6,9 @@ or deposed never pushes what it last knew.
 """
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Awaitable, Callable, Collection
-from contextlib import suppress
 
 import structlog
 
@@ -16,7 +16,14 @@ from node.push.attempt import Attempt, Done, compare, perform
 from node.push.carriers import carrier_for
 from node.push.delivery import Carrier
 from node.push.errors import PushError
-from node.push.lane import Lane, back_off_s, next_step, should_report_failure, should_report_success
+from node.push.lane import (
+    Lane,
+    back_off_s,
+    next_step,
+    should_report_failure,
+    should_report_success,
+    verify_every_s,
+)
 from node.push.orders import Replacement
 from node.push.settings import PusherSettings
 from node.push.status import TargetStatus, describe
@@ -111,7 +118,8 @@ class Pusher:
         async with self._flights:
             try:
                 async with asyncio.timeout(self._settings.attempt_s):
-                    return await compare(self._make_carrier(found, self._settings), self._state(), found)
+                    with contextlib.closing(self._make_carrier(found, self._settings)) as carrier:
+                        return await compare(carrier, self._state(), found)
             except TimeoutError:
                 raise PushError("retryable", "deadline", self._late()) from None
 
@@ -153,7 +161,7 @@ class Pusher:
                 wait_s = self._fail(
                     lane, PushError("retryable", "crashed", "the push failed on this node; see its log")
                 )
-            with suppress(TimeoutError):
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
                     await wake.wait()
 
@@ -188,8 +196,8 @@ class Pusher:
         lane.next_serial_at = started + self._settings.serial_every_s * (0.9 + self._chance() / 5)
         try:
             async with self._flights, asyncio.timeout(self._settings.attempt_s):
-                carrier = self._make_carrier(lane.target, self._settings)
-                done = await perform(carrier, attempt, self._state, self._guard)
+                with contextlib.closing(self._make_carrier(lane.target, self._settings)) as carrier:
+                    done = await perform(carrier, attempt, self._state, self._guard)
         except TimeoutError:
             await self._failed(lane, PushError("retryable", "deadline", self._late()))
         except PushError as error:
@@ -206,7 +214,7 @@ class Pusher:
         lane.refresh = False
         lane.failures, lane.retry_at, lane.problem = 0, 0.0, None
         if done.was_full:
-            lane.next_verify_at = now + self._settings.verify_every_s * (0.9 + self._chance() / 5)
+            lane.next_verify_at = now + verify_every_s(lane, self._settings) * (0.9 + self._chance() / 5)
         lane.verified, lane.serials = done.plan, dict(done.serials)
         if done.replaced:
             lane.sent_at = now
@@ -237,8 +245,7 @@ class Pusher:
         lane.refresh = False
         lane.failures = min(lane.failures + 1, 100)
         lane.problem = error
-        permanent = error.kind in ("permanent", "stale")
-        wait_s = back_off_s(lane.failures, permanent, self._settings, self._chance())
+        wait_s = back_off_s(lane.failures, self._settings, self._chance(), error)
         lane.retry_at = _now() + wait_s
         return wait_s
 
@@ -253,7 +260,7 @@ class Pusher:
             lane.failures, lane.retry_at = 0, 0.0
         else:
             lane.failures = min(lane.failures + 1, 100)
-            lane.retry_at = _now() + back_off_s(lane.failures, False, self._settings, self._chance())
+            lane.retry_at = _now() + back_off_s(lane.failures, self._settings, self._chance())
 
     async def _report(self, lane: Lane, plan: int, ok: bool, detail: str) -> bool:
         """Write into the log what became of a plan; say whether it is there (or not wanted any more)."""

@@ -53,6 +53,13 @@ class Rfc2136:
         self._server = server
         self._key = _library_key(server)
 
+    def close(self) -> None:
+        """Do nothing: every exchange has a socket of its own."""
+
+    async def least_ttl(self, zone: Name) -> int:  # noqa: ARG002
+        """Return 0: a name server takes any ttl."""
+        return 0
+
     async def serial(self, zone: Name) -> int | None:
         """Return the serial of the SOA. Raises ``PushError``, also when the server does not hold the zone."""
         soa = answered(await self._query(zone, zone, SOA), zone, SOA)

@@ -29,6 +29,8 @@ class PusherSettings:
     """How often the serials there are looked at, which tell that somebody changed something."""
     verify_every_s: float = 60.0
     """How often the target is read again to find what others changed there."""
+    verify_api_every_s: float = 600.0
+    """The same for services over HTTP, which count requests."""
     attempt_s: float = 60.0
     """Deadline for one attempt at a target, all messages together."""
     flights_max: int = 16

@@ -139,6 +139,12 @@ class MemoryCarrier:
             await asyncio.sleep(4.0)
             raise PushError("retryable", "silent", "the server does not answer")
 
+    def close(self) -> None:
+        pass
+
+    async def least_ttl(self, zone: Name) -> int:
+        return 0
+
     async def serial(self, zone: Name) -> int | None:
         await self._travel()
         return self.server.number

@@ -1,0 +1,1 @@
+"""OTHER PEOPLE'S DNS APIS: RRsets read and changed over HTTP."""

@@ -17,6 +17,7 @@ JSON = "application/json"
 HTML = "text/html; charset=utf-8"
 TEXT = "text/plain; charset=utf-8"
 PROBLEM = "application/problem+json"
+HEAVY_ROWS = 2_000
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing (RFC 9110 section 9.2.1)."""
 
@@ -105,8 +106,20 @@ class Follow:
     after: int
 
 
-Reply = Response | Proposal | AskPeers | Watch | Follow
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """Work on an immutable State that would hold up the event loop, to be done in a thread."""
+
+    work: Callable[[], Response]
+
+
+Reply = Response | Proposal | AskPeers | Watch | Follow | Compute
 Handler = Callable[[ApiContext, Request], Reply]
+
+
+def heavy(rows: int, work: Callable[[], Response]) -> Reply:
+    """Do work on few rows at once, and leave work on many to a thread."""
+    return Compute(work) if rows > HEAVY_ROWS else work()
 
 
 def encode(value: object) -> bytes:

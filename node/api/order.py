@@ -4,6 +4,7 @@ A zone keeps its names in a hash map. The order (RFC 4034 section 6.1) is worked
 carried along with the zone's changes, so that a page costs what it shows.
 """
 
+import threading
 from bisect import bisect_left, bisect_right, insort
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ class NameOrder:
 
     def __init__(self) -> None:
         self._orders: OrderedDict[Name, tuple[Zone, list[Name]]] = OrderedDict()
+        self._lock = threading.Lock()
 
     def after(self, zone: Zone, name: Name | None) -> Iterator[Name]:
         """Yield the zone's names from ``name`` on (it included), or all of them."""
@@ -48,13 +50,15 @@ class NameOrder:
             position = bisect_left(names, (*key, _BEHIND_ALL_LABELS), key=sort_key)
 
     def _names(self, zone: Zone) -> list[Name]:
-        known, names = self._orders.pop(zone.name, (None, []))
-        if known is not zone:
-            deltas = None if known is None else _deltas_since(zone, known)
-            names = sorted(zone.nodes, key=sort_key) if deltas is None else _carried(zone, names, deltas)
-        self._orders[zone.name] = (zone, names)
-        if len(self._orders) > ORDERS_MAX:
-            self._orders.popitem(last=False)
+        """Return the zone's names in order; the list is never changed. Large zones are listed in threads."""
+        with self._lock:
+            known, names = self._orders.pop(zone.name, (None, []))
+            if known is not zone:
+                deltas = None if known is None else _deltas_since(zone, known)
+                names = sorted(zone.nodes, key=sort_key) if deltas is None else _carried(zone, names, deltas)
+            self._orders[zone.name] = (zone, names)
+            if len(self._orders) > ORDERS_MAX:
+                self._orders.popitem(last=False)
         return names
 
 

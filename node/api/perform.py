@@ -4,6 +4,7 @@ The only place of the room that waits for the log. It repeats a proposal only wh
 condition lost against another writer, which means that nothing was changed.
 """
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -15,7 +16,7 @@ from node.api.context import ApiContext
 from node.api.feed import Feed
 from node.api.listing import read_count
 from node.api.logins import FailedLogins
-from node.api.message import SAFE, AskPeers, Follow, Proposal, Reply, Request, Response, Watch
+from node.api.message import SAFE, AskPeers, Compute, Follow, Proposal, Reply, Request, Response, Watch
 from node.api.peers import Peers
 from node.api.problem import Problem, of_outcome, of_refused, tell
 from node.api.routes import Route, Table
@@ -132,6 +133,8 @@ async def _carry_out(room: Room, request: Request, reply: Reply, route: Route) -
         return reply.answer(await room.peers.rows())
     if isinstance(reply, Watch):
         return await _watch(room, reply)
+    if isinstance(reply, Compute):
+        return await asyncio.to_thread(reply.work)
     return reply
 
 

@@ -5,8 +5,10 @@ from node.api.etcd import errors as etcd_errors
 from node.api.etcd import reads as etcd_reads
 from node.api.etcd import writes as etcd_writes
 from node.api.handlers import events, page, push, rrsets, services, status, zones
-from node.api.message import Request, Response
+from node.api.message import Request, Response, shown
 from node.api.models import EndpointSettings, RRsetBody, RRsetPatch, ServiceBody, ZoneBody
+from node.api.openapi import document
+from node.api.powerdns.table import ROUTES as POWERDNS
 from node.api.problem import Problem
 from node.api.routes import Route, Table
 
@@ -71,7 +73,13 @@ _ETCD = (
     Route("GET", "/version", etcd_reads.get_version, None, "etcd v2: the version it behaves like"),
 )
 
+
+def _describe(context: ApiContext, _request: Request) -> Response:
+    return shown(document(TABLE.routes, context.version))
+
+
 _PAGE = (
+    Route("GET", "/openapi.json", _describe, None, "This description"),
     Route("GET", "/", page.get_page, "read", "The status page", refuse=page.tell),
     Route("GET", "/static/{name}", page.get_static, None, "The page's files", documented=False),
     Route(
@@ -95,4 +103,4 @@ _OLD = (
     ),
 )
 
-TABLE = Table((*_V1, *_HEALTH, *_ETCD, *_PAGE, *_OLD))
+TABLE = Table((*_V1, *_HEALTH, *_ETCD, *POWERDNS, *_PAGE, *_OLD))

@@ -22,8 +22,9 @@ def serve(
     cluster: FakeCluster,
     work: Callable[[ApiServer, httpx.AsyncClient], Awaitable[Any]],
     settings: ApiSettings = SETTINGS,
+    limit_s: float = 20,
 ) -> Any:
-    """Run work against a started server and stop it; no test may take longer than 20 s."""
+    """Run work against a started server and stop it, within a time."""
 
     async def go() -> Any:
         server = ApiServer(settings, cluster.context())

@@ -6,18 +6,24 @@ from node.api.etcd.form import read_form
 from node.api.etcd.keys import read_key
 from node.api.etcd.tree import Tree
 from node.api.etcd.watch import find_change
-from node.api.message import Request, Response, Watch
+from node.api.message import Reply, Request, Response, Watch, heavy
 from node.state.state import State
 
 WATCH_S = 300.0
 
 
-def get_key(context: ApiContext, request: Request) -> Response | Watch:
+def get_key(context: ApiContext, request: Request) -> Reply:
     """Show a key or a directory; with ``wait=true`` its first change from ``waitIndex`` on."""
     key, form = read_key(request.values["key"]), read_form(request)
     if not form.wait:
-        node = Tree(context.state(), context.order).find(key, recursive=form.recursive)
-        return answered(context, {"action": "get", "node": node})
+        state = context.state()
+
+        def work() -> Response:
+            node = Tree(state, context.order).find(key, recursive=form.recursive)
+            return answered(context, {"action": "get", "node": node})
+
+        is_record = key.type is not None
+        return heavy(0 if is_record else sum(zone.rrset_count for zone in state.zones.values()), work)
     since = form.wait_index if form.wait_index is not None else context.state().index + 1
 
     def look(state: State) -> Response | None:

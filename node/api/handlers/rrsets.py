@@ -10,7 +10,7 @@ from node.api.condition import if_index
 from node.api.context import ApiContext
 from node.api.handlers.common import read, write
 from node.api.listing import read_limit
-from node.api.message import Proposal, Request, Response, shown
+from node.api.message import Proposal, Reply, Request, Response, heavy, shown
 from node.api.models import RRsetBody, RRsetPatch
 from node.api.names import named_zone, read_name, read_type, zone_for_write
 from node.api.problem import Problem
@@ -22,10 +22,14 @@ from node.zone.rrset import BadRdata, RRset, make, rdata_from_text, type_to_text
 from node.zone.zone import Zone
 
 
-def list_rrsets(context: ApiContext, request: Request) -> Response:
+def list_rrsets(context: ApiContext, request: Request) -> Reply:
     """List the RRsets of a zone in canonical order; ``after`` is the key a page ended with."""
     state = context.state()
     zone = named_zone(state, request.values["zone"])
+    return heavy(zone.rrset_count, lambda: _page(context, state, zone, request))
+
+
+def _page(context: ApiContext, state: State, zone: Zone, request: Request) -> Response:
     limit = read_limit(request)
     items: list[Row] = []
     last = None

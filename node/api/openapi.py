@@ -1,0 +1,137 @@
+"""``/openapi.json``: the API described from the table of routes and the models of the bodies (OpenAPI 3.1)."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from node.api.message import PROBLEM
+from node.api.routes import Route
+
+Schema = dict[str, Any]
+
+_VARIABLE = re.compile(r"\{([a-z]+)(?:\.\.\.)?\}")
+_EXAMPLES = {
+    "zone": "example.org",
+    "name": "www.example.org.",
+    "type": "A",
+    "fqdn": "www.example.org",
+    "address": "192.0.2.1",
+}
+_TEXT_PATHS = ("/", "/healthz", "/readyz", "/health")
+_PROBLEM: Schema = {
+    "type": "object",
+    "required": ["type", "title", "status", "code", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "code": {"type": "string", "description": "one word for programs"},
+        "detail": {"type": "string", "description": "a sentence for people"},
+        "hint": {"type": "string", "description": "what to do next"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"pointer": {"type": "string"}, "message": {"type": "string"}},
+            },
+        },
+    },
+}
+_WRITTEN: Schema = {
+    "type": "object",
+    "required": ["index", "changed"],
+    "properties": {
+        "index": {"type": "integer", "description": "log index of the entry"},
+        "serial": {"type": ["integer", "null"], "description": "the zone's serial"},
+        "changed": {"type": "boolean"},
+    },
+}
+_READ_PARAMETERS = (
+    ("min_index", {"type": "integer", "minimum": 0}, "wait up to 5 s until this node has applied that index"),
+    ("consistency", {"enum": ["local", "leader"]}, "leader: read what the leader knows"),
+    ("index", {"type": "integer", "minimum": 0}, "wait until the answer is newer than that index"),
+    ("wait", {"type": "string", "examples": ["30s"]}, "how long to wait with index, at most 10 minutes"),
+)
+
+
+def document(routes: Iterable[Route], version: str) -> Schema:
+    """Return the description of these routes."""
+    documented = [route for route in routes if route.documented]
+    paths: dict[str, Schema] = {}
+    for route in documented:
+        path = _VARIABLE.sub(r"{\1}", route.pattern)
+        paths.setdefault(path, {})[route.method.lower()] = _operation(route)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "quorumdns", "version": version, "license": {"name": "Apache-2.0"}},
+        "paths": paths,
+        "components": {
+            "schemas": _schemas(documented) | {"Problem": _PROBLEM, "Written": _WRITTEN},
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def _operation(route: Route) -> Schema:
+    operation: Schema = {
+        "summary": route.summary,
+        "operationId": f"{route.method.lower()}{re.sub(r'[^a-z0-9]+', '_', route.pattern.lower()).rstrip('_')}",
+        "parameters": _parameters(route),
+        "responses": {"200": _success(route)},
+    }
+    operation["responses"]["default"] = {
+        "description": "a problem, with a sentence and a next step",
+        "content": {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+    if route.scope is not None:
+        operation["security"] = [{"token": []}, {}]
+        operation["description"] = f"Scope: `{route.scope}`."
+    if route.body is not None:
+        schema = {"$ref": f"#/components/schemas/{route.body.__name__}"}
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+    return operation
+
+
+def _parameters(route: Route) -> list[Schema]:
+    parameters: list[Schema] = [
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": {"type": "string", "minLength": 1} | _example(name),
+        }
+        for name in _VARIABLE.findall(route.pattern)
+    ]
+    if route.method == "GET" and route.pattern.startswith("/v1/"):
+        parameters += [
+            {"name": name, "in": "query", "schema": schema, "description": text}
+            for name, schema, text in _READ_PARAMETERS
+        ]
+    return parameters
+
+
+def _example(name: str) -> Schema:
+    return {"examples": [_EXAMPLES[name]]} if name in _EXAMPLES else {}
+
+
+def _success(route: Route) -> Schema:
+    if route.pattern in _TEXT_PATHS:
+        content = {"text/html" if route.pattern == "/" else "text/plain": {"schema": {"type": "string"}}}
+    elif route.method == "GET" or not route.pattern.startswith("/v1/"):
+        content = {"application/json": {"schema": {"type": "object"}}}
+    else:
+        content = {"application/json": {"schema": {"$ref": "#/components/schemas/Written"}}}
+    return {"description": "done", "content": content}
+
+
+def _schemas(routes: list[Route]) -> Schema:
+    models: dict[str, type[BaseModel]] = {
+        route.body.__name__: route.body for route in routes if route.body is not None
+    }
+    pairs = [(model, "validation") for model in models.values()]
+    _, schema = models_json_schema(pairs, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
+    found: Schema = schema.get("$defs", {})
+    return found

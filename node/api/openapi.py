@@ -53,7 +53,11 @@ _READ_PARAMETERS = (
     ("min_index", {"type": "integer", "minimum": 0}, "wait up to 5 s until this node has applied that index"),
     ("consistency", {"enum": ["local", "leader"]}, "leader: read what the leader knows"),
     ("index", {"type": "integer", "minimum": 0}, "wait until the answer is newer than that index"),
-    ("wait", {"type": "string", "examples": ["30s"]}, "how long to wait with index, at most 10 minutes"),
+    (
+        "wait",
+        {"type": "string", "pattern": r"^[0-9]{1,9}(\.[0-9]{1,3})?(ms|s|m|h)?$", "examples": ["30s"]},
+        "how long to wait with index, at most 10 minutes",
+    ),
 )
 
 

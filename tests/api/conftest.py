@@ -175,21 +175,23 @@ def service(*addresses: str, fqdn: Name = WWW, **fields: Any) -> Service:
     return Service(fqdn=fqdn, zone=ZONE, check=Check("http", 80), endpoints=endpoints, **fields)
 
 
+SITES = (("ns1", "fra"), ("ns2", "ams"), ("ns3", "lhr"))
+SEED = Seed(
+    tuple(
+        Member(name, f"127.0.0.{number}:7300", f"http://127.0.0.{number}:7380", site)
+        for number, (name, site) in enumerate(SITES, 1)
+    ),
+    (PutZone(ZONE, SETTINGS),),
+    (service("192.0.2.10", "192.0.2.11", "2001:db8::12"),),
+    (Target("knot", "rfc2136", "127.0.0.1:5300", (ZONE,)),),
+)
+"""Three nodes, one zone, one service, one push target."""
+
+
 @pytest.fixture(name="cluster")
 def _cluster() -> FakeCluster:
     cluster = FakeCluster()
-    members = tuple(
-        Member(name, f"127.0.0.{n}:7300", f"http://127.0.0.{n}:7380", site)
-        for n, (name, site) in enumerate((("ns1", "fra"), ("ns2", "ams"), ("ns3", "lhr")), 1)
-    )
-    cluster.do(
-        Seed(
-            members,
-            (PutZone(ZONE, SETTINGS),),
-            (service("192.0.2.10", "192.0.2.11", "2001:db8::12"),),
-            (Target("knot", "rfc2136", "127.0.0.1:5300", (ZONE,)),),
-        )
-    )
+    cluster.do(SEED)
     return cluster
 
 

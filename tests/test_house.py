@@ -18,7 +18,7 @@ SINGLE_IMPORTERS = {
     "dns": (
         "node/zone/rrset.py",
         "node/zone/master_file.py",
-        "node/dns/signed.py",
+        "node/dns/records.py",
         "node/push/",
         "node/cli/",
     ),

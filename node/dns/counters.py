@@ -3,7 +3,7 @@
 from collections import Counter
 
 from node.dns.query import NOTIFY, QUERY, UPDATE
-from node.dns.respond import Drop, Send, Transport
+from node.dns.respond import Drop, Send, Stream, Transport
 from node.zone.rrset import type_to_text
 
 _RCODES = {
@@ -33,7 +33,7 @@ class Counters:
         self.responses: Counter[str] = Counter()
         """By rcode."""
         self.dropped: Counter[str] = Counter()
-        """By reason: short, answer, limited, unsent."""
+        """By reason: short, answer, limited, repeated, unsent."""
         self.cut = 0
         """Answers cut to TC by the rate limit."""
         self.connections_opened = 0
@@ -41,10 +41,14 @@ class Counters:
         self.failures = 0
         """Messages that met a defect of ours and were answered SERVFAIL."""
 
-    def count(self, transport: Transport, outcome: Send | Drop) -> None:
+    def count(self, transport: Transport, outcome: Send | Drop | Stream) -> None:
         """Count one message and what became of it."""
         if isinstance(outcome, Drop):
             self.dropped[outcome.reason] += 1
+            return
+        if isinstance(outcome, Stream):
+            self.queries[transport, _type_text(outcome.type)] += 1
+            self.responses["NOERROR"] += 1
             return
         self.queries[transport, _kind(outcome)] += 1
         self.responses[_RCODES.get(outcome.rcode, "other")] += 1
@@ -53,5 +57,9 @@ class Counters:
 def _kind(outcome: Send) -> str:
     if outcome.opcode != QUERY:
         return _OPCODES.get(outcome.opcode, "other")
-    text = "other" if outcome.type is None else type_to_text(outcome.type)
+    return "other" if outcome.type is None else _type_text(outcome.type)
+
+
+def _type_text(type_: int) -> str:
+    text = type_to_text(type_)
     return "other" if text.startswith("TYPE") else text

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 _BATCH = 64
 """Messages read before others get their turn."""
@@ -11,8 +11,8 @@ _DATAGRAM_OCTETS_MAX = 65_535
 _ANCILLARY_OCTETS = socket.CMSG_SPACE(20)
 _IP_PKTINFO = 8
 
-Answer = Callable[[bytes, str], bytes | None]
-"""From a message and the sender's IP address to the answer, or None for none."""
+Answer = Callable[[bytes, str], bytes | Awaitable[bytes | None] | None]
+"""From a message and the sender's IP address to the answer, perhaps a later one, or None for none."""
 Ancillary = list[tuple[int, int, bytes]]
 
 
@@ -23,6 +23,8 @@ class DatagramListener:
         self.bound = bound
         self.answer = answer
         self.on_unsent = on_unsent
+        self.later: set[asyncio.Future[None]] = set()
+        """Answers that are waited for; whoever makes them bounds their number."""
 
     def start(self) -> None:
         """Begin to answer."""
@@ -40,10 +42,21 @@ class DatagramListener:
             except OSError:  # nothing more to read, or an error of an earlier send
                 return
             answer = self.answer(packet, sender[0])
-            if answer is not None:
-                self.send(answer, sender, _reply_from(ancillary))
+            if isinstance(answer, bytes):
+                self._send(answer, sender, _reply_from(ancillary))
+            elif answer is not None:
+                task = asyncio.ensure_future(self._send_later(answer, sender, _reply_from(ancillary)))
+                self.later.add(task)
+                task.add_done_callback(self.later.discard)
 
-    def send(self, packet: bytes, receiver: tuple[str, int], ancillary: Ancillary) -> None:
+    async def _send_later(
+        self, answer: Awaitable[bytes | None], receiver: tuple[str, int], ancillary: Ancillary
+    ) -> None:
+        packet = await answer
+        if packet is not None and self.bound.fileno() >= 0:
+            self._send(packet, receiver, ancillary)
+
+    def _send(self, packet: bytes, receiver: tuple[str, int], ancillary: Ancillary) -> None:
         """Send one message; it is lost when the kernel has no room, as datagrams may be."""
         try:
             self.bound.sendmsg([packet], ancillary, 0, receiver)

@@ -6,8 +6,8 @@ truncation that keeps the question.
 """
 
 import struct
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from dnslib import EDNS0, DNSHeader, DNSQuestion, EDNSOption
 from dnslib.label import DNSBuffer, DNSLabel
@@ -73,10 +73,7 @@ def render(
     opt = _opt(query, response, payload_octets)
     room = limit - _opt_octets(opt)
     wire = _Wire(room)
-    _header(query, response).pack(wire)
-    if query.question is not None:
-        asked = query.question
-        DNSQuestion(DNSLabel(list(_split(asked.spelled))), asked.type, asked.class_).pack(wire)
+    _start(wire, query, response)
     after_question = wire.mark()
     answer = [_turned(rrset, rotation) for rrset in response.answer]
     counts = [wire.put(section, response.class_) for section in (answer, response.authority, response.glue)]
@@ -101,6 +98,30 @@ def render(
     return bytes(wire.data)
 
 
+def pack_stream(query: Query, records: Iterable[RRset], limit: int) -> Iterator[bytes]:
+    """Write an answer of any length as messages; each holds at least one record, of at most ``limit`` octets or alone.
+
+    Each element of ``records`` is one record. The first message repeats the question (RFC 5936 section 2.2.1).
+    """
+    wire, count = _stream_start(query, limit), 0
+    for record in records:
+        before = wire.mark()
+        wire.put([record], IN)
+        if wire.offset > limit and count:
+            wire.back_to(before)
+            yield wire.with_answers(count)
+            wire, count = _stream_start(replace(query, question=None), limit), 0
+            wire.put([record], IN)
+        count += 1
+    yield wire.with_answers(count)
+
+
+def _stream_start(query: Query, limit: int) -> "_Wire":
+    wire = _Wire(limit)
+    _start(wire, query, Response(NOERROR, authoritative=True))
+    return wire
+
+
 def size_limit(query: Query, *, is_datagram: bool, payload_octets_max: int) -> int:
     """Return how long an answer may be (RFC 6891 section 6.2.5)."""
     if not is_datagram:
@@ -116,10 +137,13 @@ def bare_error(packet: bytes, rcode: int) -> bytes:
     return struct.pack("!HH8x", id_, 0x8000 | flags & 0x7900 | rcode)
 
 
-def _header(query: Query, response: Response) -> DNSHeader:
-    """Start an answer: opcode, RD and CD are the query's (RFC 1035 section 4.1.1, RFC 4035 section 3.1.6)."""
+def _start(wire: "_Wire", query: Query, response: Response) -> None:
+    """Write header and question: opcode, RD and CD are the query's (RFC 1035 section 4.1.1, RFC 4035 section 3.1.6)."""
     bitmap = 0x8000 | query.flags & 0x7910 | response.authoritative << 10 | response.rcode & 15
-    return DNSHeader(query.id, bitmap, q=int(query.question is not None))
+    asked = query.question
+    DNSHeader(query.id, bitmap, q=int(asked is not None)).pack(wire)
+    if asked is not None:
+        DNSQuestion(DNSLabel(_split(asked.spelled)), asked.type, asked.class_).pack(wire)
 
 
 def _opt(query: Query, response: Response, payload_octets: int) -> EDNS0 | None:
@@ -215,6 +239,11 @@ class _Wire(DNSBuffer):  # type: ignore[misc]  # dnslib has no types
             self.encode_name(DNSLabel(labels))
         self.append(rdata[position:])
         self.update(begin - 2, "!H", self.offset - begin)
+
+    def with_answers(self, count: int) -> bytes:
+        """Return the message with so many records in its answer section."""
+        self.update(6, "!H", count)
+        return bytes(self.data)
 
     def mark(self) -> int:
         """Return where the message ends now."""

@@ -55,8 +55,8 @@ class Query:
     question: Question | None = None
     edns: Edns | None = None
     fault: str | None = None
-    is_signed: bool = False
-    """The message ends with a TSIG record, of which nothing is known yet."""
+    tsig_start: int | None = None
+    """Where the TSIG record starts that ends the message; nothing is known of it yet."""
 
     @property
     def is_answer(self) -> bool:
@@ -88,10 +88,10 @@ def parse(packet: bytes) -> Query | None:
         if counts[0] != 1:
             return _without_question(packet, id_, flags, counts)
         question, position = _read_question(packet)
-        edns, is_signed = _read_records(packet, position, counts)
+        edns, tsig_start = _read_records(packet, position, counts)
     except _Malformed as fault:
         return Query(id_, flags, question, fault=str(fault))
-    return Query(id_, flags, question, edns, is_signed=is_signed)
+    return Query(id_, flags, question, edns, tsig_start=tsig_start)
 
 
 def _without_question(packet: bytes, id_: int, flags: int, counts: list[int]) -> Query:
@@ -121,10 +121,10 @@ def _read_question(packet: bytes) -> tuple[Question, int]:
     return Question(Name(spelled.lower()), type_, class_, spelled), position + 4
 
 
-def _read_records(packet: bytes, position: int, counts: list[int]) -> tuple[Edns | None, bool]:
-    """Walk over all records to the end; return the OPT record and whether the last one is a TSIG."""
+def _read_records(packet: bytes, position: int, counts: list[int]) -> tuple[Edns | None, int | None]:
+    """Walk over all records to the end; return the OPT record and where a TSIG starts."""
     edns: Edns | None = None
-    is_signed = False
+    tsig_start: int | None = None
     total = sum(counts[1:])
     for number in range(total):
         start = position
@@ -144,10 +144,10 @@ def _read_records(packet: bytes, position: int, counts: list[int]) -> tuple[Edns
         elif type_ == TSIG:
             if number + 1 != total or not is_additional:
                 raise _Malformed("a TSIG record is not the last one")
-            is_signed = True
+            tsig_start = start
     if position != len(packet):
         raise _Malformed("octets follow the last record")
-    return edns, is_signed
+    return edns, tsig_start
 
 
 def _skip_name(packet: bytes, position: int) -> int:

@@ -1,118 +1,95 @@
 """The path of one message: an ordered tuple of steps, of which the first that knows an answer gives it. Pure.
 
 Whatever the octets are, ``respond`` returns what is to be sent, or that nothing is. It asks nothing but
-its arguments: the caller counts, keeps time and owns the sockets.
+its arguments: the caller counts, keeps time, owns the sockets and reaches the log.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from node.dns import cookie as cookies
-from node.dns import message
-from node.dns.lookup import Kind, lookup
-from node.dns.message import ExtendedError, Response
-from node.dns.query import CHAOS, IN, QUERY, Edns, Query, parse
-from node.zone.name import ROOT, Name, from_text
-from node.zone.rrset import TXT, RRset
-from node.zone.zone import Zone
+from node.dns import maintenance, message, steps
+from node.dns.exchange import (
+    Client,
+    Drop,
+    Exchange,
+    Outcome,
+    Propose,
+    RespondSettings,
+    Send,
+    Stream,
+    Transport,
+    View,
+)
+from node.dns.maintenance import Wish
+from node.dns.message import Response
+from node.dns.query import Edns, Query, parse
+from node.dns.tsig import Signer, Unsigned, verify
+from node.dns.update import finished
+from raft.proposal import Outcome as ProposalOutcome
 
-Transport = Literal["udp", "tcp", "tls"]
+__all__ = [
+    "STEPS",
+    "Client",
+    "Drop",
+    "Outcome",
+    "Propose",
+    "RespondSettings",
+    "Send",
+    "Stream",
+    "Transport",
+    "View",
+    "cut",
+    "respond",
+]
+
 NSID, KEEPALIVE = 3, 11
-IXFR, AXFR = 251, 252
-NOT_READY, PROHIBITED, NOT_AUTHORITATIVE, NOT_SUPPORTED, INVALID_DATA = 14, 18, 20, 21, 24
-"""Info codes of extended errors (RFC 8914 section 4)."""
 PADDING_BLOCK_OCTETS = 468
 
+Step = Callable[[Exchange], Response | Wish | Iterator[bytes] | None]
 
-@dataclass(frozen=True, slots=True)
-class RespondSettings:
-    """How answers are made; sizes in octets."""
-
-    udp_payload_octets: int = 1232
-    """Longest answer over UDP, and what we say we can receive ourselves."""
-    version: str = "quorumdns"
-    """Answer to ``version.bind`` (RFC 4892 section 3.1); empty to refuse."""
-    show_node: bool = True
-    """Tell the node's name in ``id.server`` and NSID (RFC 4892, RFC 5001)."""
-    cookie_secrets: tuple[bytes, ...] = ()
-    """Of 16 octets, the same on all nodes; the first makes cookies, all are accepted. None: no cookies."""
-    require_cookies: bool = False
-    """Answer BADCOOKIE over UDP to clients that know cookies but bring none of ours (RFC 7873 section 5.2.3)."""
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """All that answers are made from, at one moment."""
-
-    zones: Mapping[Name, Zone]
-    ready: bool
-    """The node has applied what it knew to be committed; before that it cannot say what does not exist."""
-    node: str
-    settings: RespondSettings = field(default_factory=RespondSettings)
-
-
-@dataclass(frozen=True, slots=True)
-class Client:
-    """Who asks: the IP address without port, and over what."""
-
-    address: str
-    transport: Transport
-    idle_s: float = 0.0
-    """How long its connection may be idle."""
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """A message to be sent back; ``rcode``, ``type`` and ``opcode`` are for counting."""
-
-    packet: bytes
-    rcode: int
-    type: int | None = None
-    opcode: int = QUERY
-    source: Name = ROOT
-    """What the answer comes from; with ``rcode`` it says which answers are alike."""
-    is_trusted: bool = False
-    """The client's address is not forged: a cookie of ours came with the query."""
-
-
-@dataclass(frozen=True, slots=True)
-class Drop:
-    """Nothing is to be sent, for this reason."""
-
-    reason: str
-
-
-Outcome = Send | Drop
-
-
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """What the steps see; ``now_s`` is seconds since 1970 UTC, ``cookie`` the query's well-formed cookie option."""
-
-    query: Query
-    client: Client
-    view: View
-    now_s: int
-    cookie: bytes | None
-    is_trusted: bool
+STEPS: tuple[Step, ...] = (
+    steps.refuse_opcode,
+    steps.refuse_malformed,
+    steps.refuse_version,
+    steps.check_cookie,
+    maintenance.check_signature,
+    steps.answer_chaos,
+    steps.refuse_class,
+    steps.wait_until_ready,
+    maintenance.update,
+    maintenance.transfer,
+    steps.answer_from_zones,
+)
 
 
 def respond(packet: bytes, client: Client, view: View, rotation: int = 0, now_s: int = 0) -> Outcome:
     """Answer one message.
 
-    ``rotation`` says how far address RRsets are turned, ``now_s`` the time in seconds since 1970 UTC, for cookies.
+    ``rotation`` says how far address RRsets are turned; ``now_s`` is the time in seconds since 1970 UTC, for cookies
+    and signatures.
     """
     query = parse(packet)
     if query is None:
         return Drop("short")
     if query.is_answer:
         return Drop("answer")
-    exchange = _exchange(query, client, view, now_s)
-    response = next(filter(None, (step(exchange) for step in STEPS)))
-    type_ = query.question.type if query.question else None
-    answer = _rendered(exchange, response, rotation)
-    return Send(answer, response.rcode, type_, query.opcode, response.source, exchange.is_trusted)
+    exchange = _exchange(packet, query, client, view, now_s)
+    result = _first(exchange)
+    if isinstance(result, Response):
+        return _sent(exchange, result, rotation)
+    if isinstance(result, Wish):
+        return _proposal(exchange, result)
+    assert query.question is not None
+    return Stream(_signed_stream(exchange, result), query.question.type)
+
+
+def _first(exchange: Exchange) -> Response | Wish | Iterator[bytes]:
+    for step in STEPS:
+        result = step(exchange)
+        if result is not None:
+            return result
+    raise AssertionError("the last step always answers")
 
 
 def cut(packet: bytes, view: View) -> bytes:
@@ -122,16 +99,51 @@ def cut(packet: bytes, view: View) -> bytes:
     return message.render(query, Response(message.NOERROR), 0, payload_octets=view.settings.udp_payload_octets)
 
 
-def _exchange(query: Query, client: Client, view: View, now_s: int) -> Exchange:
+def _exchange(packet: bytes, query: Query, client: Client, view: View, now_s: int) -> Exchange:
+    exchange = Exchange(packet, query, client, view, now_s)
     secrets = view.settings.cookie_secrets
     option = query.edns.option(cookies.COOKIE) if query.edns is not None and secrets else None
-    if option is None or not cookies.is_well_formed(option):
-        return Exchange(query, client, view, now_s, None, is_trusted=False)
-    is_trusted = cookies.is_ours(option, client.address, secrets, now_s)
-    return Exchange(query, client, view, now_s, option, is_trusted)
+    if option is not None and cookies.is_well_formed(option):
+        is_trusted = cookies.is_ours(option, client.address, secrets, now_s)
+        exchange = replace(exchange, cookie=option, is_trusted=is_trusted)
+    if query.tsig_start is not None and query.fault is None:
+        try:
+            signature = verify(packet, query.tsig_start, view.settings.keys, now_s)
+        except Unsigned:
+            return replace(exchange, query=replace(query, fault="the TSIG record cannot be read"))
+        return replace(exchange, signature=signature)
+    return exchange
 
 
-def _rendered(exchange: Exchange, response: Response, rotation: int) -> bytes:
+def _proposal(exchange: Exchange, wish: Wish) -> Propose:
+    def finish(outcome: ProposalOutcome, view: View, now_s: int) -> Send:
+        later = replace(exchange, view=view, now_s=now_s)
+        return _sent(later, finished(wish.command, outcome, view.zones), 0)
+
+    return Propose(wish.command, wish.actor, finish)
+
+
+def _signed_stream(exchange: Exchange, messages: Iterator[bytes]) -> Iterator[bytes]:
+    """Sign each message of a transfer in its turn (RFC 8945 section 5.3.1)."""
+    if exchange.signature is None:
+        return messages
+    signer = Signer(exchange.signature)
+    return (signer.sign(each, exchange.now_s) for each in messages)
+
+
+def _sent(exchange: Exchange, response: Response, rotation: int) -> Send:
+    query = exchange.query
+    signer = None if exchange.signature is None else Signer(exchange.signature)
+    answer = _rendered(exchange, response, rotation, 0 if signer is None else signer.octets)
+    if signer is not None:
+        answer = signer.sign(answer, exchange.now_s)
+    type_ = query.question.type if query.question else None
+    is_signed = exchange.signature is not None and exchange.signature.key is not None
+    note = response.error.text if response.error is not None and is_signed else ""
+    return Send(answer, response.rcode, type_, query.opcode, response.source, exchange.is_trusted, note)
+
+
+def _rendered(exchange: Exchange, response: Response, rotation: int, reserved_octets: int) -> bytes:
     query, settings = exchange.query, exchange.view.settings
     limit = message.size_limit(
         query,
@@ -142,7 +154,7 @@ def _rendered(exchange: Exchange, response: Response, rotation: int) -> bytes:
     return message.render(
         query,
         replace(response, options=options) if options else response,
-        limit,
+        limit - reserved_octets,
         payload_octets=settings.udp_payload_octets,
         rotation=rotation,
         padding_octets=_padding_octets(exchange),
@@ -171,119 +183,3 @@ def _padding_octets(exchange: Exchange) -> int:
     edns = exchange.query.edns
     offered = edns is not None and edns.option(message.PADDING) is not None
     return PADDING_BLOCK_OCTETS if offered and exchange.client.transport == "tls" else 0
-
-
-# --- the steps ------------------------------------------------------------------------------------
-
-
-def refuse_opcode(exchange: Exchange) -> Response | None:
-    """Say that only queries are implemented (RFC 1035 section 4.1.1)."""
-    return None if exchange.query.opcode == QUERY else Response(message.NOTIMP)
-
-
-def refuse_malformed(exchange: Exchange) -> Response | None:
-    """Tell the sender that its message cannot be read."""
-    return None if exchange.query.fault is None else Response(message.FORMERR)
-
-
-def check_cookie(exchange: Exchange) -> Response | None:
-    """Check the form of a cookie, answer a request for one, and insist on ours where that is wanted (RFC 7873 section 5.2)."""
-    query, settings = exchange.query, exchange.view.settings
-    if exchange.cookie is None:
-        is_broken = (
-            settings.cookie_secrets and query.edns is not None and query.edns.option(cookies.COOKIE) is not None
-        )
-        return Response(message.FORMERR) if is_broken or query.question is None else None
-    if settings.require_cookies and exchange.client.transport == "udp" and not exchange.is_trusted:
-        return Response(message.BADCOOKIE)
-    return Response(message.NOERROR) if query.question is None else None
-
-
-def refuse_version(exchange: Exchange) -> Response | None:
-    """Know EDNS version 0 alone (RFC 6891 section 6.1.3)."""
-    edns = exchange.query.edns
-    return None if edns is None or edns.version == 0 else Response(message.BADVERS)
-
-
-def answer_chaos(exchange: Exchange) -> Response | None:
-    """Tell who answers (RFC 4892); class CH holds nothing else."""
-    question = exchange.query.question
-    if question is None or question.class_ != CHAOS:
-        return None
-    text = _chaos_text(exchange.view, question.name)
-    if not text:
-        return Response(message.REFUSED, class_=CHAOS)
-    rdata = bytes((len(text),)) + text
-    answer = (RRset(question.name, TXT, 0, (rdata,)),) if question.type in (TXT, 255) else ()
-    return Response(message.NOERROR, answer=answer, class_=CHAOS)
-
-
-def refuse_class(exchange: Exchange) -> Response | None:
-    """Serve class IN alone; nobody can be authoritative for every class at once (RFC 1035 section 6.2)."""
-    question = exchange.query.question
-    if question is not None and question.class_ == IN:
-        return None
-    return Response(message.REFUSED, error=ExtendedError(NOT_SUPPORTED, "only class IN is served"))
-
-
-def refuse_transfer(exchange: Exchange) -> Response | None:
-    """Refuse zone transfers, which are not offered (RFC 5936 section 5)."""
-    question = exchange.query.question
-    if question is None or question.type not in (IXFR, AXFR):
-        return None
-    return Response(message.REFUSED, error=ExtendedError(PROHIBITED, "no transfer is allowed"))
-
-
-def wait_until_ready(exchange: Exchange) -> Response | None:
-    """Say nothing of the zones before they are known: an empty node would deny what exists."""
-    if exchange.view.ready:
-        return None
-    return Response(message.SERVFAIL, error=ExtendedError(NOT_READY, "this node is still loading"))
-
-
-def answer_from_zones(exchange: Exchange) -> Response:
-    """Look the question up."""
-    question = exchange.query.question
-    assert question is not None
-    found = lookup(exchange.view.zones, question.name, question.type, dnssec=exchange.query.dnssec_ok)
-    if found.kind is Kind.OUTSIDE:
-        return Response(message.REFUSED, error=ExtendedError(NOT_AUTHORITATIVE, ""))
-    if found.kind is Kind.BROKEN:
-        return Response(message.SERVFAIL, error=ExtendedError(INVALID_DATA, "the zone has no SOA"))
-    return Response(
-        found.kind.rcode,
-        found.authoritative,
-        found.answer,
-        found.authority,
-        found.glue,
-        found.additional,
-        found.source,
-    )
-
-
-Step = Callable[[Exchange], Response | None]
-
-STEPS: tuple[Step, ...] = (
-    refuse_opcode,
-    refuse_malformed,
-    refuse_version,
-    check_cookie,
-    answer_chaos,
-    refuse_class,
-    refuse_transfer,
-    wait_until_ready,
-    answer_from_zones,
-)
-
-
-_VERSION_NAMES = tuple(from_text(text) for text in ("version.bind.", "version.server."))
-_NODE_NAMES = tuple(from_text(text) for text in ("id.server.", "hostname.bind."))
-
-
-def _chaos_text(view: View, name: Name) -> bytes:
-    settings = view.settings
-    if name in _VERSION_NAMES:
-        return settings.version.encode()[:255]
-    if name in _NODE_NAMES and settings.show_node:
-        return view.node.encode()[:255]
-    return b""

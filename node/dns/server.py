@@ -5,8 +5,9 @@ import ipaddress
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import structlog
 
@@ -15,12 +16,17 @@ from node.dns.counters import Counters
 from node.dns.datagram import DatagramListener
 from node.dns.limiter import Limiter, LimiterSettings, Verdict
 from node.dns.listen import ListenAddress, ListenFailed, open_pair, open_stream, read_address
-from node.dns.respond import Client, Drop, Outcome, Send, Transport, View, cut, respond
+from node.dns.respond import Client, Drop, Propose, Send, Stream, Transport, View, cut, respond
 from node.dns.stream import StreamListeners, StreamSettings
+from node.state.command import ChangeZone
+from raft.proposal import NotCommitted
+from raft.proposal import Outcome as ProposalOutcome
 
 logger = structlog.get_logger()
 
 _FAILURES_LOGGED_MAX = 100
+
+Reply = bytes | Awaitable[bytes | None] | Iterator[bytes] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +38,33 @@ class DnsSettings:
     tls: ssl.SSLContext | None = None
     """For ``tls_listen``; loading another certificate into it takes effect with the next connection."""
     stream: StreamSettings = field(default_factory=StreamSettings)
+    proposals_max: int = 256
+    """Updates on their way through the log at one time."""
     limiter: LimiterSettings | None = None
     """Limits the rate of answers over UDP; None for no limit."""
 
 
-class DnsServer:
-    """Answers DNS from whatever ``view`` returns at the moment of the question."""
+class Proposer(Protocol):
+    """What brings a change into the log; ``actor`` is who asked for it."""
 
-    def __init__(self, settings: DnsSettings, view: Callable[[], View]) -> None:
+    def __call__(self, command: ChangeZone, /, *, actor: str) -> Awaitable[ProposalOutcome]:
+        """Propose; never raises, never hangs."""
+        ...
+
+
+class DnsServer:
+    """Answers DNS from whatever ``view`` returns at the moment of the question.
+
+    Without ``propose`` every update is refused as if the log were not there.
+    """
+
+    def __init__(
+        self, settings: DnsSettings, view: Callable[[], View], propose: Proposer | None = None
+    ) -> None:
         self.settings = settings
         self.view = view
+        self.propose = propose
+        self._flights: set[tuple[str, bytes]] = set()
         self.counters = Counters()
         self.addresses: tuple[str, ...] = ()
         """Where it answers UDP and TCP, with the ports it got."""
@@ -83,30 +106,41 @@ class DnsServer:
         self._datagrams.clear()
         await self._streams.stop()
 
-    def _answer_datagram(self, packet: bytes, address: str) -> bytes | None:
-        return self._answer(packet, address, "udp")
+    def _answer_datagram(self, packet: bytes, address: str) -> bytes | Awaitable[bytes | None] | None:
+        answer = self._answer(packet, address, "udp")
+        assert not isinstance(answer, Iterator), "nothing is streamed over UDP"
+        return answer
 
-    def _answer(self, packet: bytes, address: str, transport: Transport) -> bytes | None:
+    def _answer(self, packet: bytes, address: str, transport: Transport) -> Reply:
         """Answer one message. A defect of ours costs this one answer and nothing else."""
         self._rotation += 1
+        client = Client(_plain(address), transport, self.settings.stream.idle_s)
         try:
             view = self.view()
-            client = Client(_plain(address), transport, self.settings.stream.idle_s)
             outcome = respond(packet, client, view, self._rotation, int(time.time()))
-            outcome = self._limited(packet, client, view, outcome)
+            if isinstance(outcome, Send):
+                outcome = self._limited(packet, client, view, outcome)
         except Exception as error:
             outcome = self._failed(packet, error)
-        self.counters.count(transport, outcome)
-        return outcome.packet if isinstance(outcome, Send) else None
+        if isinstance(outcome, Propose):
+            return self._proposed(packet, client, outcome)
+        if isinstance(outcome, Stream):
+            self.counters.count(transport, outcome)
+            return self._guarded(outcome.messages)
+        return self._told(client, outcome)
 
-    def _limited(self, packet: bytes, client: Client, view: View, outcome: Outcome) -> Outcome:
+    def _told(self, client: Client, outcome: Send | Drop) -> bytes | None:
+        """Count an outcome, and log why a signed request was refused."""
+        self.counters.count(client.transport, outcome)
+        if isinstance(outcome, Drop):
+            return None
+        if outcome.note:
+            logger.info("request.refused", client=client.address, reason=outcome.note, rcode=outcome.rcode)
+        return outcome.packet
+
+    def _limited(self, packet: bytes, client: Client, view: View, outcome: Send) -> Send | Drop:
         """Drop or cut an answer that comes too often, unless its receiver has shown that it is who it says."""
-        if (
-            self._limiter is None
-            or isinstance(outcome, Drop)
-            or client.transport != "udp"
-            or outcome.is_trusted
-        ):
+        if self._limiter is None or client.transport != "udp" or outcome.is_trusted:
             return outcome
         match self._limiter.judge(client.address, outcome.rcode, outcome.source, time.monotonic()):
             case Verdict.SEND:
@@ -116,6 +150,39 @@ class DnsServer:
                 return replace(outcome, packet=cut(packet, view))
             case Verdict.DROP:
                 return Drop("limited")
+
+    def _proposed(self, packet: bytes, client: Client, wish: Propose) -> Reply:
+        """Bring a change into the log; a client that repeats itself meanwhile gets one answer."""
+        flight = (client.address, packet)
+        if client.transport == "udp" and flight in self._flights:
+            self.counters.count(client.transport, Drop("repeated"))
+            return None
+        if self.propose is None or len(self._flights) >= self.settings.proposals_max:
+            refused = wish.finish(
+                NotCommitted("busy", "too many updates at once"), self.view(), int(time.time())
+            )
+            return self._told(client, refused)
+        self._flights.add(flight)
+        return self._fly(flight, client, wish, self.propose)
+
+    async def _fly(
+        self, flight: tuple[str, bytes], client: Client, wish: Propose, propose: Proposer
+    ) -> bytes | None:
+        try:
+            outcome = await propose(wish.command, actor=wish.actor)
+            sent: Send | Drop = wish.finish(outcome, self.view(), int(time.time()))
+        except Exception as error:
+            sent = self._failed(flight[1], error)
+        finally:
+            self._flights.discard(flight)
+        return self._told(client, sent)
+
+    def _guarded(self, messages: Iterator[bytes]) -> Iterator[bytes]:
+        """End a transfer that meets a defect of ours; the client sees that it is not complete."""
+        try:
+            yield from messages
+        except Exception as error:
+            self._failed(b"", error)
 
     def _failed(self, packet: bytes, error: Exception) -> Send | Drop:
         self.counters.failures += 1

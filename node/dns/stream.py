@@ -4,9 +4,10 @@ import asyncio
 import socket
 import ssl
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
+from node.dns.query import HEADER_OCTETS
 from node.dns.respond import Transport
 
 _FRAMES_PER_TURN = 32
@@ -15,7 +16,8 @@ _UNSENT_OCTETS_MAX = 256 * 1024
 """Answers a client may leave unread before it is read no further."""
 _SWEEP_S = 1.0
 
-Answer = Callable[[bytes, str, Transport], bytes | None]
+Answer = Callable[[bytes, str, Transport], bytes | Awaitable[bytes | None] | Iterator[bytes] | None]
+"""From a message, the client's IP address and the transport to the answer: now, later, in many messages, or none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,10 @@ class StreamConnection(asyncio.Protocol):
         self.is_answering = False
         self.is_unread = False
         self.has_ended = False
+        self.may_write = asyncio.Event()
+        self.may_write.set()
+        self.later: set[asyncio.Future[None]] = set()
+        """Answers on their way; they overtake one another (RFC 7766 section 7)."""
         self.loop = asyncio.get_running_loop()
         self.opened_at = self.used_at = self.loop.time()
 
@@ -121,6 +127,9 @@ class StreamConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """Forget the client (asyncio's call)."""
         self.transport = None
+        self.may_write.set()
+        for task in self.later:
+            task.cancel()
         self.listeners.closed(self)
 
     def data_received(self, data: bytes) -> None:
@@ -132,16 +141,18 @@ class StreamConnection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Answer what has been asked before the client stopped asking (asyncio's call)."""
         self.has_ended = True
-        return self.is_answering
+        return self.is_answering or bool(self.later)
 
     def pause_writing(self) -> None:
         """Read no further while the client does not read (asyncio's call)."""
         self.is_unread = True
+        self.may_write.clear()
         self._set_reading()
 
     def resume_writing(self) -> None:
         """Go on once the client has read (asyncio's call)."""
         self.is_unread = False
+        self.may_write.set()
         self._set_reading()
         if not self.is_answering:
             self._answer_some()
@@ -149,7 +160,8 @@ class StreamConnection(asyncio.Protocol):
     def is_over(self, now: float) -> bool:
         """Say whether the client has been idle or here for too long."""
         settings = self.listeners.settings
-        return now - self.used_at > settings.idle_s or now - self.opened_at > settings.lifetime_s
+        is_old = now - self.opened_at > settings.lifetime_s and not self.later
+        return now - self.used_at > settings.idle_s or is_old
 
     def abort(self) -> None:
         """Close at once."""
@@ -165,8 +177,7 @@ class StreamConnection(asyncio.Protocol):
                 return
             frame = self._next_frame()
             if frame is None:
-                if self.has_ended:
-                    self.transport.close()
+                self._close_when_done()
                 self._set_reading()
                 return
             self._answer(frame)
@@ -191,10 +202,43 @@ class StreamConnection(asyncio.Protocol):
         answer = self.listeners.answer(frame, self.address, self.over)
         if self.transport is None:
             return
-        if answer is None and len(frame) < 12:
-            self.transport.close()  # not DNS
+        if isinstance(answer, bytes):
+            self._write(answer)
         elif answer is not None:
-            self.transport.write(len(answer).to_bytes(2, "big") + answer)
+            task = self.loop.create_task(
+                self._write_all(answer) if isinstance(answer, Iterator) else self._write_later(answer)
+            )
+            self.later.add(task)
+            task.add_done_callback(self._finished)
+        elif len(frame) < HEADER_OCTETS:
+            self.transport.close()  # not DNS
+
+    async def _write_later(self, answer: Awaitable[bytes | None]) -> None:
+        packet = await answer
+        if packet is not None:
+            self._write(packet)
+
+    async def _write_all(self, messages: Iterator[bytes]) -> None:
+        """Write a transfer as the client takes it; between two messages others get their turn."""
+        for message in messages:
+            await self.may_write.wait()
+            if self.transport is None:
+                return
+            self._write(message)
+            self.used_at = self.loop.time()
+            await asyncio.sleep(0)
+
+    def _write(self, packet: bytes) -> None:
+        if self.transport is not None:
+            self.transport.write(len(packet).to_bytes(2, "big") + packet)
+
+    def _finished(self, task: asyncio.Future[None]) -> None:
+        self.later.discard(task)
+        self._close_when_done()
+
+    def _close_when_done(self) -> None:
+        if self.has_ended and not self.later and not self.is_answering and self.transport is not None:
+            self.transport.close()
 
     def _set_reading(self) -> None:
         if self.transport is None or self.transport.is_closing():

@@ -39,7 +39,7 @@ def check(packet: bytes, answer: bytes, limit: int) -> None:
         end = question_end(answer)
         assert packet[12:end] == answer[12:end], "the question differs"
     # Read as the answer to a query: the other library wants more of an UPDATE's answer than RFC 2136 section 3.8.
-    dns.message.from_wire(answer[:2] + bytes((answer[2] & 0x87,)) + answer[3:])
+    dns.message.from_wire(answer[:2] + bytes((answer[2] & 0x87,)) + answer[3:], keyring=False)
 
 
 def question_end(message: bytes) -> int:

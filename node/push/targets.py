@@ -81,8 +81,7 @@ def desired(state: State, target: Target, since: int = 0) -> tuple[ZonePlan, ...
 
 
 def _services(state: State, target: Target) -> Iterator[ServiceState]:
-    for fqdn in sorted(state.services):
-        each = state.services[fqdn]
+    for each in state.services.values():
         if covers(target, each.service.zone):
             yield each
 
@@ -119,9 +118,9 @@ def _leftover_addresses(delivery: Delivery, since: int) -> dict[tuple[Name, Name
 
 def _whole_zones(state: State, target: Target) -> Iterator[Zone]:
     if target.what == "all":
-        for name in sorted(state.zones):
-            if covers(target, name):
-                yield state.zones[name]
+        for zone in state.zones.values():
+            if covers(target, zone.name):
+                yield zone
 
 
 def _zone_index(zone: Zone) -> int:

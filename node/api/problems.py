@@ -142,8 +142,7 @@ def _withdrawn(found: Found, known: ServiceState, endpoint: Row) -> Problem:
     against = sum(1 for vote in endpoint["votes"] if not vote["up"])
     voters = len(endpoint["probe_from"]) or len(found.state.members)
     text = f"{fqdn} {endpoint['address']} is withdrawn: {against} of {voters} nodes say down"
-    type_ = "AAAA" if ":" in endpoint["address"] else "A"
-    return Problem("endpoint_down", "warning", text, ("qdns", "explain", fqdn, type_), endpoint["since_at"])
+    return Problem("endpoint_down", "warning", text, ("qdns", "service", "show", fqdn), endpoint["since_at"])
 
 
 def _undecided(found: Found, row: Row, known: ServiceState) -> Iterator[Problem]:

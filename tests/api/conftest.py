@@ -8,8 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
+from node.api.app import ApiApp
 from node.api.context import ApiContext, Listener, PushProgress
-from node.api.server import ApiApp, ApiSettings
+from node.api.settings import ApiSettings
 from node.health.service import Check, Endpoint, Service
 from node.state.command import (
     Ballot,

@@ -43,7 +43,7 @@ def test_says_what_is_served_and_why(api: Api) -> None:
         "▲ Degraded 1 of 3 nodes answer, ns1 leads. 2 of 3 endpoints in DNS, 1 withdrawn.",
         "ns2 is unreachable (its API address is not known here; its log is connected)",
         "www.example.org 2001:db8::12 is withdrawn: 2 of 3 nodes say down",
-        "qdns explain www.example.org AAAA",
+        "qdns service show www.example.org",
         "✕ down, withdrawn ▼ down HTTP 503 ▼ down HTTP 503 · no vote",
         "◐ undecided",
         "▲ up 12 ms",

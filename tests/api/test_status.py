@@ -99,7 +99,7 @@ def test_endpoints_down(cluster: FakeCluster) -> None:
     cluster.vote("2001:db8::12", False, "ns1", "ns2")
     status = build(cluster.context(), peers(cluster))
     assert "www.example.org 2001:db8::12 is withdrawn: 2 of 3 nodes say down" == status["problems"][0]["text"]
-    assert ["qdns", "explain", "www.example.org", "AAAA"] == status["problems"][0]["next"]
+    assert ["qdns", "service", "show", "www.example.org"] == status["problems"][0]["next"]
     cluster.vote("192.0.2.11", False)
     assert ["fail_open"] == codes(build(cluster.context(), peers(cluster)))
     cluster.vote("192.0.2.10", False)

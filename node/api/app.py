@@ -1,0 +1,153 @@
+"""The API as an ASGI application: the way between HTTP and the room's own messages.
+
+Starlette reads requests and writes responses; everything else is ``node.api.perform``.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import structlog
+from starlette.requests import ClientDisconnect
+from starlette.requests import Request as HttpRequest
+from starlette.responses import Response as HttpResponse
+from starlette.responses import StreamingResponse
+from starlette.types import Message, Receive, Scope, Send
+
+from node.api.condition import etag
+from node.api.context import ApiContext
+from node.api.feed import Feed
+from node.api.message import SAFE, Follow, Request, Response
+from node.api.peers import Peers
+from node.api.perform import Room, respond
+from node.api.problem import Problem, rendered
+from node.api.settings import ApiSettings
+from node.api.stream import stream_events
+from node.api.table import TABLE
+
+logger = structlog.get_logger()
+
+_ALWAYS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+class ApiApp:
+    """The API as an ASGI application; to be made inside the event loop that serves it."""
+
+    def __init__(self, settings: ApiSettings, context: ApiContext) -> None:
+        self._settings = settings
+        self._context = context
+        self._room = Room(context, TABLE, Feed(context.subscribe), Peers(context.peer_urls, context.node_token))
+        self._streams = 0
+        self._waiting = 0
+
+    def close(self) -> None:
+        """End streams and waits."""
+        if not self._room.feed.closed:
+            self._room.feed.close()
+            self._room.peers.close()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            return
+        try:
+            request = await self._read(HttpRequest(scope, receive))
+            response = await self._respond(request)
+        except Problem as problem:
+            response = rendered(problem)
+        except ClientDisconnect:
+            return
+        if isinstance(response, Follow):
+            await self._stream(response, scope, receive, send)
+        else:
+            await _written(response, scope).__call__(scope, receive, send)
+
+    async def _respond(self, request: Request) -> Response | Follow:
+        """Serve a request; those that may wait long are bounded in number."""
+        if request.method not in SAFE or not {"index", "wait"} & set(request.query):
+            return await respond(self._room, request)
+        if self._waiting >= self._settings.waiting_max:
+            raise Problem("busy", f"{self._waiting} requests are waiting already, which is the limit")
+        self._waiting += 1
+        try:
+            return await respond(self._room, request)
+        finally:
+            self._waiting -= 1
+
+    async def _read(self, request: HttpRequest) -> Request:
+        """Read a request within the limits. Raises ``Problem``."""
+        return Request(
+            method=request.method,
+            path=request.scope.get("raw_path", request.scope["path"].encode()).decode("latin-1"),
+            query=dict(request.query_params),
+            headers={key.decode("latin-1"): _text(value) for key, value in request.headers.raw},
+            body=await self._read_body(request),
+            client=request.client.host if request.client is not None else "",
+        )
+
+    async def _read_body(self, request: HttpRequest) -> bytes:
+        limit = self._settings.body_octets_max
+        body = bytearray()
+        try:
+            async with asyncio.timeout(self._settings.body_time_s):
+                async for piece in request.stream():
+                    body += piece
+                    if len(body) > limit:
+                        raise Problem(
+                            "too_large", f"the body is longer than {limit} octets; nothing was changed"
+                        )
+        except TimeoutError:
+            raise Problem("bad_request", "the body did not arrive in time; nothing was changed") from None
+        return bytes(body)
+
+    async def _stream(self, follow: Follow, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._streams >= self._settings.streams_max:
+            problem = Problem("busy", f"{self._streams} streams are open already, which is the limit")
+            await _written(rendered(problem), scope)(scope, receive, send)
+            return
+
+        async def send_in_time(message: Message) -> None:
+            async with asyncio.timeout(self._settings.send_time_s):
+                await send(message)
+
+        self._streams += 1
+        pieces = stream_events(self._context, self._room.feed, follow.after)
+        response = StreamingResponse(pieces, headers=_ALWAYS, media_type="text/event-stream")
+        try:
+            await response(scope, receive, send_in_time)
+        except TimeoutError:
+            logger.info("stream.dropped", client=scope.get("client"))
+        finally:
+            self._streams -= 1
+            await _closed(pieces)
+
+
+async def _closed(pieces: AsyncIterator[bytes]) -> None:
+    close = getattr(pieces, "aclose", None)
+    if close is not None:
+        await close()
+
+
+def _written(response: Response, scope: Scope) -> HttpResponse:
+    """Turn a response of ours into one of Starlette's."""
+    headers = dict(_ALWAYS)
+    if response.index is not None:
+        headers["Qdns-Index"] = str(response.index)
+        headers["ETag"] = etag(response.index)
+    headers |= dict(response.headers)
+    body = b"" if scope["method"] == "HEAD" or response.status in (204, 304) else response.body
+    written = HttpResponse(body, response.status, headers)
+    if response.status not in (204, 304):
+        written.headers["Content-Type"] = response.content_type
+        written.headers["Content-Length"] = str(len(response.body))
+    return written
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")

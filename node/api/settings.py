@@ -1,0 +1,21 @@
+"""Where the API listens, and its limits."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSettings:
+    """Where the API listens, and its limits."""
+
+    listen: tuple[str, ...] = ("127.0.0.1:7380",)
+    """``ip:port``, ``[ip6]:port`` or ``unix:/path``; port 0 takes a free one."""
+    body_octets_max: int = 4 * 1024 * 1024
+    body_time_s: float = 30.0
+    connections_max: int = 512
+    streams_max: int = 200
+    waiting_max: int = 400
+    """Blocking queries and watches at a time."""
+    keep_alive_s: int = 30
+    stop_s: int = 3
+    send_time_s: float = 30.0
+    """A stream whose reader takes nothing for so long is dropped."""

@@ -130,6 +130,7 @@ def test_condition_is_checked_when_applied(api: Api) -> None:
     api.put(PATH, json={"rdatas": ["192.0.2.2"]})
     refused = api.put(PATH, json={"rdatas": ["192.0.2.3"]}, headers={"If-Match": tag})
     assert (412, "precondition") == (refused.status_code, refused.json()["code"])
+    assert api.get(PATH).json() == refused.json()["present"]
     assert ["192.0.2.2"] == api.get(PATH).json()["rdatas"]
 
 
@@ -138,6 +139,9 @@ def test_create_only(api: Api) -> None:
     only_new = {"If-None-Match": "*"}
     assert 200 == api.put(PATH, json={"rdatas": ["192.0.2.1"]}, headers=only_new).status_code
     assert 412 == api.put(PATH, json={"rdatas": ["192.0.2.2"]}, headers=only_new).status_code
+    api.call("DELETE", PATH)
+    gone = api.put(PATH, json={"rdatas": ["192.0.2.2"]}, headers={"If-Match": '"2"'})
+    assert (412, None) == (gone.status_code, gone.json()["present"])
 
 
 def test_not_modified(api: Api) -> None:

@@ -1,14 +1,27 @@
 """What the handlers of ``/v1`` share: the answer to a write, and a read with its ETag."""
 
+from collections.abc import Callable
+
 from node.api.condition import etag, is_unchanged
 from node.api.message import Proposal, Request, Response, encode, shown
+from node.api.problem import of_refused, rendered
 from node.state.command import Command
-from node.state.state import Accepted, State
+from node.state.state import Accepted, Refused, State
 
 
-def write(command: Command) -> Proposal:
-    """Propose a command and answer with where it stands in the log."""
-    return Proposal(command, written)
+def write(command: Command, present: Callable[[State], object]) -> Proposal:
+    """Propose a command and answer with where it stands in the log.
+
+    Who loses against another writer gets the object as it is ``present`` now, None when there is none.
+    """
+
+    def refuse(refused: Refused, state: State) -> Response:
+        problem = of_refused(refused)
+        return (
+            rendered(problem, present=present(state)) if problem.code == "precondition" else rendered(problem)
+        )
+
+    return Proposal(command, written, refuse)
 
 
 def written(_state: State, accepted: Accepted) -> Response:

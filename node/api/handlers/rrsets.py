@@ -142,7 +142,13 @@ def _change(
     )
     state = context.state()
     index = state.zones[zone].nodes[name].index if _present(state, zone, name, type_) else 0
-    return write(ChangeZone(zone, changes, create=create, if_index=if_index(request, index)))
+    command = ChangeZone(zone, changes, create=create, if_index=if_index(request, index))
+    return write(command, lambda state: _shown(state, zone, name, type_))
+
+
+def _shown(state: State, zone: Name, name: Name, type_: int) -> Row | None:
+    rrset = _present(state, zone, name, type_)
+    return None if rrset is None else rrset_row(state, rrset, state.zones[zone].nodes[name].index)
 
 
 def _target(context: ApiContext, request: Request) -> tuple[Name, ZoneSettings | None, Name, int]:

@@ -1,6 +1,6 @@
 """``/v1/services``: services, their endpoints, and what the cluster says of them."""
 
-from typing import Any
+from collections.abc import Callable
 
 from node.api.body import faulty, read_model
 from node.api.condition import if_index
@@ -11,7 +11,7 @@ from node.api.message import Proposal, Request, Response, shown
 from node.api.models import EndpointSettings, ServiceBody
 from node.api.names import closest_zone, no_zone_for, plain, read_name
 from node.api.problem import Problem
-from node.api.views import service_definition, service_row
+from node.api.views import Row, service_definition, service_row
 from node.health.service import Endpoint, Service, canonical_address, endpoint_of
 from node.state.command import DeleteEndpoint, DeleteService, PutEndpoint, PutService
 from node.state.state import ServiceState, State
@@ -29,7 +29,7 @@ def get_service(context: ApiContext, request: Request) -> Response:
     """Show one service: its definition, its endpoints, their votes and verdicts."""
     state = context.state()
     known = _service(state, request)
-    return read(request, _row(known), _changed_index(known))
+    return read(request, _row(known), known.index)
 
 
 def put_service(context: ApiContext, request: Request) -> Proposal:
@@ -51,19 +51,20 @@ def put_service(context: ApiContext, request: Request) -> Proposal:
         fail_open_percent=body.fail_open_percent,
         mode=body.mode,
     )
-    return write(PutService(service, if_index(request, _definition_index(state, fqdn))))
+    return write(PutService(service, if_index(request, _definition_index(state, fqdn))), _shower(fqdn))
 
 
 def delete_service(context: ApiContext, request: Request) -> Proposal:
     """Delete a service and its records."""
     fqdn = read_name(request.values["fqdn"])
-    return write(DeleteService(fqdn, if_index(request, _definition_index(context.state(), fqdn))))
+    condition = if_index(request, _definition_index(context.state(), fqdn))
+    return write(DeleteService(fqdn, condition), _shower(fqdn))
 
 
 def list_endpoints(context: ApiContext, request: Request) -> Response:
     """List the endpoints of a service."""
     known = _service(context.state(), request)
-    return read(request, {"items": service_row(known)["endpoints"], "next": None}, _changed_index(known))
+    return read(request, {"items": service_row(known)["endpoints"], "next": None}, known.index)
 
 
 def put_endpoint(context: ApiContext, request: Request) -> Proposal:
@@ -76,18 +77,22 @@ def put_endpoint(context: ApiContext, request: Request) -> Proposal:
     else:
         endpoint = present or Endpoint(address)
     condition = if_index(request, known.index if known is not None else 0)
-    return write(PutEndpoint(fqdn, endpoint, condition))
+    return write(PutEndpoint(fqdn, endpoint, condition), _shower(fqdn))
 
 
 def delete_endpoint(context: ApiContext, request: Request) -> Proposal:
     """Remove an endpoint from its service."""
     fqdn = read_name(request.values["fqdn"])
     condition = if_index(request, _definition_index(context.state(), fqdn))
-    return write(DeleteEndpoint(fqdn, _address(request), condition))
+    return write(DeleteEndpoint(fqdn, _address(request), condition), _shower(fqdn))
 
 
-def _row(known: ServiceState) -> dict[str, Any]:
+def _row(known: ServiceState) -> Row:
     return service_row(known) | service_definition(known)
+
+
+def _shower(fqdn: Name) -> Callable[[State], Row | None]:
+    return lambda state: _row(state.services[fqdn]) if fqdn in state.services else None
 
 
 def _service(state: State, request: Request) -> ServiceState:
@@ -101,11 +106,6 @@ def _service(state: State, request: Request) -> ServiceState:
 def _definition_index(state: State, fqdn: Name) -> int:
     known = state.services.get(fqdn)
     return known.index if known is not None else 0
-
-
-def _changed_index(known: ServiceState) -> int:
-    """Return the index of the last change of the definition, which is what If-Match compares."""
-    return known.index
 
 
 def _zone_of(state: State, fqdn: Name, text: str | None) -> Name:

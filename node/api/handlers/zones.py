@@ -1,5 +1,7 @@
 """``/v1/zones``: the zones of the cluster and their settings."""
 
+from collections.abc import Callable
+
 from node.api.body import read_model
 from node.api.condition import if_index
 from node.api.context import ApiContext
@@ -8,8 +10,9 @@ from node.api.listing import page, read_limit
 from node.api.message import Proposal, Request, Response, shown
 from node.api.models import ZoneBody
 from node.api.names import named_zone, read_contact, read_name
-from node.api.views import zone_row
+from node.api.views import Row, zone_row
 from node.state.command import DeleteZone, PutZone, ZoneSettings
+from node.state.state import State
 from node.zone.name import Name, from_labels, iter_labels
 
 
@@ -42,16 +45,20 @@ def put_zone(context: ApiContext, request: Request) -> Proposal:
         expire_s=body.expire_s,
     )
     present = context.state().zone_indexes.get(apex, 0)
-    return write(PutZone(apex, settings, if_index=if_index(request, present)))
+    return write(PutZone(apex, settings, if_index=if_index(request, present)), _shower(apex))
 
 
 def delete_zone(context: ApiContext, request: Request) -> Proposal:
     """Delete a zone with all its records; refused while a service lives in it."""
     apex = read_name(request.values["zone"])
     present = context.state().zone_indexes.get(apex, 0)
-    return write(DeleteZone(apex, if_index(request, present)))
+    return write(DeleteZone(apex, if_index(request, present)), _shower(apex))
 
 
 def _hostmaster(apex: Name) -> Name:
     """Return the mailbox that RFC 2142 section 7 reserves."""
     return from_labels([b"hostmaster", *iter_labels(apex)])
+
+
+def _shower(apex: Name) -> Callable[[State], Row | None]:
+    return lambda state: zone_row(state, state.zones[apex]) if apex in state.zones else None

@@ -176,3 +176,12 @@ def test_a_zone_takes_over_the_serial_of_its_soa(cluster: Cluster) -> None:
     soa = make(zone, SOA, 300, [b"\x02ns\x00" + b"\x04host\x00" + (2026112501).to_bytes(4, "big") + bytes(16)])
     cluster.do(PutZone(zone, SETTINGS, (soa,)))
     assert 2026112501 == cluster.state.zones[zone].serial
+
+
+def test_a_change_elsewhere_does_not_touch_the_apex(cluster: Cluster) -> None:
+    """The serial follows every change, yet a condition on an apex RRset fails only for changes of the apex."""
+    cluster.do(put(rrset("@", "MX", "10 mail")))
+    index = cluster.state.index
+    cluster.do(put(rrset("mail", "A", "192.0.2.25")))
+    change = ChangeZone(ZONE, (PutRRset(rrset("@", "MX", "20 mail")),), if_index=index)
+    assert isinstance(cluster.do(change).result, Accepted)

@@ -1,0 +1,288 @@
+"""When to probe which endpoint, and what this node makes of it: one task paces all probes."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from hashlib import blake2b
+from random import random as random_share
+
+import structlog
+
+from node.health.service import Check
+from node.health.vote import Opinion, observe, wants_recheck
+from node.probe import checks
+from node.probe.ballots import is_up_for_others
+from node.probe.guard import Guard
+from node.probe.result import ProbeResult
+from node.probe.roster import Roster
+from node.probe.schedule import Schedule
+from node.probe.settings import ProberSettings
+from node.probe.slot import Recent, Slot
+from node.probe.summary import EndpointSummary, Meter, ProberSummary
+from node.probe.toolbox import Toolbox
+from node.probe.voter import Voter
+from node.state.command import Command
+from node.state.state import State
+from node.zone.name import Name, to_text
+from raft.proposal import Outcome
+
+__all__ = ["Prober", "ProberSettings"]
+
+logger = structlog.get_logger()
+
+Run = Callable[[Check, Name, str, float, Toolbox], Awaitable[ProbeResult]]
+
+_START_SPREAD_MAX_S = 10.0
+_TICK_S = 0.005
+"""Probes due within one tick start together: a wake-up for each would cost more than it gives."""
+_REFRESH_S = 0.05
+_WITNESSES_MAX = 16
+_COMPARE_S = 10.0
+"""Every opinion is compared with the State this often, beside each time when one of both changes."""
+
+
+class Prober:
+    """Probes every endpoint of the State that this node is to probe, and votes."""
+
+    def __init__(
+        self,
+        node: str,
+        state: Callable[[], State],
+        propose: Callable[[Command], Awaitable[Outcome]],
+        settings: ProberSettings,
+        *,
+        run: Run = checks.run,
+        clock_s: Callable[[], float] = time.monotonic,
+        wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        random: Callable[[], float] = random_share,
+        is_local: Callable[[str], bool] | None = None,
+    ) -> None:
+        """Raises ``ValueError`` when a reference is not ``ip:port``. Clock and chance are handed in by tests."""
+        self._node = node
+        self._state = state
+        self._settings = settings
+        self._run = run
+        self._clock_s = clock_s
+        self._wall_ms = wall_ms
+        self._random = random
+        self._guard = Guard(settings.isolation_hold_s)
+        self._roster = Roster(node, self._guard, settings.references, is_local)
+        self._voter = Voter(node, state, propose, self._guard, settings.batch_s, self._call_witnesses, random)
+        self._schedule = Schedule()
+        self._meter = Meter(settings.flights_max)
+        self._toolbox = Toolbox(settings.ca_file)
+        self._flights: set[asyncio.Task[None]] = set()
+        self._wake = asyncio.Event()
+        self._is_stale = True
+        self._refreshed_s = float("-inf")
+        self._wakes_s = float("inf")
+        self._compared_s = float("-inf")
+        self._doubted_s = 0.0
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Begin to probe."""
+        for slot in self._roster.references:
+            self._begin(slot)
+        self._tasks = [asyncio.create_task(self._pace()), asyncio.create_task(self._voter.run())]
+
+    async def stop(self) -> None:
+        """End quietly: probes in the air are given up, nothing is voted."""
+        tasks = [*self._tasks, *self._flights]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._tasks.clear()
+        await self._toolbox.close()
+
+    def services_changed(self) -> None:
+        """Take note that services of the State, or votes on them, have changed."""
+        self._is_stale = True
+        self._wake.set()
+
+    def recent(self, fqdn: Name, address: str) -> tuple[Recent, ...]:
+        """Return the newest results of an endpoint, oldest first; none when it is not probed here."""
+        slot = self._roster.find(fqdn, address)
+        return slot.recent.results() if slot else ()
+
+    def snapshot(self) -> ProberSummary:
+        """Return what this node knows of its endpoints and of its own probing."""
+        now_s = self._clock_s()
+        slots = list(self._roster.endpoints())
+        late = sum(slot.due_s + slot.plan.interval_s < now_s for slot in slots if slot in self._schedule)
+        return ProberSummary(
+            tuple(_row(slot, now_s) for slot in slots),
+            self._meter.probes,
+            self._meter.failures,
+            self._meter.started_late,
+            late,
+            round(self._meter.schedule_delay_s * 1000),
+            round(self._meter.load_factor, 3),
+            len(self._flights),
+            self._guard.is_isolated,
+        )
+
+    # --- pacing ------------------------------------------------------------------------------------
+
+    async def _pace(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            self._wake.clear()
+            try:
+                delay_s = self._do_due()
+            except Exception:
+                logger.exception("probe.pace_failed")
+                delay_s = 1.0
+            self._wakes_s = self._clock_s() + delay_s
+            timer = loop.call_later(delay_s, self._wake.set)
+            await self._wake.wait()
+            timer.cancel()
+
+    def _do_due(self) -> float:
+        """Do what is due, and return for how long there is nothing to do."""
+        now_s = self._clock_s()
+        refresh_in_s = self._refreshed_s + _REFRESH_S - now_s
+        if self._is_stale and refresh_in_s <= 0:
+            self._refresh(now_s)
+        if now_s >= self._compared_s + _COMPARE_S:
+            self._compared_s = now_s
+            self._voter.note(self._roster.endpoints())
+        self._meter.turn(now_s, time.thread_time())
+        while len(self._flights) < self._settings.flights_max:
+            slot = self._schedule.pop_due(now_s)
+            if slot is None:
+                break
+            self._launch(slot, now_s)
+        delay_s = min(self._schedule.next_due_s() - now_s, 1.0)
+        if len(self._flights) >= self._settings.flights_max:
+            delay_s = 1.0  # the next landing wakes us
+        if self._is_stale:
+            delay_s = min(delay_s, refresh_in_s)
+        return max(delay_s, _TICK_S)
+
+    def _refresh(self, now_s: float) -> None:
+        """Bring the roster up to the State, and compare what changed there with this node's opinions."""
+        self._is_stale = False
+        self._refreshed_s = now_s
+        changes = self._roster.refresh(self._state())
+        for slot in changes.gone:
+            self._schedule.remove(slot)
+            if slot.flight is not None:
+                slot.flight.cancel()
+        for slot in changes.new:
+            self._begin(slot)
+        for slot in changes.replanned:
+            if slot in self._schedule:
+                self._schedule.put(slot, min(slot.due_s, now_s + slot.plan.interval_s))
+        self._voter.note(changes.touched)
+
+    def _begin(self, slot: Slot) -> None:
+        """Spread the first probes, so that neither nodes nor endpoints keep step."""
+        seed = b"\0".join((self._node.encode(), slot.fqdn, slot.address.encode()))
+        share = int.from_bytes(blake2b(seed, digest_size=8).digest()) / 2**64
+        spread_s = min(slot.plan.interval_s, _START_SPREAD_MAX_S)
+        self._schedule.put(slot, self._clock_s() + spread_s * ((share + self._random() / 8) % 1.0))
+
+    def _launch(self, slot: Slot, now_s: float) -> None:
+        self._meter.start(now_s - slot.due_s)
+        slot.flight = asyncio.get_running_loop().create_task(self._fly(slot))
+        self._flights.add(slot.flight)
+        slot.flight.add_done_callback(self._landed)
+
+    def _landed(self, flight: "asyncio.Task[None]") -> None:
+        if len(self._flights) >= self._settings.flights_max:
+            self._wake.set()  # others wait for the room
+        self._flights.discard(flight)
+
+    # --- landing -----------------------------------------------------------------------------------
+
+    async def _fly(self, slot: Slot) -> None:
+        started_s = self._clock_s()
+        plan = slot.plan
+        try:
+            result = await self._run(plan.check, slot.fqdn, slot.address, plan.timeout_s, self._toolbox)
+        except Exception:
+            logger.exception("probe.failed", fqdn=to_text(slot.fqdn), address=slot.address)
+            result = ProbeResult(False, 0, "probe broke down")
+        slot.flight = None
+        self._meter.land(result.up, self._clock_s() - started_s)
+        if slot.is_gone:
+            return
+        try:
+            self._land(slot, result)
+        except Exception:
+            logger.exception("probe.landing_failed", fqdn=to_text(slot.fqdn), address=slot.address)
+        finally:
+            self._put_next(slot, started_s)
+
+    def _land(self, slot: Slot, result: ProbeResult) -> None:
+        now_s = self._clock_s()
+        was_silent, vote_before = slot.is_silent, slot.opinion.vote
+        slot.last, slot.last_at_ms = result, self._wall_ms()
+        slot.recent.add(slot.last_at_ms, result)
+        slot.opinion = observe(slot.opinion, result.up, slot.plan.rise, slot.plan.fall)
+        if slot.opinion.vote is False and vote_before is not False:
+            slot.turned_s = now_s
+        if self._guard.observe(slot, was_silent, now_s):
+            self._isolation_changed(now_s)
+        elif self._guard.is_isolated:
+            self._doubt(now_s)
+        if not self._roster.is_reference(slot) and not (slot.is_settled and slot.opinion.vote == vote_before):
+            self._voter.note((slot,))
+        elif result.answered:
+            self._voter.nudge()
+
+    def _put_next(self, slot: Slot, started_s: float) -> None:
+        next_s = slot.due_s + slot.plan.interval_s
+        if wants_recheck(slot.opinion, slot.last is not None and slot.last.up):
+            next_s = min(next_s, started_s + slot.plan.recheck_s)
+        self._schedule.put(slot, max(next_s, self._clock_s()))
+        if slot.due_s + _TICK_S < self._wakes_s:
+            self._wake.set()
+
+    # --- isolation ---------------------------------------------------------------------------------
+
+    def _isolation_changed(self, now_s: float) -> None:
+        if self._guard.is_isolated:
+            logger.warning("node.isolated", endpoints=len(self._roster))
+            self._voter.note(self._roster.endpoints())
+            return
+        logger.warning("node.connected", detail="something answers again; opinions start afresh")
+        for slot in self._roster.remote_endpoints():
+            slot.opinion = Opinion()
+            if slot in self._schedule:
+                soon_s = now_s + slot.plan.recheck_s * self._random()
+                self._schedule.put(slot, min(slot.due_s, soon_s))
+        self._wake.set()
+
+    def _doubt(self, now_s: float) -> None:
+        """Ask about once a second whether isolation has lasted long enough."""
+        if now_s < self._doubted_s + 1.0:
+            return
+        self._doubted_s = now_s
+
+        def others_see_more() -> bool:
+            return is_up_for_others(self._state(), self._node, self._roster.remote_endpoints())
+
+        if self._guard.doubts_long_enough(now_s, others_see_more):
+            logger.warning("node.believes", detail="nobody reaches more than this node: it votes again")
+            self._voter.note(self._roster.endpoints())
+
+    def _call_witnesses(self) -> None:
+        now_s = self._clock_s()
+        for slot in self._guard.witnesses(_WITNESSES_MAX):
+            if slot in self._schedule and slot.due_s > now_s:
+                self._schedule.put(slot, now_s)
+        self._wake.set()
+
+
+def _row(slot: Slot, now_s: float) -> EndpointSummary:
+    return EndpointSummary(
+        slot.fqdn,
+        slot.address,
+        slot.opinion.vote,
+        slot.last,
+        slot.last_at_ms,
+        slot.recent.p50_ms(),
+        0.0 if slot.flight is not None else slot.due_s - now_s,
+    )

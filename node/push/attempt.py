@@ -14,7 +14,8 @@ from node.zone.name import Name
 
 GUARD_HOLDS_S = 1.0
 """So long after a read barrier a message may still be sent without another one."""
-_LARGE_ZONE_RRSETS = 2_000
+_LARGE = 200
+"""So many RRsets and services are gone through in the event loop; for more it would stand still too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +74,10 @@ async def compare(carrier: Carrier, state: State, target: Target) -> tuple[tuple
 
 
 async def _plan(state: State, target: Target, since: int) -> tuple[ZonePlan, ...]:
-    """Derive the plan, in a thread of its own when zones are large. Raises ``PushError``."""
+    """Derive the plan, in a thread of its own when there is much to go through. Raises ``PushError``."""
     size = sum(zone.rrset_count for zone in state.zones.values()) if target.what == "all" else 0
     try:
-        if size > _LARGE_ZONE_RRSETS:
+        if size + len(state.services) > _LARGE:
             return await asyncio.to_thread(desired, state, target, since)
         return desired(state, target, since)
     except TooMany as error:

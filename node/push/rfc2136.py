@@ -12,6 +12,7 @@ import dns.exception
 import dns.flags
 import dns.message
 import dns.name
+import dns.opcode
 import dns.rcode
 import dns.rdatatype
 import dns.tsig
@@ -41,6 +42,8 @@ class Server:
     key_name: str = ""
     key: TsigSecret | None = None
     udp_timeout_s: float = 1.0
+    update_timeout_s: float = 3.0
+    """How long an answer to an update may take by UDP: a server may have a queue of them, and write files."""
     tcp_timeout_s: float = 3.0
 
 
@@ -137,10 +140,12 @@ class Rfc2136:
         address = await self._address()
         silence: Exception | None = None
         wire = self._signed(message)
+        is_update = message.opcode() == dns.opcode.UPDATE
+        timeout_s = self._server.update_timeout_s if is_update else self._server.udp_timeout_s
         try:
             if len(wire) <= UDP_OCTETS_MAX:
                 try:
-                    answer = await by_udp(wire, address, self._server.udp_timeout_s)
+                    answer = await by_udp(wire, address, timeout_s)
                     response = self._parsed(message, answer)
                     if not response.flags & dns.flags.TC:
                         return response

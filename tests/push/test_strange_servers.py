@@ -31,12 +31,12 @@ class Scripted:
         self.asked: list[str] = []
 
     @asynccontextmanager
-    async def running(self) -> Any:
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+    async def running(self, host: str = "127.0.0.1") -> Any:
+        server = await asyncio.start_server(self._serve, host, 0)
         port = server.sockets[0].getsockname()[1]
         loop = asyncio.get_running_loop()
-        transport, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self), ("127.0.0.1", port))
-        yield f"127.0.0.1:{port}"
+        transport, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self), (host, port))
+        yield f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         transport.close()
         server.close()
 
@@ -96,7 +96,7 @@ def push(script: Script, *, signed: bool = False, timeout_s: float = 0.2) -> tup
     async def main() -> None:
         async with scripted.running() as address:
             key = TsigSecret("hmac-sha256", SECRET) if signed else None
-            server = Server(address, KEY_NAME if signed else "", key, timeout_s, timeout_s)
+            server = Server(address, KEY_NAME if signed else "", key, timeout_s, timeout_s, timeout_s)
             order = Order(WWW, A, 5, addresses("192.0.2.1"), addresses("192.0.2.1"))
             await deliver(Rfc2136(server), ZonePlan(ZONE, (order,)), Terms(1), no_guard)
 
@@ -158,3 +158,31 @@ def test_udp_that_is_lost_is_tried_by_tcp() -> None:
     """A firewall that drops datagrams costs a timeout, not the push."""
     _, scripted = push(lambda wire, way: None if way == "udp" else reply(wire))
     assert {"udp", "tcp"} == set(scripted.asked)
+
+
+def test_servers_by_ipv6_and_by_name() -> None:
+    """An address in brackets and a host's name lead to the server as well as an IPv4 address."""
+
+    async def read(host: str, shown: str) -> int:
+        scripted = Scripted(lambda wire, _: reply(wire, "192.0.2.1"))
+        async with scripted.running(host) as address:
+            server = Server(address.replace(host, shown) if shown else address)
+            return len(await Rfc2136(server).read(ZONE, [(WWW, A)]))
+
+    assert 1 == asyncio.run(read("::1", ""))
+    assert 1 == asyncio.run(read("127.0.0.1", "localhost"))
+
+
+def test_a_name_that_does_not_resolve() -> None:
+    """A server's name without an address is tried again, and named in the text."""
+    with pytest.raises(PushError, match="bad") as caught:
+        asyncio.run(Rfc2136(Server("bad..name:53")).serial(ZONE))
+    assert "retryable" == caught.value.kind
+
+
+def test_a_secret_that_is_no_base64() -> None:
+    """A broken key is told without its value."""
+    with pytest.raises(PushError, match="push") as caught:
+        Rfc2136(Server("192.0.2.53:53", "push", TsigSecret("hmac-sha256", "not base64!")))
+    assert "not base64" not in str(caught.value).replace("is its secret base64", "")
+    assert "permanent" == caught.value.kind

@@ -1,0 +1,123 @@
+"""Where the API is and who we are: flags, environment, the configuration found, the default.
+
+The configuration is only looked through for addresses here. Checking it is the business of
+``node.config``, which takes longer to import than a whole ``qdns status`` may take.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from node.cli.faults import ExitCode, Failure, usage
+
+API_PORT = 7380
+DEFAULT_URL = f"http://127.0.0.1:{API_PORT}"
+SEARCH = (Path("cluster.toml"), Path("/etc/quorumdns/cluster.toml"))
+
+
+def api_urls(flag: str | None, config: Path | None, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the base URLs to try in order. Raises ``Failure``."""
+    said = flag or environ.get("QDNS_API")
+    if said:
+        urls = tuple(_url(each) for each in said.replace(",", " ").split())
+        if not urls:
+            raise usage("--api names no URL", f"qdns status --api {DEFAULT_URL}")
+        return urls
+    path = config_path(config, environ)
+    return (_of_file(path, environ) if path is not None else ()) or (DEFAULT_URL,)
+
+
+def _url(text: str) -> str:
+    """Complete what people type: ``ns1:7380`` is meant to be a URL."""
+    url = text if "://" in text else f"http://{text}"
+    if not url.startswith(("http://", "https://")) or not url.partition("://")[2]:
+        raise usage(f'"{text}" is not the URL of an API', f"write it like {DEFAULT_URL}")
+    return url.rstrip("/")
+
+
+def config_path(flag: Path | None, environ: Mapping[str, str]) -> Path | None:
+    """Return the configuration to look at: --config, CONF, or the first of the usual places that exists."""
+    if flag is not None:
+        return flag
+    if environ.get("CONF"):
+        return Path(environ["CONF"])
+    return next((path for path in SEARCH if path.is_file()), None)
+
+
+def node_names(path: Path) -> list[str]:
+    """Return the names of the nodes in a file as they stand there. Raises ``Failure``."""
+    return [str(each["name"]) for each in _tables(_parse(path), "nodes") if "name" in each]
+
+
+def _of_file(path: Path, environ: Mapping[str, str]) -> tuple[str, ...]:
+    data = _parse(path)
+    if path.suffix.lower() == ".json":
+        scheme = data.get("nodes_protocol", "http")
+        listed = data.get("nodes")
+        return tuple(f"{scheme}://{each}" for each in listed) if isinstance(listed, list) else ()
+    nodes = _tables(data, "nodes")
+    own = environ.get("LOCAL_NODE")
+    nodes.sort(key=lambda each: own not in (each.get("name"), each.get("raft")))
+    urls = tuple(url for url in map(_of_node, nodes) if url)
+    return urls or _of_listen(data)
+
+
+def _of_node(node: Mapping[str, Any]) -> str | None:
+    if isinstance(node.get("api"), str):
+        return str(node["api"]).rstrip("/")
+    raft = node.get("raft")
+    return f"http://{raft.rpartition(':')[0]}:{API_PORT}" if isinstance(raft, str) else None
+
+
+def _of_listen(data: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the URL of a cluster of one, whose file names no nodes."""
+    api = data.get("api")
+    listen = api.get("listen") if isinstance(api, dict) else None
+    if not isinstance(listen, str):
+        return ()
+    host, _, port = listen.rpartition(":")
+    host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]", "{address}": "127.0.0.1"}.get(host, host)  # noqa: S104
+    return (f"http://{host}:{port}",)
+
+
+def _tables(data: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    listed = data.get(key)
+    return [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+
+
+def _parse(path: Path) -> Mapping[str, Any]:
+    import json
+
+    import tomli
+
+    try:
+        text = path.read_text("utf-8")
+        data = json.loads(text) if path.suffix.lower() == ".json" else tomli.loads(text)
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise Failure(
+            f"cannot read the configuration {path}: {reason}",
+            ExitCode.CONFIG,
+            hint="qdns config check   or name a node: --api URL",
+        ) from None
+    return data if isinstance(data, dict) else {}
+
+
+def token(flag: Path | None, environ: Mapping[str, str]) -> str | None:
+    """Return the API token: --token-file, QDNS_TOKEN, QDNS_TOKEN_FILE; None without. Raises ``Failure``."""
+    if flag is None and environ.get("QDNS_TOKEN"):
+        return _checked(environ["QDNS_TOKEN"].strip(), "QDNS_TOKEN")
+    if flag is None and not environ.get("QDNS_TOKEN_FILE"):
+        return None
+    path = flag or Path(environ["QDNS_TOKEN_FILE"])
+    try:
+        return _checked(path.read_text("utf-8").strip(), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise usage(f"cannot read the token file {path}: {reason}") from None
+
+
+def _checked(text: str, source: str) -> str:
+    if not text or not text.isascii() or not text.isprintable() or " " in text:
+        raise usage(f"{source} does not hold a token: one word of printable ASCII")
+    return text

@@ -1,0 +1,246 @@
+"""The HTTP API as the command line sees it: which node answers, and what a refusal means.
+
+Nodes are tried in order. A write is sent to a second node only if the first cannot have received
+it; where that is not known the outcome is unknown and said to be (exit code 9).
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import requests
+import urllib3
+
+from node.cli.faults import ExitCode, Failure
+
+PAGE_ITEMS = 1000
+CONNECT_TIMEOUT_S = 2.0
+WRITE_METHODS = frozenset({"PUT", "DELETE", "PATCH", "POST"})
+EXIT_CODES = {
+    "invalid": ExitCode.USAGE,
+    "bad_request": ExitCode.USAGE,
+    "too_large": ExitCode.USAGE,
+    "unauthorized": ExitCode.FORBIDDEN,
+    "forbidden": ExitCode.FORBIDDEN,
+    "too_many": ExitCode.FORBIDDEN,
+    "not_found": ExitCode.NOT_FOUND,
+    "gone": ExitCode.NOT_FOUND,
+    "conflict": ExitCode.CONFLICT,
+    "precondition": ExitCode.CONFLICT,
+    "no_leader": ExitCode.NO_QUORUM,
+    "no_quorum": ExitCode.NO_QUORUM,
+    "busy": ExitCode.NO_QUORUM,
+    "stopped": ExitCode.NO_QUORUM,
+    "outcome_unknown": ExitCode.UNKNOWN,
+    "not_ready": ExitCode.UNREACHABLE,
+}
+_HINTS = {
+    "unauthorized": "say who you are: QDNS_TOKEN_FILE=FILE, or --token-file FILE",
+    "no_leader": "DNS answers go on from what is committed. Then: qdns status",
+    "no_quorum": "DNS answers go on from what is committed. Then: qdns status",
+    "outcome_unknown": "run it again; a set is safe to repeat",
+}
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a node answered: its base URL and the JSON value."""
+
+    url: str
+    value: Any
+
+
+class _Passed(Exception):
+    """The node cannot serve the request and certainly did not carry it out; the message says why."""
+
+
+def segment(text: str) -> str:
+    """Write a name so that it is one segment of a path."""
+    return quote(text, safe="")
+
+
+class Client:
+    """Asks the first node of a list that can be reached."""
+
+    def __init__(
+        self, urls: tuple[str, ...], *, token: str | None, timeout_s: float, environ: Mapping[str, str]
+    ) -> None:
+        self.urls = urls
+        self._timeout = (min(CONNECT_TIMEOUT_S, timeout_s), timeout_s)
+        self._session = requests.Session()
+        # Neither a proxy nor a line of ~/.netrc may come between us and our own nodes.
+        self._session.trust_env = False
+        self._session.verify = environ.get("REQUESTS_CA_BUNDLE") or environ.get("SSL_CERT_FILE") or True
+        self._session.headers["Accept"] = "application/json"
+        if token is not None:
+            self._session.headers["Authorization"] = f"Bearer {token}"
+
+    def get(self, path: str, **params: object) -> Any:
+        """Return the JSON value at a path. Raises ``Failure``."""
+        return self.request("GET", path, params=_given(params)).value
+
+    def find(self, path: str) -> Any | None:
+        """Return the JSON value at a path, None when there is none. Raises ``Failure``."""
+        try:
+            return self.get(path)
+        except Failure as failure:
+            if failure.code is ExitCode.NOT_FOUND:
+                return None
+            raise
+
+    def items(self, path: str, **params: object) -> Iterator[Json]:
+        """Yield the items of a list, page after page. Raises ``Failure``."""
+        after: str | None = None
+        while True:
+            page = self.get(path, limit=PAGE_ITEMS, after=after, **params)
+            if isinstance(page, list):
+                yield from page
+                return
+            yield from page["items"]
+            after = page.get("next")
+            if not after:
+                return
+
+    def write(
+        self, method: str, path: str, body: Json | None = None, *, reason: str = "", is_new: bool = False
+    ) -> Json:
+        """Change something; ``is_new`` refuses to replace what exists. Raises ``Failure``."""
+        headers = {"If-None-Match": "*"} if is_new else {}
+        if reason:
+            headers["Qdns-Reason"] = quote(reason, safe=" !#$&'()*+,-./:;<=>?@[]^_`{|}~")
+        value = self.request(method, path, body=body, headers=headers).value
+        return value if isinstance(value, dict) else {}
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Json | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Send a request to the first node that takes it. Raises ``Failure``."""
+        passed = []
+        for url in self.urls:
+            try:
+                response = self._send(method, url + path, params, body, headers)
+                return Answer(url, _value(method, response))
+            except _Passed as reason:
+                passed.append(f"{url}  {reason}")
+        raise _unreachable(passed)
+
+    def _send(
+        self,
+        method: str,
+        url: str,
+        params: Mapping[str, str] | None,
+        body: Json | None,
+        headers: Mapping[str, str] | None,
+    ) -> requests.Response:
+        try:
+            return self._session.request(
+                method,
+                url,
+                params=params,
+                json=body,
+                headers=headers,
+                timeout=self._timeout,
+                allow_redirects=False,
+            )
+        except requests.RequestException as error:
+            reason = reason_of(error)
+            if method in WRITE_METHODS and not _was_refused(error):
+                raise _unknown(url, reason) from None
+            raise _Passed(reason) from None
+
+
+def _given(params: Mapping[str, object]) -> dict[str, str]:
+    return {key: str(value) for key, value in params.items() if value is not None}
+
+
+def _value(method: str, response: requests.Response) -> Any:
+    """Return the JSON value of a good answer; raise what a refusal means."""
+    try:
+        value = response.json()
+    except ValueError:
+        value = None
+    if response.ok and value is not None:
+        return value
+    if isinstance(value, dict) and "code" in value:
+        raise _refused(method, value)
+    kind = response.headers.get("Content-Type", "no content type").partition(";")[0]
+    reason = f"answered {response.status_code} {kind}, which is not our API"
+    if method in WRITE_METHODS and (response.ok or response.status_code >= 500):
+        raise _unknown(response.url, reason)
+    raise _Passed(reason)
+
+
+def _refused(method: str, problem: Json) -> Exception:
+    """Return what a problem document means."""
+    code = str(problem["code"])
+    detail = str(problem.get("detail") or problem.get("title") or code)
+    if code == "not_ready" and method not in WRITE_METHODS:
+        return _Passed(detail)
+    if method in WRITE_METHODS and code in ("invalid", "conflict", "precondition", "not_found"):
+        detail = detail if "nothing was changed" in detail else f"{detail}; nothing was changed"
+    facts = [
+        f"{each.get('pointer', '')} {each.get('message', '')}".strip() for each in problem.get("errors", ())
+    ]
+    return Failure(
+        detail,
+        EXIT_CODES.get(code, ExitCode.BUG),
+        facts=facts if len(facts) > 1 else (),
+        hint=_HINTS.get(code, "") if code in _HINTS else str(problem.get("hint") or ""),
+    )
+
+
+def _unknown(url: str, reason: str) -> Failure:
+    return Failure(
+        f"outcome unknown: {url.partition('/v1')[0]}: {reason}",
+        ExitCode.UNKNOWN,
+        hint=_HINTS["outcome_unknown"],
+    )
+
+
+def _unreachable(passed: list[str]) -> Failure:
+    return Failure(
+        "no node answered",
+        ExitCode.UNREACHABLE,
+        facts=passed,
+        hint="is it running? name another one: --api URL, or QDNS_API=URL,URL",
+    )
+
+
+def _was_refused(error: requests.RequestException) -> bool:
+    """Say whether the request was certainly never sent."""
+    if isinstance(error, (requests.ConnectTimeout, requests.exceptions.SSLError)):
+        return True
+    cause = getattr(error.args[0] if error.args else None, "reason", None)
+    return isinstance(
+        cause,
+        (urllib3.exceptions.NewConnectionError, urllib3.exceptions.NameResolutionError),
+    ) or isinstance(error, (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema))
+
+
+def reason_of(error: requests.RequestException) -> str:
+    """Say in a few words why a request failed."""
+    if isinstance(error, requests.ConnectTimeout):
+        return "no connection in time"
+    if isinstance(error, requests.Timeout):
+        return "no answer in time"
+    cause: BaseException | None = error
+    for _ in range(8):
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror.lower()
+        inner = getattr(cause, "reason", None) or (cause.args[0] if cause is not None and cause.args else None)
+        following = cause.__cause__ or cause.__context__ if cause is not None else None
+        cause = inner if isinstance(inner, BaseException) else following
+        if cause is None:
+            break
+    if isinstance(error, requests.ConnectionError):
+        return "the connection broke"
+    return str(error) or type(error).__name__

@@ -1,0 +1,182 @@
+"""``qdns record``: RRsets, one at a time."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import click
+
+from node.cli.changes import Json, report
+from node.cli.client import Client, segment
+from node.cli.completing import complete_zones
+from node.cli.faults import ExitCode, Failure
+from node.cli.group import Group
+from node.cli.options import Duration, client_options, reason_option
+from node.cli.output import Column, Printer
+from node.cli.session import Session
+
+_SET = "qdns record set www.example.org A 192.0.2.1 192.0.2.2 --ttl 60"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One line of a zone: a record with the RRset it belongs to."""
+
+    rrset: Json
+    rdata: str
+
+
+COLUMNS = (
+    Column("NAME", lambda row: row.rrset["name"]),
+    Column("TTL", lambda row: row.rrset["ttl"], right=True),
+    Column("TYPE", lambda row: row.rrset["type"]),
+    Column("DATA", lambda row: row.rdata, flexible=True),
+    Column("NOTE", lambda row: note(row.rrset)),
+    Column("INDEX", lambda row: row.rrset["index"], right=True, wide=True),
+)
+
+
+def note(rrset: Json) -> str:
+    """Write what else there is to say of an RRset: who manages it, whether it is off, its comment."""
+    managed = f"service {rrset['managed_by']}" if rrset.get("managed_by") else ""
+    disabled = "disabled" if rrset.get("disabled") else ""
+    return "; ".join(part for part in (managed, disabled, rrset.get("comment") or "") if part)
+
+
+@click.group(cls=Group, aliases={"remove": "rm"}, example=_SET)
+def record() -> None:
+    """Records: list, get, set, add, rm. A set replaces all records of one name and type."""
+
+
+@record.command("list", example="qdns record list example.org --type MX")
+@click.argument("zone", required=False, shell_complete=complete_zones)
+@click.option("--name", metavar="PATTERN", help="Only names like this; * stands for anything.")
+@click.option("--type", "type_", metavar="TYPE", help="Only records of this type.")
+@client_options
+@click.pass_obj
+def list_records(session: Session, zone: str | None, name: str | None, type_: str | None) -> None:
+    """List the records of a zone, or of all zones."""
+    zones = [zone] if zone else [each["zone"] for each in session.client.items("/v1/zones")]
+    found = (rrset for each in zones for rrset in _iter_rrsets(session.client, each, name, type_))
+    _write(session.out, found)
+
+
+@record.command("get", example="qdns record get www.example.org")
+@click.argument("name")
+@click.argument("type_", metavar="[TYPE]", required=False)
+@client_options
+@click.pass_obj
+def get_record(session: Session, name: str, type_: str | None) -> None:
+    """Show the records of a name, of one type or of all."""
+    client = session.client
+    found = [client.get(_path(name, type_))] if type_ else list(_iter_of_name(client, name))
+    if not found:
+        raise Failure(f"{name} has no records", ExitCode.NOT_FOUND, hint="qdns record list")
+    _write(session.out, found)
+
+
+@record.command("set", example=_SET)
+@click.argument("name")
+@click.argument("type_", metavar="TYPE")
+@click.argument("values", nargs=-1, required=True)
+@click.option(
+    "--ttl", type=Duration(), metavar="TIME", help="Time to live; else as it was, or the zone's default."
+)
+@click.option("--comment", metavar="TEXT", help="Kept beside the records; never in DNS.")
+@click.option("--disabled", is_flag=True, help="Keep the records, but not in DNS.")
+@reason_option
+@client_options
+@click.pass_obj
+def set_record(
+    session: Session,
+    name: str,
+    type_: str,
+    values: tuple[str, ...],
+    ttl: float | None,
+    comment: str | None,
+    disabled: bool,
+    reason: str,
+) -> None:
+    """Make these the only records of a name and type."""
+    before = session.client.find(_path(name, type_))
+    kept_ttl = before["ttl"] if before is not None else None
+    chosen_ttl = int(ttl) if ttl is not None else kept_ttl
+    body: Json = {"rdatas": list(values), "disabled": disabled}
+    body["comment"] = comment if comment is not None else (before or {}).get("comment", "")
+    if chosen_ttl is not None:
+        body["ttl"] = chosen_ttl
+    reply = session.client.write("PUT", _path(name, type_), body, reason=reason)
+    shown = f"{_dotted(name)} {'' if chosen_ttl is None else chosen_ttl} {type_.upper()} {' '.join(values)}"
+    was = f"(was: {' '.join(before['rdatas'])})" if before is not None and reply.get("changed", True) else ""
+    report(session.out, "set", " ".join(shown.split()), reply, note=was)
+
+
+@record.command("add", example='qdns record add example.org TXT "v=spf1 mx -all"')
+@click.argument("name")
+@click.argument("type_", metavar="TYPE")
+@click.argument("values", nargs=-1, required=True)
+@click.option(
+    "--ttl", type=Duration(), metavar="TIME", help="Time to live of all records of this name and type."
+)
+@reason_option
+@client_options
+@click.pass_obj
+def add_record(
+    session: Session, name: str, type_: str, values: tuple[str, ...], ttl: float | None, reason: str
+) -> None:
+    """Add records to those that are there."""
+    body: Json = {"add": list(values)} | ({"ttl": int(ttl)} if ttl is not None else {})
+    reply = session.client.write("PATCH", _path(name, type_), body, reason=reason)
+    report(session.out, "added", f"{_dotted(name)} {type_.upper()} {' '.join(values)}", reply)
+
+
+@record.command("rm", example="qdns record rm www.example.org A 192.0.2.2")
+@click.argument("name")
+@click.argument("type_", metavar="TYPE")
+@click.argument("values", nargs=-1)
+@reason_option
+@client_options
+@click.pass_obj
+def remove_record(session: Session, name: str, type_: str, values: tuple[str, ...], reason: str) -> None:
+    """Remove the given records, or all of a name and type."""
+    path = _path(name, type_)
+    if values:
+        reply = session.client.write("PATCH", path, {"remove": list(values)}, reason=reason)
+    else:
+        reply = session.client.write("DELETE", path, reason=reason)
+    report(session.out, "removed", f"{_dotted(name)} {type_.upper()} {' '.join(values)}".strip(), reply)
+
+
+def _path(name: str, type_: str) -> str:
+    return f"/v1/zones/-/rrsets/{segment(name)}/{segment(type_.upper())}"
+
+
+def _dotted(name: str) -> str:
+    return name if name.endswith(".") else f"{name}."
+
+
+def _iter_rrsets(client: Client, zone: str, name: str | None, type_: str | None) -> Iterable[Json]:
+    return client.items(f"/v1/zones/{segment(zone)}/rrsets", name=name, type=type_)
+
+
+def _iter_of_name(client: Client, name: str) -> Iterable[Json]:
+    """Return the RRsets of a name, from the longest zone that holds it."""
+    wanted = name.lower().rstrip(".")
+    zones = [each["zone"] for each in client.items("/v1/zones")]
+    holding = [each for each in zones if each in ("", wanted) or wanted.endswith(f".{each}")]
+    if not holding:
+        raise Failure(f"no zone here holds {name}", ExitCode.NOT_FOUND, hint="qdns zone list")
+    return _iter_rrsets(client, max(holding, key=len), wanted, None)
+
+
+def _write(out: Printer, rrsets: Iterable[Json]) -> None:
+    """Write RRsets as they are for programs, record by record for people."""
+    if out.format in ("json", "jsonl"):
+        out.rows(list(rrsets), (), str)
+        return
+    records = [Record(rrset, rdata) for rrset in rrsets for rdata in rrset["rdatas"]]
+    if out.format == "name":
+        keys = dict.fromkeys(f"{each.rrset['name']} {each.rrset['type']}" for each in records)
+        for key in keys:
+            out.line(key)
+    else:
+        out.rows(records, COLUMNS, str)

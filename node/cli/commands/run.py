@@ -1,0 +1,49 @@
+"""``qdns run`` and ``qdns dev``: this process becomes a node."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+
+from node.cli.group import Command
+from node.cli.loading import load_config
+from node.cli.options import daemon_options
+from node.cli.session import Session
+
+
+@click.command(cls=Command, example="qdns run -c /etc/quorumdns/cluster.toml --node ns1")
+@click.option("--node", metavar="NAME", help="Which node of the file this is; else LOCAL_NODE, or by address.")
+@daemon_options
+@click.pass_obj
+def run(session: Session, node: str | None) -> int:
+    """Run this node as the configuration says, until SIGTERM or Ctrl-C."""
+    config = load_config(session.settings.config, os.environ, node)
+    from node import wiring
+
+    return wiring.run(config)
+
+
+@click.command(cls=Command, example="qdns dev --with-demo\ndig www.demo.test @127.0.0.1 -p 9000")
+@click.option(
+    "--with-demo", is_flag=True, help="With a service and three little web servers to break and mend."
+)
+@click.option(
+    "--data", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Keep the data here."
+)
+@click.option("--dns-port", type=click.IntRange(0, 65_535), default=9000, help="Port of DNS (9000).")
+@click.option("--api-port", type=click.IntRange(0, 65_535), default=7380, help="Port of the HTTP API (7380).")
+@daemon_options
+@click.pass_obj
+def dev(session: Session, with_demo: bool, data: Path | None, dns_port: int, api_port: int) -> int:
+    """Run one node without a configuration: a quorum of one, on loopback, every feature on."""
+    del session
+    from node import wiring
+
+    settings = wiring.DevSettings(data_dir=data, dns_port=dns_port, api_port=api_port, with_demo=with_demo)
+    return wiring.run_dev(settings, ready=lambda info: _announce(info.lines))
+
+
+def _announce(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(line, flush=True)

@@ -1,0 +1,66 @@
+"""Every command's output, piped, without colour: compared to the letter with golden files."""
+
+import shlex
+
+import pytest
+
+from tests.cli.conftest import Qdns, Serve, require_golden
+
+CASES = {
+    "status_degraded": ("degraded", "status"),
+    "status_healthy": ("healthy", "status"),
+    "status_no_quorum": ("no_quorum", "status"),
+    "status_wide": ("degraded", "status -o wide"),
+    "status_json": ("healthy", "status --json"),
+    "status_csv": ("degraded", "status -o csv"),
+    "status_nagios": ("degraded", "status --nagios"),
+    "status_nagios_healthy": ("healthy", "status --nagios"),
+    "services": ("degraded", "services"),
+    "service_list_csv": ("degraded", "service list -o csv"),
+    "service_list_name": ("degraded", "service list -o name"),
+    "service_show": ("degraded", "service show www.example.com"),
+    "service_show_standby": ("healthy", "service show api.example.com -o wide"),
+    "service_create": (
+        "degraded",
+        "service create new.example.com 192.0.2.30 --check 'http://{}:80/' --ttl 1m --interval 500ms",
+    ),
+    "service_create_exists": (
+        "degraded",
+        "service create www.example.com 192.0.2.30 --check 'http://{}:80/'",
+    ),
+    "service_delete": ("degraded", "service delete www.example.com --yes"),
+    "service_delete_unasked": ("degraded", "service delete www.example.com"),
+    "endpoints": ("degraded", "endpoints"),
+    "endpoint_list": ("degraded", "endpoint list api.example.com -o wide"),
+    "endpoint_add": ("degraded", "endpoint add www.example.com 192.0.2.12 --priority 2"),
+    "endpoint_remove": ("degraded", "endpoint rm www.example.com 192.0.2.11"),
+    "records": ("degraded", "records"),
+    "record_list_zone": ("degraded", "record list example.net --no-headers"),
+    "record_list_csv": ("degraded", "record list example.com -o csv"),
+    "record_list_name": ("degraded", "record list example.com -o name"),
+    "record_list_jsonl": ("degraded", "record list example.com -o jsonl"),
+    "record_get": ("degraded", "record get www.example.com"),
+    "record_get_type": ("degraded", "record get www.example.net A"),
+    "record_get_nothing": ("degraded", "record get nothing.example.com"),
+    "record_get_elsewhere": ("degraded", "record get www.elsewhere.test"),
+    "record_set": ("degraded", "record set www.example.net a 192.0.2.1 192.0.2.2 --ttl 60"),
+    "record_set_new": ("degraded", "record set new.example.net A 192.0.2.1"),
+    "record_set_json": ("degraded", "record set new.example.net A 192.0.2.1 --json"),
+    "record_add": ("degraded", "record add www.example.net A 192.0.2.3"),
+    "record_rm": ("degraded", "record rm www.example.net A"),
+    "record_rm_value": ("degraded", "record remove www.example.net A 192.0.2.1"),
+    "record_rm_gone": ("degraded", "record rm gone.example.net A"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_output_is_the_golden_one(name: str, qdns: Qdns, serve: Serve) -> None:
+    """Piped, columns are never cut, there is no colour, and what was asked for is all there is."""
+    scene, words = CASES[name]
+    node = serve(scene)
+    ran = qdns(*shlex.split(words))
+    text = f"$ qdns {words}\n{ran.out}"
+    if ran.err:
+        text += f"--- standard error\n{ran.err}"
+    text += f"--- exit {ran.code}\n" if ran.code else ""
+    require_golden(name, text.replace(node.url, "http://127.0.0.1:7380"))

@@ -68,6 +68,7 @@ class Listener:
                 self._loop.call_later(_PAUSE_S, self._resume)
                 return
             accepted.setblocking(False)
+            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio forgets accepted ones
             self._on_accept(accepted, socket_address(address))
 
 

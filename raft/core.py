@@ -1,0 +1,230 @@
+"""The log of one replica without thread or clock of its own: ticks and messages in, applied entries out.
+
+``Core`` is PySyncObj with its corrections (``elections``, ``appending``) and with our journal, snapshots
+and transport in place of its own. Nothing is disclosed before it is durable: every message leaves through
+a gate that syncs the journal first.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+import structlog
+
+from raft.appending import Appending
+from raft.elections import Message
+from raft.library import LEADER, NO_OPERATION, REGULAR, Node, SyncObjConf, check_version, now_s
+from raft.settings import RaftSettings
+
+logger = structlog.get_logger()
+
+APPEND_BYTES_MAX = 8 * 1024 * 1024
+"""More than an entry may have, so that the library never cuts one into pickled parts."""
+APPLIED_AT_ONCE_MAX = 1_000
+_NEVER_S = 1e9
+
+
+class Host(Protocol):
+    """Who drives the core and hears of what it decides."""
+
+    def apply(self, index: int, term: int, command: bytes | None) -> None:
+        """An entry is committed; None stands for one without effect."""
+
+    def entries_cut(self, index: int) -> None:
+        """The entries from this index on are gone from the log."""
+
+    def leader_changed(self) -> None:
+        """Another node leads, or none."""
+
+    def on_request(self, node: Node, message: Message) -> None:
+        """A message that is not about the log itself."""
+
+    def wake(self) -> None:
+        """A message came: a tick may be due."""
+
+
+class Gate:
+    """The transport as the core uses it: durable before disclosed, rounds numbered."""
+
+    def __init__(self, transport: Any, core: "Core") -> None:
+        self._transport = transport
+        self._core = core
+
+    def send(self, node: Node, message: Message) -> bool:
+        """Send one message after everything it may tell of is on the medium."""
+        if self._core.log.needs_sync:
+            self._core.log.sync()
+        if message["type"] == "append_entries":
+            message["round"] = self._core.round
+        return bool(self._transport.send(node, message))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+class Core(Appending):
+    """One replica of the log."""
+
+    def __init__(
+        self,
+        settings: RaftSettings,
+        node: Node,
+        peers: Iterable[Node],
+        journal: Any,
+        transport: Any,
+        host: Host,
+    ) -> None:
+        check_version()
+        self._host = host
+        self._told_commit_index = 0
+        self._handlers: dict[str, Callable[[Node, Message], None]] = {
+            "append_entries": self.on_append,
+            "append_reply": self.on_append_reply,
+            "pre_vote": self.on_pre_vote,
+            "pre_vote_reply": self.on_pre_vote_reply,
+            "request_vote": self.on_request_vote,
+            "vote_reply": self.on_vote_reply,
+            "timeout_now": self.on_timeout_now,
+        }
+        super().__init__(node, list(peers), _configuration(settings, journal), transport=transport)
+        self.wire = Gate(transport, self)
+        self.known_commit_index = self.commit_index
+
+    # --- driving ------------------------------------------------------------------------------------
+
+    def tick(self) -> None:
+        """Do what time and messages have made due. Raises ``RaftError`` when the log cannot go on."""
+        self.run_elections()
+        if self.role == LEADER:
+            if self.log.needs_sync:
+                self.log.sync()
+            self.commit_by_majority()
+        self.apply_committed()
+        if self.role == LEADER and self._must_send():
+            self.round += 1
+            self._told_commit_index = self.commit_index
+            self.send_entries()
+        if self.log.needs_sync:
+            self.log.sync()
+
+    def _must_send(self) -> bool:
+        if now_s() >= self.append_due_s or self.commit_index > self._told_commit_index:
+            return True
+        last = self.last_index
+        return any(self.next_index[node] <= last for node in self.connected if node in self.next_index)
+
+    def apply_committed(self) -> None:
+        """Hand committed entries to the host, a bounded number at a time."""
+        end = min(self.commit_index, self.applied_index + APPLIED_AT_ONCE_MAX)
+        while self.applied_index < end:
+            command, index, term = self.log[self.applied_index + 1 - self.base_index]
+            self.applied_index = index
+            self._host.apply(index, term, command[1:] if command[:1] == REGULAR else None)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether committed entries still wait to be applied."""
+        return self.applied_index < self.commit_index
+
+    @property
+    def next_due_s(self) -> float:
+        """When the next tick is due at the latest, on the library's clock."""
+        return self.append_due_s if self.role == LEADER else self.election_deadline_s
+
+    def append(self, command: bytes) -> tuple[int, int]:
+        """Put a command into the leader's log; return its index and term."""
+        index = self.last_index + 1
+        self.log.add(REGULAR + command, index, self.term)
+        return index, self.term
+
+    @property
+    def is_open(self) -> bool:
+        """Whether this leader's term has begun for good: its first entry is committed."""
+        return self.role == LEADER and self.opened_index is not None and self.commit_index >= self.opened_index
+
+    def round_is_heard(self, number: int) -> bool:
+        """Say whether a majority has acknowledged this round or a later one."""
+        heard = sum(1 for node in self.voters if self.rounds_heard.get(node.id, 0) >= number)
+        return heard + 1 >= self.majority
+
+    def hand_over(self) -> bool:
+        """Ask the follower that is furthest to stand at once; False when none has caught up."""
+        ready = [node for node in self.voters if node in self.connected and self._has_all(node)]
+        if self.role != LEADER or not ready:
+            return False
+        chosen = min(ready, key=lambda node: str(node.id))
+        return bool(self.wire.send(chosen, {"type": "timeout_now", "term": self.term}))
+
+    def _has_all(self, node: Node) -> bool:
+        return self.match_index.get(node, 0) == self.last_index
+
+    # --- being told -----------------------------------------------------------------------------------
+
+    def become_leader(self) -> None:
+        """Lead: forget the followers' positions and open the term with an entry of its own."""
+        self.leader = self.selfNode
+        self.set_role(LEADER)
+        self.heard_s.clear()
+        self.rounds_heard.clear()
+        for node in self.voters | self.learners:
+            self.next_index[node] = self.last_index + 1
+            self.match_index[node] = 0
+            self.heard_s[node] = now_s()
+        self.log.add(NO_OPERATION, self.last_index + 1, self.term)
+        self.opened_index = self.last_index
+        self.append_due_s = 0.0
+        self.leader_changed()
+
+    def on_timeout_now(self, node: Node, message: Message) -> None:
+        """Stand at once: the leader wishes to hand over."""
+        if node is self.leader and message["term"] == self.term:
+            self._transferring = True
+            self.election_deadline_s = 0.0
+
+    def leader_changed(self) -> None:
+        """Pass on that the leader changed."""
+        self._host.leader_changed()
+
+    def entries_cut(self, index: int) -> None:
+        """Pass on that entries are gone."""
+        self._host.entries_cut(index)
+
+    def on_message(self, node: Node, message: Message) -> None:
+        """Take one message; one without the right shape is told and dropped, whoever sent it."""
+        handler = self._handlers.get(message.get("type", ""), self._host.on_request)
+        try:
+            handler(node, message)
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            logger.warning("message.malformed", peer=node.id, kind=str(message.get("type")), detail=repr(error))
+        self._host.wake()
+
+    # --- what the library calls by its own names --------------------------------------------------------
+
+    def _SyncObj__onMessageReceived(self, node: Node, message: Message) -> None:  # noqa: N802
+        self.on_message(node, message)
+
+    def _SyncObj__onNodeConnected(self, node: Node) -> None:  # noqa: N802
+        self.connected.add(node)
+        if self.role == LEADER and node in self.next_index:
+            self.next_index[node] = max(
+                self.match_index[node] + 1, min(self.next_index[node], self.last_index + 1)
+            )
+            self.append_due_s = 0.0
+
+
+def _configuration(settings: RaftSettings, journal: Any) -> SyncObjConf:
+    low, high = settings.election_timeout_s
+    return SyncObjConf(
+        autoTick=False,
+        journalFile=journal,
+        raftMinTimeout=low,
+        raftMaxTimeout=high,
+        appendEntriesPeriod=settings.heartbeat_s,
+        appendEntriesUseBatch=True,
+        appendEntriesBatchSizeBytes=APPEND_BYTES_MAX,
+        leaderFallbackTimeout=high,
+        connectionTimeout=_NEVER_S,
+        commandsWaitLeader=False,
+        useFork=False,
+        dynamicMembershipChange=False,
+        logCompactionMinTime=_NEVER_S,
+    )

@@ -1,0 +1,144 @@
+"""A replica with a thread of its own: proposals in from any thread, applied entries out to the machine.
+
+The thread owns an event loop with the transport and the core; nothing else touches them. A proposal on a
+follower travels to the leader once and is never repeated by itself: when its fate cannot be told, it is
+``Unknown``. ``Committed`` resolves after the entry was applied on this node.
+"""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+
+import structlog
+
+from raft.driver import Driver
+from raft.errors import RaftError
+from raft.machine import StateMachine
+from raft.proposal import NotCommitted, Outcome
+from raft.settings import RaftSettings
+from raft.status import PeerStatus, ReplicaStatus
+from raft.waiting import settle
+
+logger = structlog.get_logger()
+
+START_S = 60.0
+
+
+class Replica:
+    """The replicated log as the rest of a node sees it; safe to call from any thread."""
+
+    def __init__(
+        self, settings: RaftSettings, machine: StateMachine, *, on_fatal: Callable[[], object] = lambda: None
+    ) -> None:
+        self._settings = settings
+        self._machine = machine
+        self._on_fatal = on_fatal
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._driver: Driver | None = None
+        self._started: Future[None] = Future()
+
+    def start(self) -> None:
+        """Read what is on disk, listen, and join the cluster. Raises ``RaftError`` with a sentence."""
+        self._thread = threading.Thread(target=self._run, name="raft", daemon=True)
+        self._thread.start()
+        self._started.result(START_S)
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        """Hand leadership over, write what is owed to the disk, and end the thread."""
+        loop, thread = self._loop, self._thread
+        if loop is None or thread is None or not thread.is_alive():
+            return
+        self._call(lambda driver: driver.stop(time.monotonic() + timeout_s / 2))
+        thread.join(timeout_s)
+
+    def propose(self, command: bytes, timeout_s: float = 5.0) -> "Future[Outcome]":
+        """Bring a command into the log; the future gets its outcome within the timeout and never raises."""
+        future: Future[Outcome] = Future()
+        if len(command) > self._settings.proposal_bytes_max:
+            limit = self._settings.proposal_bytes_max
+            settle(
+                future, NotCommitted("too-large", f"{len(command)} octets are more than the {limit} allowed")
+            )
+        elif not self._call(lambda driver: driver.propose(command, future, timeout_s)):
+            settle(future, NotCommitted("stopped", "this node's log is not running"))
+        return future
+
+    def read_barrier(self, timeout_s: float = 5.0) -> "Future[Outcome]":
+        """Wait until this node has applied all that was committed anywhere when this was called."""
+        future: Future[Outcome] = Future()
+        if not self._call(lambda driver: driver.read_barrier(future, timeout_s)):
+            settle(future, NotCommitted("stopped", "this node's log is not running"))
+        return future
+
+    def status(self) -> ReplicaStatus:
+        """Return what is known now; an immutable value."""
+        driver = self._driver
+        return driver.status if driver is not None else _before_start(self._settings)
+
+    def _call(self, act: "Callable[[Driver], object]") -> bool:
+        """Let the log's thread do something soon; False when there is no such thread any more."""
+        loop, driver = self._loop, self._driver
+        if loop is None or driver is None:
+            return False
+        try:
+            loop.call_soon_threadsafe(act, driver)
+        except RuntimeError:
+            return False
+        return True
+
+    def _run(self) -> None:
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        try:
+            loop.run_until_complete(self._drive(loop))
+        except RaftError as error:
+            self._failed(error)
+        except Exception as error:
+            logger.exception("raft.failed")
+            self._failed(error)
+        finally:
+            self._loop = None
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.close()
+
+    async def _drive(self, loop: asyncio.AbstractEventLoop) -> None:
+        driver = Driver(self._settings, self._machine, loop)
+        try:
+            driver.open()
+            self._driver, self._loop = driver, loop
+            self._started.set_result(None)
+            await driver.run()
+        finally:
+            self._loop = None
+            await driver.close()
+
+    def _failed(self, error: Exception) -> None:
+        if not self._started.done():
+            self._started.set_exception(error)
+            return
+        logger.error("raft.ended", detail=str(error))
+        self._on_fatal()
+
+
+def _before_start(settings: RaftSettings) -> ReplicaStatus:
+    return ReplicaStatus(
+        node=settings.node,
+        role="follower",
+        leader=None,
+        term=0,
+        commit_index=0,
+        applied_index=0,
+        last_index=0,
+        snapshot_index=0,
+        log_bytes=0,
+        has_quorum=False,
+        ready=False,
+        members=tuple(settings.members),
+        peers=(),
+    )
+
+
+__all__ = ["PeerStatus", "Replica", "ReplicaStatus"]

@@ -1,0 +1,69 @@
+"""Who waits for what in the log's thread: proposals for their entry, barriers for an index.
+
+Every future here gets exactly one outcome: by the entry that is applied at its index, by the log that cut
+it, by the loss of the leader, or by its deadline.
+"""
+
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from raft.proposal import Committed, NotCommitted, Outcome, Unknown
+
+
+def settle(future: "Future[Outcome]", outcome: Outcome) -> None:
+    """Give a future its outcome unless it has one; its owner may have given it up."""
+    if not future.done():
+        future.set_result(outcome)
+
+
+@dataclass(slots=True)
+class Waiting:
+    """Futures by the index of the log that decides them."""
+
+    by_index: dict[int, list[tuple[int, "Future[Outcome]"]]] = field(default_factory=dict)
+    """Term of the awaited entry, and the future; term 0 for a barrier, which any entry satisfies."""
+
+    def add(self, index: int, term: int, future: "Future[Outcome]") -> None:
+        """Let the future wait for the entry."""
+        self.by_index.setdefault(index, []).append((term, future))
+
+    def applied(self, index: int, term: int, result: object) -> None:
+        """Decide what waited for this index."""
+        for expected, future in self.by_index.pop(index, ()):
+            if expected == term:
+                settle(future, Committed(index, result))
+            elif expected == 0:
+                settle(future, Committed(index, None))
+            else:
+                settle(future, NotCommitted("no-leader", "another leader's entry took the place of this one"))
+
+    def skipped_to(self, index: int) -> None:
+        """Decide what waited for entries that a snapshot replaced."""
+        for passed in [each for each in self.by_index if each <= index]:
+            for expected, future in self.by_index.pop(passed):
+                if expected == 0:
+                    settle(future, Committed(passed, None))
+                else:
+                    settle(future, Unknown("a snapshot took the place of the entry"))
+
+    def cut_from(self, index: int) -> None:
+        """Entries from here on left this node's log, yet another node may still hold and commit them."""
+        self._end(index, Unknown("the leader changed while the entry was on its way"))
+
+    def end_all(self, detail: str) -> None:
+        """Decide everything that waits for an entry: its fate is no longer this node's to tell."""
+        self._end(0, Unknown(detail))
+
+    def _end(self, index: int, outcome: Outcome) -> None:
+        for later in [each for each in self.by_index if each >= index]:
+            for _, future in self.by_index.pop(later):
+                settle(future, outcome)
+
+    def forget_done(self) -> None:
+        """Let go of futures that their deadlines decided."""
+        for index in list(self.by_index):
+            left = [each for each in self.by_index[index] if not each[1].done()]
+            if left:
+                self.by_index[index] = left
+            else:
+                del self.by_index[index]

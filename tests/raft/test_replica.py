@@ -1,0 +1,271 @@
+"""Replicas over real sockets and files: proposals from any node, barriers, loss and return of nodes."""
+
+import socket
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from raft.errors import RaftError
+from raft.proposal import Committed, NotCommitted, Outcome, Unknown
+from raft.replica import Replica
+from raft.settings import RaftSettings
+from tests.cluster.servers import wait_until
+
+NAMES = ("ns1", "ns2", "ns3")
+SECRET = b"0123456789abcdef0123456789abcdef"
+
+
+class Recorder:
+    """A machine whose state is the list of commands; its result is the list's length."""
+
+    def __init__(self) -> None:
+        self.commands: list[bytes] = []
+        self.indexes: list[int] = []
+
+    def apply(self, index: int, command: bytes) -> object:
+        self.commands.append(command)
+        self.indexes.append(index)
+        return len(self.commands)
+
+    def snapshot(self) -> Iterator[bytes]:
+        return iter(list(self.commands))
+
+    def restore(self, pieces: Iterable[bytes]) -> None:
+        self.commands = list(pieces)
+
+
+class Trio:
+    """Three replicas on loopback with their data in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        addresses = {name: f"127.0.0.1:{port}" for name, port in zip(NAMES, free_ports(3), strict=True)}
+        self.settings = {
+            name: RaftSettings(name, addresses, addresses[name], "test", folder / name, SECRET)
+            for name in NAMES
+        }
+        self.machines: dict[str, Recorder] = {}
+        self.replicas: dict[str, Replica] = {}
+
+    def start(self, *names: str) -> None:
+        for name in names or NAMES:
+            self.machines[name] = Recorder()
+            self.replicas[name] = Replica(self.settings[name], self.machines[name])
+            self.replicas[name].start()
+
+    def stop(self, *names: str) -> None:
+        for name in names or tuple(self.replicas):
+            self.replicas.pop(name).stop()
+
+    def leader(self) -> str:
+        wait_until(self.find_leader, "a leader")
+        found = self.find_leader()
+        assert found is not None
+        return found
+
+    def find_leader(self) -> str | None:
+        roles = {name: replica.status() for name, replica in self.replicas.items()}
+        return next((name for name, each in roles.items() if each.role == "leader" and each.has_quorum), None)
+
+    def followers(self) -> list[str]:
+        leader = self.leader()
+        return [name for name in self.replicas if name != leader]
+
+    def say(self, name: str, text: str, timeout_s: float = 5.0) -> Outcome:
+        return self.replicas[name].propose(text.encode(), timeout_s).result(timeout_s + 2)
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    for each in sockets:
+        each.bind(("127.0.0.1", 0))
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+@pytest.fixture(name="trio")
+def _trio(tmp_path: Path) -> Iterator[Trio]:
+    trio = Trio(tmp_path)
+    trio.start()
+    yield trio
+    trio.stop()
+
+
+@contextmanager
+def alone(settings: RaftSettings, machine: Recorder) -> Iterator[Replica]:
+    replica = Replica(settings, machine)
+    replica.start()
+    try:
+        yield replica
+    finally:
+        replica.stop()
+
+
+def sole(data_dir: Path | None = None) -> RaftSettings:
+    return RaftSettings("solo", {"solo": "127.0.0.1:0"}, "127.0.0.1:0", "test", data_dir, None)
+
+
+def test_one_node_decides_alone() -> None:
+    """A cluster of one commits, in memory, and answers barriers."""
+    machine = Recorder()
+    with alone(sole(), machine) as replica:
+        outcome = replica.propose(b"x").result(5)
+        assert isinstance(outcome, Committed)
+        assert 1 == outcome.result
+        assert isinstance(replica.read_barrier().result(5), Committed)
+        assert replica.status().ready
+    assert isinstance(replica.propose(b"y").result(5), NotCommitted)
+
+
+def test_one_node_finds_its_commands_again(tmp_path: Path) -> None:
+    """What was committed is applied again after a restart, in order and once."""
+    with alone(sole(tmp_path), Recorder()) as replica:
+        for number in range(20):
+            assert isinstance(replica.propose(b"%d" % number).result(5), Committed)
+    machine = Recorder()
+    with alone(sole(tmp_path), machine) as replica:
+        wait_until(lambda: replica.status().ready, "ready")
+        assert [b"%d" % number for number in range(20)] == machine.commands
+
+
+def test_any_node_takes_proposals(trio: Trio) -> None:
+    """A proposal on each node is committed and applied there before its outcome is known."""
+    trio.leader()
+    for name in NAMES:
+        outcome = trio.say(name, f"from {name}")
+        assert isinstance(outcome, Committed)
+        assert trio.machines[name].commands[-1] == f"from {name}".encode()
+        assert len(trio.machines[name].commands) == outcome.result
+
+
+def test_all_nodes_apply_the_same_at_the_same_index(trio: Trio) -> None:
+    """Concurrent proposals on all nodes give one order."""
+    trio.leader()
+    futures = [trio.replicas[name].propose(b"%s %d" % (name.encode(), n)) for n in range(200) for name in NAMES]
+    assert all(isinstance(future.result(10), Committed) for future in futures)
+    wait_until(lambda: {len(each.commands) for each in trio.machines.values()} == {600}, "all have applied all")
+    first = trio.machines["ns1"]
+    for machine in trio.machines.values():
+        assert (first.commands, first.indexes) == (machine.commands, machine.indexes)
+
+
+def test_a_barrier_shows_what_another_node_committed(trio: Trio) -> None:
+    """After a barrier on a node, everything acknowledged elsewhere before it is applied there."""
+    trio.leader()
+    for number in range(30):
+        assert isinstance(trio.say(NAMES[number % 3], str(number)), Committed)
+        reader = NAMES[(number + 1) % 3]
+        assert isinstance(trio.replicas[reader].read_barrier().result(7), Committed)
+        assert trio.machines[reader].commands[-1] == str(number).encode()
+
+
+def test_a_stopping_leader_hands_over(trio: Trio) -> None:
+    """The others go on at once, without waiting for an election timeout to pass in silence."""
+    leader = trio.leader()
+    assert isinstance(trio.say(leader, "before"), Committed)
+    trio.stop(leader)
+    (follower, _) = list(trio.replicas)
+    assert isinstance(trio.say(follower, "after"), Committed)
+
+
+def test_no_majority_no_write_and_nothing_pretended(trio: Trio) -> None:
+    """A node alone refuses, or cannot tell; it never says committed, and it stops calling itself leader."""
+    survivor = trio.leader()
+    trio.stop(*trio.followers())
+    first = trio.say(survivor, "lost?", 3.0)
+    assert isinstance(first, Unknown | NotCommitted)
+    wait_until(lambda: trio.replicas[survivor].status().role != "leader", "steps down")
+    second = trio.say(survivor, "refused", 3.0)
+    assert isinstance(second, NotCommitted)
+    assert "no-leader" == second.reason
+    barrier = trio.replicas[survivor].read_barrier(2.0).result(5)
+    assert isinstance(barrier, NotCommitted)
+
+
+def test_a_node_that_was_away_catches_up(trio: Trio) -> None:
+    """A restarted node applies everything again, with what it missed."""
+    leader = trio.leader()
+    away = trio.followers()[0]
+    assert isinstance(trio.say(leader, "one"), Committed)
+    trio.stop(away)
+    for number in range(50):
+        assert isinstance(trio.say(leader, str(number)), Committed)
+    trio.start(away)
+    wait_until(lambda: trio.machines[away].commands == trio.machines[leader].commands, "caught up")
+
+
+def test_all_nodes_restart_with_everything(trio: Trio) -> None:
+    """After a stop of the whole cluster nothing acknowledged is missing anywhere."""
+    trio.leader()
+    said = []
+    for number in range(60):
+        name = NAMES[number % 3]
+        assert isinstance(trio.say(name, str(number)), Committed)
+        said.append(str(number).encode())
+    trio.stop()
+    trio.start()
+    trio.leader()
+    assert isinstance(trio.say("ns1", "again"), Committed)
+    wait_until(
+        lambda: all(each.commands == [*said, b"again"] for each in trio.machines.values()), "all is there"
+    )
+
+
+def test_terms_do_not_rise_by_a_node_that_cannot_win(trio: Trio) -> None:
+    """A node that hears nobody asks, and raises no term (pre-vote)."""
+    lonely = trio.followers()[0]
+    trio.stop(*[name for name in NAMES if name != lonely])
+    term = trio.replicas[lonely].status().term
+    wait_until(lambda: trio.replicas[lonely].status().leader is None, "the leader is missed")
+    passed = wait_until(lambda: isinstance(trio.say(lonely, "x", 1.0), NotCommitted), "refused")
+    assert passed < 10
+    assert term == trio.replicas[lonely].status().term
+
+
+def test_limits_are_told() -> None:
+    """A command above the limit is refused; nothing is appended."""
+    machine = Recorder()
+    with alone(replace(sole(), proposal_bytes_max=10), machine) as replica:
+        outcome = replica.propose(b"x" * 11).result(5)
+        assert isinstance(outcome, NotCommitted)
+        assert "too-large" == outcome.reason
+        assert isinstance(replica.propose(b"x" * 10).result(5), Committed)
+    assert [b"x" * 10] == machine.commands
+
+
+def test_several_nodes_need_a_data_directory() -> None:
+    """A cluster whose nodes forget would break its promises: refused with a sentence."""
+    members = {name: f"127.0.0.1:{port}" for name, port in zip(NAMES, free_ports(3), strict=True)}
+    replica = Replica(RaftSettings("ns1", members, members["ns1"], "test", None, SECRET), Recorder())
+    with pytest.raises(RaftError, match="needs a data directory"):
+        replica.start()
+
+
+def test_a_taken_address_is_told(tmp_path: Path) -> None:
+    """A bind failure ends the start with the address in the sentence."""
+    members = {name: f"127.0.0.1:{port}" for name, port in zip(NAMES, free_ports(3), strict=True)}
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", int(members["ns1"].rpartition(":")[2])))
+        taken.listen()
+        replica = Replica(RaftSettings("ns1", members, members["ns1"], "test", tmp_path, SECRET), Recorder())
+        with pytest.raises(RaftError, match=members["ns1"]):
+            replica.start()
+
+
+def test_a_machine_that_raises_ends_the_log_loudly() -> None:
+    """Going on after a failed apply would make nodes differ: the owner is told, nobody waits for ever."""
+    told: list[str] = []
+
+    class Broken(Recorder):
+        def apply(self, index: int, command: bytes) -> object:
+            raise ZeroDivisionError
+
+    replica = Replica(sole(), Broken(), on_fatal=lambda: told.append("fatal"))
+    replica.start()
+    outcome = replica.propose(b"x").result(7)
+    assert isinstance(outcome, Unknown)
+    wait_until(lambda: told == ["fatal"], "the owner is told")

@@ -1,0 +1,238 @@
+"""The one door to the log: commands go in, finished States come out.
+
+Two threads meet here and nowhere else. The log's thread applies entries and hands each result over;
+the event loop proposes, holds the latest State by one reference, and calls the listeners.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+
+import structlog
+
+from node.state import machine, snapshot
+from node.state.command import Command, Entry, encode
+from node.state.state import Changed, Refused, State, advanced
+from raft.machine import BadSnapshot
+from raft.proposal import NotCommitted, Outcome
+from raft.replica import Replica, ReplicaStatus
+from raft.settings import RaftSettings
+
+logger = structlog.get_logger()
+
+HANDED_OVER_MAX = 10_000
+CHUNK_OCTETS = 256 * 1024
+
+Listener = Callable[[State, Changed | None], None]
+"""Called in the event loop with the newest State; None instead of a Changed: anything may have changed."""
+
+
+class Machine:
+    """Our state machine as the log drives it; see ``raft.machine.StateMachine``."""
+
+    def __init__(self, hand_over: Callable[[Changed | None], None]) -> None:
+        self.state = State()
+        self.failures = 0
+        self._hand_over = hand_over
+
+    def apply(self, index: int, command: bytes) -> object:
+        """Apply one entry. A bug in it costs this entry, never the log: nothing half-done can remain."""
+        try:
+            applied = machine.apply(self.state, index, command)
+        except Exception:
+            self.failures += 1
+            logger.exception("entry.failed", index=index)
+            self.state = advanced(self.state, index)
+            return Refused(index, "failed", "applying the entry failed on this node; nothing was changed")
+        self.state = applied.state
+        self._hand_over(applied.changed)
+        return applied.result
+
+    def snapshot(self) -> Iterator[bytes]:
+        """Return the present State as chunks, read from an immutable value."""
+        return _chunks(snapshot.dump(self.state))
+
+    def restore(self, pieces: Iterable[bytes]) -> None:
+        """Replace the State by the one in the chunks. Raises ``BadSnapshot``."""
+        try:
+            state = snapshot.load(_pieces(pieces))
+        except snapshot.BadState as error:
+            raise BadSnapshot(str(error)) from None
+        self.state = state
+        self._hand_over(None)
+
+
+class Cluster:
+    """The replicated State as the event loop sees it."""
+
+    def __init__(self, settings: RaftSettings, on_fatal: Callable[[], object]) -> None:
+        self._machine = Machine(self._hand_over)
+        self._replica = Replica(settings, self._machine, on_fatal=on_fatal)
+        self._handed_over: deque[Changed | None] = deque(maxlen=HANDED_OVER_MAX)
+        self._lost = False
+        self._scheduled = False
+        self._listeners: list[Listener] = []
+        self._waiters: list[tuple[int, asyncio.Future[None]]] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._digest: tuple[State, str] | None = None
+
+    @property
+    def state(self) -> State:
+        """The newest committed State; an immutable value that stays good as long as it is held."""
+        return self._machine.state
+
+    def digest(self) -> tuple[int, str]:
+        """Return the newest State's index and its digest, which peers at that index must share."""
+        state = self.state
+        if self._digest is None or self._digest[0] is not state:
+            self._digest = (state, snapshot.digest(state))
+        return state.index, self._digest[1]
+
+    @property
+    def failures(self) -> int:
+        """How many entries could not be applied because of a bug."""
+        return self._machine.failures
+
+    async def start(self) -> None:
+        """Open the log and join the cluster. Raises ``raft.errors.RaftError`` with a sentence."""
+        self._loop = asyncio.get_running_loop()
+        await asyncio.to_thread(self._replica.start)
+
+    async def stop(self) -> None:
+        """Hand leadership over, flush and close."""
+        await asyncio.to_thread(self._replica.stop)
+        self._loop = None
+        for _, waiter in self._waiters:
+            waiter.cancel()
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Call the listener after changes, in the event loop; returns what ends that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def status(self) -> ReplicaStatus:
+        """Return what the log knows of itself and its peers."""
+        return self._replica.status()
+
+    async def propose(
+        self, command: Command, *, actor: str = "", reason: str = "", timeout_s: float = 5.0
+    ) -> Outcome:
+        """Bring a command into the log; a ``Committed`` carries ``Accepted`` or ``Refused``.
+
+        Never retries by itself: an ``Unknown`` is told as such.
+        """
+        data = encode(Entry(command, now_ms(), actor, reason))
+        return await self._outcome(self._replica.propose(data, timeout_s))
+
+    async def read_barrier(self, timeout_s: float = 5.0) -> Outcome:
+        """Wait until this node has applied all that was committed anywhere when this was called."""
+        return await self._outcome(self._replica.read_barrier(timeout_s))
+
+    async def wait_applied(self, index: int, timeout_s: float) -> bool:
+        """Wait until this node has applied the entry at ``index``; say whether it did in time."""
+        if self.state.index >= index:
+            return True
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append((index, waiter))
+        try:
+            await asyncio.wait_for(waiter, timeout_s)
+        except TimeoutError:
+            return self.state.index >= index
+        finally:
+            self._waiters = [each for each in self._waiters if each[1] is not waiter]
+        return True
+
+    async def _outcome(self, future: "asyncio.Future[Outcome] | object") -> Outcome:
+        try:
+            return await asyncio.wrap_future(future)  # type: ignore[arg-type]
+        except asyncio.CancelledError:
+            if self._loop is None:
+                return NotCommitted("stopped", "this node is stopping")
+            raise
+
+    # --- from the log's thread to the event loop ---------------------------------------------------
+
+    def _hand_over(self, changed: Changed | None) -> None:
+        """Called in the log's thread; many entries cost one wake-up of the event loop."""
+        if len(self._handed_over) == HANDED_OVER_MAX:
+            self._lost = True
+        self._handed_over.append(changed)
+        loop = self._loop
+        if loop is None or self._scheduled:
+            return
+        self._scheduled = True
+        try:
+            loop.call_soon_threadsafe(self._drain)
+        except RuntimeError:  # the loop is closed: the node is stopping
+            self._scheduled = False
+
+    def _drain(self) -> None:
+        self._scheduled = False
+        lost, self._lost = self._lost, False
+        batch = [self._handed_over.popleft() for _ in range(len(self._handed_over))]
+        state = self.state
+        if lost:
+            batch = [None]
+        for changed in _merged(batch):
+            self._tell(state, changed)
+        for index, waiter in self._waiters:
+            if index <= state.index and not waiter.done():
+                waiter.set_result(None)
+
+    def _tell(self, state: State, changed: Changed | None) -> None:
+        for listener in list(self._listeners):
+            try:
+                listener(state, changed)
+            except Exception:
+                logger.exception("listener.failed")
+
+
+def now_ms() -> int:
+    """Return the wall clock in milliseconds since 1970 UTC."""
+    return time.time_ns() // 1_000_000
+
+
+def _merged(batch: list[Changed | None]) -> Iterator[Changed | None]:
+    """Join a batch of changes into one, or say that anything may have changed."""
+    if not batch:
+        return
+    if any(changed is None for changed in batch):
+        yield None
+        return
+    known = [changed for changed in batch if changed is not None]
+    if len(known) == 1:
+        yield known[0]
+        return
+    yield Changed(
+        names=tuple(dict.fromkeys(name for changed in known for name in changed.names)),
+        zones=tuple(dict.fromkeys(zone for changed in known for zone in changed.zones)),
+        services=tuple(dict.fromkeys(fqdn for changed in known for fqdn in changed.services)),
+        events=tuple(event for changed in known for event in changed.events),
+    )
+
+
+def _chunks(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Pack pieces, each behind its length, into chunks of bounded size."""
+    buffer = bytearray()
+    for piece in pieces:
+        buffer += len(piece).to_bytes(4, "big")
+        buffer += piece
+        while len(buffer) >= CHUNK_OCTETS:
+            yield bytes(buffer[:CHUNK_OCTETS])
+            del buffer[:CHUNK_OCTETS]
+    if buffer:
+        yield bytes(buffer)
+
+
+def _pieces(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Undo ``_chunks``. Raises ``BadState`` when the last piece is cut."""
+    buffer = bytearray()
+    for chunk in chunks:
+        buffer += chunk
+        while len(buffer) >= 4 and len(buffer) >= 4 + int.from_bytes(buffer[:4], "big"):
+            end = 4 + int.from_bytes(buffer[:4], "big")
+            yield bytes(buffer[4:end])
+            del buffer[:end]
+    if buffer:
+        raise snapshot.BadState("the snapshot ends in the middle of a part")

@@ -1,0 +1,116 @@
+"""What the leader does for the cluster beside leading: seeding it, and ending the leases of silent nodes.
+
+Judgement about the world (who is silent, on this node's monotonic clock) is made here, before the
+log, and written down as a command; every duty may be repeated or done twice without harm.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from node.state.command import Command, DropVotes, Seed
+from node.state.state import Refused, State
+from raft.proposal import Committed, Outcome
+from raft.replica import ReplicaStatus
+
+logger = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class DutySettings:
+    """When duties are done; seconds."""
+
+    vote_lease_s: float = 7.0
+    """A node not heard from for so long loses its votes: three intervals and a timeout of the defaults."""
+    period_s: float = 0.5
+
+
+class Door(Protocol):
+    """What duties need of the cluster."""
+
+    @property
+    def state(self) -> State:
+        """The newest committed State."""
+
+    def status(self) -> ReplicaStatus:
+        """What the log knows of itself and its peers."""
+
+    async def propose(self, command: Command, *, actor: str = "", reason: str = "") -> Outcome:
+        """Bring a command into the log."""
+
+
+class Duties:
+    """The leader's periodic work; on other nodes it only watches whether it has become leader."""
+
+    def __init__(
+        self,
+        door: Door,
+        seed: Callable[[], Seed],
+        settings: DutySettings,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._door = door
+        self._seed = seed
+        self._settings = settings
+        self._sleep = sleep
+        self._monotonic_s = monotonic_s
+        self._refused = False
+        self._leading_since_s: float | None = None
+
+    async def run(self) -> None:
+        """Do what is due, again and again, until cancelled."""
+        while True:
+            try:
+                await self.do_due()
+            except Exception:
+                logger.exception("duty.failed")
+            await self._sleep(self._settings.period_s)
+
+    async def do_due(self) -> None:
+        """Do what is due now, if this node leads."""
+        status = self._door.status()
+        if status.role != "leader" or not status.has_quorum:
+            self._leading_since_s = None
+            return
+        if self._leading_since_s is None:
+            self._leading_since_s = self._monotonic_s()
+        if not self._door.state.seeded:
+            await self._plant()
+        if self._monotonic_s() - self._leading_since_s < self._settings.vote_lease_s:
+            return  # a new leader has not listened long enough to call anyone silent
+        for name in silent_voters(self._door.state, status, self._settings.vote_lease_s):
+            logger.warning("node.silent", node=name, lease_s=self._settings.vote_lease_s)
+            await self._door.propose(DropVotes(name), actor=status.node, reason="not heard from")
+
+    async def _plant(self) -> None:
+        outcome = await self._door.propose(self._seed(), actor=self._door.status().node, reason="first start")
+        refused = isinstance(outcome, Committed) and isinstance(outcome.result, Refused)
+        if refused and not self._refused:
+            logger.error("seed.refused", detail=outcome.result.detail)  # type: ignore[union-attr]
+        self._refused = refused
+
+
+def silent_voters(state: State, status: ReplicaStatus, lease_s: float) -> tuple[str, ...]:
+    """Return the members whose votes stand though the leader has not heard from them for the lease."""
+    heard = {peer.name: peer.last_contact_s for peer in status.peers}
+    voters = sorted(
+        {
+            name
+            for fqdn in state.services
+            for _, endpoint in state.services[fqdn].endpoints
+            for name, _ in endpoint.votes
+        }
+    )
+    return tuple(name for name in voters if name != status.node and _is_silent(heard, name, lease_s))
+
+
+def _is_silent(heard: dict[str, float | None], name: str, lease_s: float) -> bool:
+    if name not in heard:
+        return True  # no longer a member
+    last = heard[name]
+    return last is None or last > lease_s

@@ -1,0 +1,161 @@
+"""What a node is to be, in the settings of the rooms: made from a Config, or for development mode.
+
+Secrets are read here, once, at start; from here on they live in memory only.
+"""
+
+import base64
+import hashlib
+import hmac
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+from node.api.context import Token
+from node.config import Config, Secret, SecretError
+from node.config.rules_secrets import tsig_octets
+from node.dns.respond import RespondSettings
+from node.duties import DutySettings
+from node.observe import LogFormat
+from node.push.settings import TsigSecret
+from node.state.command import Member, Seed
+from raft.settings import RaftSettings
+
+logger = structlog.get_logger()
+
+EXIT_CONFIGURATION = 3
+LOOPBACK = "127.0.0.1"
+
+
+class StartError(Exception):
+    """The node cannot start; the message says why and what to do, ``exit_code`` how to end."""
+
+    def __init__(self, message: str, exit_code: int = EXIT_CONFIGURATION) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A node, ready to be built."""
+
+    cluster: str
+    node: str
+    raft: RaftSettings
+    seed: Seed
+    dns_listen: tuple[str, ...]
+    respond: RespondSettings
+    duties: DutySettings
+    api_listen: str
+    peer_urls: Mapping[str, str]
+    node_token: str | None
+    tokens: tuple[Token, ...]
+    tsig: Mapping[str, TsigSecret] = field(repr=False)
+    """By key name in lower case without final dot."""
+    log_level: str = "info"
+    log_format: LogFormat = "auto"
+    notes: tuple[str, ...] = ()
+    dev: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DevSettings:
+    """Development mode: one node on loopback. Port 0 takes any free port."""
+
+    data_dir: Path | None
+    dns_port: int = 9000
+    api_port: int = 7380
+    with_demo: bool = False
+
+
+def plan_of(config: Config, environ: Mapping[str, str] = os.environ) -> Plan:
+    """Return the plan that the configuration describes. Raises ``StartError`` for unreadable secrets."""
+    health = config.health
+    secret = None if config.cluster.secret is None else _read(config.cluster.secret, environ)
+    return Plan(
+        cluster=config.cluster.name,
+        node=config.node.name,
+        raft=RaftSettings(
+            node=config.node.name,
+            members={each.name: each.raft for each in config.nodes},
+            bind=config.node.bind,
+            cluster=config.cluster.name,
+            data_dir=config.raft.data_dir,
+            secret=secret,
+            election_timeout_s=config.raft.election_timeout_s,
+            heartbeat_s=config.raft.heartbeat_s,
+            snapshot_entries=config.raft.snapshot_entries,
+        ),
+        seed=config.seed(),
+        dns_listen=config.dns.listen,
+        respond=RespondSettings(udp_payload_octets=config.dns.udp_payload),
+        duties=DutySettings(vote_lease_s=(3 * health.interval_ms + health.timeout_ms) / 1000),
+        api_listen=config.api.listen,
+        peer_urls={each.name: each.api for each in config.nodes if each.name != config.node.name},
+        node_token=None if secret is None else _node_token(secret),
+        tokens=tuple(
+            Token(each.name, hashlib.sha256(_read(each.secret, environ)).hexdigest(), each.scopes)
+            for each in config.api.tokens
+        ),
+        tsig=_keys(config, environ),
+        log_level=config.log.level,
+        log_format=config.log.format,
+        notes=config.notes,
+    )
+
+
+def dev_plan(settings: DevSettings, seed_demo: Seed | None = None) -> Plan:
+    """Return the plan of development mode: a quorum of one, in memory unless a folder is given."""
+    node = "dev"
+    member = Member(node, raft=f"{LOOPBACK}:0", api=f"http://{LOOPBACK}:{settings.api_port}")
+    seed = Seed((member,), *((seed_demo.zones, seed_demo.services) if seed_demo else ()))
+    return Plan(
+        cluster="dev",
+        node=node,
+        raft=RaftSettings(
+            node=node,
+            members={node: f"{LOOPBACK}:0"},
+            bind=f"{LOOPBACK}:0",
+            cluster="dev",
+            data_dir=settings.data_dir,
+            secret=None,
+        ),
+        seed=seed,
+        dns_listen=(f"{LOOPBACK}:{settings.dns_port}", f"[::1]:{settings.dns_port}"),
+        respond=RespondSettings(),
+        duties=DutySettings(),
+        api_listen=f"{LOOPBACK}:{settings.api_port}",
+        peer_urls={},
+        node_token=None,
+        tokens=(),
+        tsig={},
+        log_format="console",
+        dev=True,
+    )
+
+
+def _read(secret: Secret, environ: Mapping[str, str]) -> bytes:
+    try:
+        return secret.read(environ)
+    except SecretError as error:
+        raise StartError(str(error)) from None
+
+
+def _keys(config: Config, environ: Mapping[str, str]) -> dict[str, TsigSecret]:
+    """Return the keys that can be read; a push that needs another one says so by itself."""
+    keys = {}
+    for each in config.tsig:
+        try:
+            octets = tsig_octets(each, environ)
+            name = each.name.lower().rstrip(".")
+            keys[name] = TsigSecret(each.algorithm, base64.b64encode(octets).decode())
+        except SecretError as error:
+            logger.warning("tsig.unreadable", key=each.name, detail=str(error))
+    return keys
+
+
+def _node_token(secret: bytes) -> str:
+    """Derive what nodes show each other's API from the cluster's secret."""
+    return "qdns_node_" + hmac.new(secret, b"quorumdns node to node api v1", hashlib.sha256).hexdigest()

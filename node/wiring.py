@@ -1,0 +1,245 @@
+"""Builds a node from its plan, starts it room by room, and stops it in reverse.
+
+This is the one file that knows all rooms. None of them knows another: what they call of each other
+is handed to them here.
+"""
+
+import asyncio
+import contextlib
+import importlib.metadata
+import signal
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+import structlog
+
+from node.api.context import ApiContext, ProbeSummary, PushProgress
+from node.api.server import ApiServer, ApiSettings
+from node.cluster import Cluster, now_ms
+from node.config import Config
+from node.demo import ADDRESSES, Demo
+from node.dns.listen import ListenFailed
+from node.dns.respond import View
+from node.dns.server import DnsServer, DnsSettings
+from node.duties import Duties
+from node.observe import configure_logging, log_events
+from node.plan import DevSettings, Plan, StartError, dev_plan, plan_of
+from node.probe.prober import Prober
+from node.probe.settings import ProberSettings
+from node.push.pusher import Pusher
+from node.push.settings import PusherSettings
+from node.state.command import Seed
+from node.state.state import Changed, State
+from node.version import version
+from raft.errors import RaftError
+from raft.proposal import Committed
+
+logger = structlog.get_logger()
+
+DISTRIBUTION = "quorumdns"
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """What a started node tells of itself."""
+
+    dns: tuple[str, ...]
+    api: str
+    lines: tuple[str, ...]
+    """For people: where it is and what to try."""
+
+
+Ready = Callable[[RunInfo], None]
+
+
+def run(config: Config, *, ready: Ready | None = None) -> int:
+    """Run the node that the configuration describes until SIGTERM or SIGINT; return the exit code."""
+    configure_logging(config.log.level, config.log.format)
+    return _run(lambda: plan_of(config), None, ready)
+
+
+def run_dev(settings: DevSettings, *, ready: Ready | None = None) -> int:
+    """Run one node without a configuration, on loopback; return the exit code."""
+    configure_logging("info", "console")
+    demo = Demo() if settings.with_demo else None
+    seed = Seed((), (demo.zone(),), (demo.service(),)) if demo else None
+    return _run(lambda: dev_plan(settings, seed), demo, ready)
+
+
+def _run(plan: Callable[[], Plan], demo: Demo | None, ready: Ready | None) -> int:
+    try:
+        refuse_shared_environment()
+        return asyncio.run(_serve(plan(), demo, ready))
+    except (StartError, RaftError) as error:
+        logger.error("node.refused", detail=str(error))
+        return error.exit_code
+    except (ListenFailed, OSError) as error:
+        logger.error("node.refused", detail=str(error))
+        return 3
+
+
+async def _serve(plan: Plan, demo: Demo | None, ready: Ready | None) -> int:
+    """Run the node until a signal says stop or its log breaks."""
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[int] = loop.create_future()
+
+    def end(exit_code: int) -> None:
+        if not ended.done():
+            ended.set_result(exit_code)
+
+    for which in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(which, end, 0)
+    for note in plan.notes:
+        logger.info("config.note", detail=note)
+    async with _running(plan, demo, lambda: loop.call_soon_threadsafe(end, 70)) as info:
+        logger.info("node.started", node=plan.node, dns=list(info.dns), api=info.api)
+        if ready is not None:
+            ready(info)
+        exit_code = await ended
+        logger.info("node.stopping", node=plan.node)
+    return exit_code
+
+
+@contextlib.asynccontextmanager
+async def _running(plan: Plan, demo: Demo | None, on_fatal: Callable[[], object]) -> AsyncIterator[RunInfo]:
+    """Start every room in order; stop them in reverse, whatever happened."""
+    async with contextlib.AsyncExitStack() as stack:
+        cluster = Cluster(plan.raft, on_fatal)
+        if demo is not None:
+            await demo.start()
+            stack.push_async_callback(demo.stop)
+        await cluster.start()
+        stack.push_async_callback(cluster.stop)
+        server = _dns_server(plan, cluster)
+        await server.start()
+        stack.push_async_callback(server.stop)
+        prober = Prober(plan.node, lambda: cluster.state, cluster.propose, ProberSettings())
+        pusher = _pusher(plan, cluster)
+        api = _api_server(plan, cluster, server, prober, pusher)
+        _follow(cluster, prober, pusher)
+        for room in (prober, pusher, api):
+            await room.start()
+            stack.push_async_callback(room.stop)
+        duties = asyncio.create_task(Duties(cluster, lambda: plan.seed, plan.duties).run())
+        stack.push_async_callback(_cancelled, duties)
+        yield _info(plan, demo, server.addresses, f"http://{api.addresses[0]}")
+
+
+async def _cancelled(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+def _dns_server(plan: Plan, cluster: Cluster) -> DnsServer:
+    ready = _Ready(cluster)
+    return DnsServer(
+        DnsSettings(listen=plan.dns_listen),
+        lambda: View(cluster.state.zones, ready(), plan.node, plan.respond),
+    )
+
+
+class _Ready:
+    """Whether this node may say what does not exist: once true it stays so."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._seen = False
+
+    def __call__(self) -> bool:
+        if not self._seen:
+            self._seen = self._cluster.state.seeded and self._cluster.status().ready
+        return self._seen
+
+
+def _pusher(plan: Plan, cluster: Cluster) -> Pusher:
+    async def is_current() -> bool:
+        return isinstance(await cluster.read_barrier(2.0), Committed)
+
+    def reachable() -> tuple[str, ...]:
+        return tuple(peer.name for peer in cluster.status().peers if peer.connected)
+
+    settings = PusherSettings(tsig=plan.tsig)
+    return Pusher(plan.node, lambda: cluster.state, cluster.propose, is_current, settings, reachable=reachable)
+
+
+def _api_server(plan: Plan, cluster: Cluster, dns: DnsServer, prober: Prober, pusher: Pusher) -> ApiServer:
+    def pushes() -> tuple[PushProgress, ...]:
+        return tuple(PushProgress(row.target, row.wanted, row.detail) for row in pusher.status())
+
+    def probes() -> ProbeSummary:
+        summary = prober.snapshot()
+        return ProbeSummary(True, len(summary.endpoints), summary.late)
+
+    context = ApiContext(
+        state=lambda: cluster.state,
+        propose=cluster.propose,
+        read_barrier=cluster.read_barrier,
+        wait_applied=cluster.wait_applied,
+        replica=cluster.status,
+        subscribe=cluster.subscribe,
+        digest=cluster.digest,
+        now_ms=now_ms,
+        node=plan.node,
+        cluster=plan.cluster,
+        version=version(),
+        started_at_ms=now_ms(),
+        dns_addresses=lambda: dns.addresses,
+        peer_urls=plan.peer_urls,
+        node_token=plan.node_token,
+        tokens=plan.tokens,
+        dev=plan.dev,
+        pushes=pushes,
+        probes=probes,
+        trusted_loopback=not plan.tokens,
+    )
+    return ApiServer(ApiSettings(listen=(plan.api_listen,)), context)
+
+
+def _follow(cluster: Cluster, prober: Prober, pusher: Pusher) -> None:
+    """Let the rooms that act on the State know of its changes."""
+
+    def changed(state: State, what: Changed | None) -> None:
+        del state
+        if what is None or what.services:
+            prober.services_changed()
+        pusher.state_changed()
+        if what is not None and cluster.status().ready:
+            log_events(what.events)
+
+    cluster.subscribe(changed)
+
+
+def _info(plan: Plan, demo: Demo | None, dns: tuple[str, ...], api: str) -> RunInfo:
+    first = dns[0] if dns else "nowhere"
+    host, _, port = first.rpartition(":")
+    lines = [
+        "one node, quorum of 1, data " + (f"in {plan.raft.data_dir}" if plan.raft.data_dir else "in memory"),
+        f"DNS        {', '.join(dns)}",
+        f"status     {api}/",
+        f"API        curl -XPUT {api}/v2/keys/helix/com/example/foo/A -d value=123.123.123.123",
+        f"           dig foo.example.com. @{host} -p {port}",
+    ]
+    if demo is not None:
+        lines += [
+            f"demo       dig www.demo.test @{host} -p {port}",
+            f"           three little web servers; break one: curl -XPOST http://{ADDRESSES[0]}:{demo.port}/fail",
+            f"           and mend it:                          curl -XPOST http://{ADDRESSES[0]}:{demo.port}/mend",
+        ]
+    lines.append("Ctrl-C stops everything.")
+    return RunInfo(dns, api, tuple(lines))
+
+
+def refuse_shared_environment() -> None:
+    """Refuse to start where another distribution owns our import names. Raises ``StartError``."""
+    owners = importlib.metadata.packages_distributions()
+    for package in ("node", "raft"):
+        strangers = sorted(set(owners.get(package, [])) - {DISTRIBUTION})
+        if strangers:
+            raise StartError(
+                f"the distribution {strangers[0]} in this environment owns the import name {package!r} too; "
+                f"install {DISTRIBUTION} into an environment of its own (a venv, pipx, uv tool install)"
+            )
+
+
+__all__ = ["DevSettings", "RunInfo", "refuse_shared_environment", "run", "run_dev"]

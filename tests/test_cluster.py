@@ -1,0 +1,133 @@
+"""The door to the log: proposals, listeners, and a machine that survives its own defects."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from node.cluster import Cluster, Machine
+from node.state import machine
+from node.state.command import Entry, Member, PutZone, Seed, encode
+from node.state.state import Accepted, Changed, Refused, State
+from node.zone.name import from_text
+from raft.machine import BadSnapshot
+from raft.proposal import Committed
+from raft.settings import RaftSettings
+from tests.state.conftest import SETTINGS, WWW, ZONE, service
+
+SEED = Seed((Member("solo"),), (PutZone(ZONE, SETTINGS),), (service("192.0.2.1"),))
+
+
+def settings(data_dir: Path | None = None) -> RaftSettings:
+    return RaftSettings("solo", {"solo": "127.0.0.1:0"}, "127.0.0.1:0", "test", data_dir, None)
+
+
+def with_cluster(act: Callable[[Cluster], Awaitable[None]], data_dir: Path | None = None) -> None:
+    """Run a story with a started cluster of one."""
+
+    async def story() -> None:
+        cluster = Cluster(settings(data_dir), lambda: None)
+        await cluster.start()
+        try:
+            async with asyncio.timeout(20):
+                await act(cluster)
+        finally:
+            await cluster.stop()
+
+    asyncio.run(story())
+
+
+def test_a_proposal_comes_back_with_its_result() -> None:
+    """The outcome carries what apply said, and the State is there when it does."""
+
+    async def act(cluster: Cluster) -> None:
+        outcome = await cluster.propose(SEED, actor="test")
+        assert isinstance(outcome, Committed)
+        assert isinstance(outcome.result, Accepted)
+        assert cluster.state.seeded
+        assert outcome.index == cluster.state.index
+        assert await cluster.wait_applied(outcome.index, 1.0)
+        assert not await cluster.wait_applied(outcome.index + 1, 0.01)
+
+    with_cluster(act)
+
+
+def test_listeners_hear_what_changed() -> None:
+    """Every change reaches the listener in the event loop; one that raises hurts nobody else."""
+
+    async def act(cluster: Cluster) -> None:
+        heard: list[tuple[int, Changed | None]] = []
+
+        def broken(_state: State, _changed: Changed | None) -> None:
+            raise ZeroDivisionError
+
+        cluster.subscribe(broken)
+        end = cluster.subscribe(lambda state, changed: heard.append((state.index, changed)))
+        await cluster.propose(SEED)
+        await asyncio.sleep(0)
+        services = [fqdn for _, changed in heard if changed is not None for fqdn in changed.services]
+        assert WWW in services
+        count = len(heard)
+        end()
+        await cluster.propose(PutZone(from_text("example.net"), SETTINGS))
+        assert count == len(heard)
+
+    with_cluster(act)
+
+
+def test_the_digest_follows_the_state() -> None:
+    """Index and digest belong together and change with the State."""
+
+    async def act(cluster: Cluster) -> None:
+        before = cluster.digest()
+        await cluster.propose(SEED)
+        after = cluster.digest()
+        assert before != after
+        assert (cluster.state.index, after[1]) == after
+
+    with_cluster(act)
+
+
+def test_the_state_is_there_after_a_restart(tmp_path: Path) -> None:
+    """A cluster with a data directory comes back with the digest it left with."""
+    digests = []
+
+    async def first(cluster: Cluster) -> None:
+        await cluster.propose(SEED)
+        digests.append(cluster.digest())
+
+    async def second(cluster: Cluster) -> None:
+        assert isinstance(await cluster.read_barrier(), Committed)
+        digests.append(cluster.digest())
+
+    with_cluster(first, tmp_path)
+    with_cluster(second, tmp_path)
+    assert digests[0] == digests[1]
+
+
+def test_a_defect_costs_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When applying raises, the entry is refused, counted, and the log goes on."""
+    handed_over: list[Changed | None] = []
+    ours = Machine(handed_over.append)
+    with monkeypatch.context() as patch:
+        patch.setattr(machine, "apply_entry", lambda *_: 1 / 0)
+        result = ours.apply(1, encode(Entry(SEED, 0)))
+    assert isinstance(result, Refused)
+    assert ("failed", 1, 1) == (result.code, ours.failures, ours.state.index)
+    assert isinstance(ours.apply(2, encode(Entry(SEED, 0))), Accepted)
+
+
+def test_a_snapshot_passes_between_machines() -> None:
+    """What one machine dumps another restores; damage is refused and changes nothing."""
+    first = Machine(lambda _: None)
+    first.apply(1, encode(Entry(SEED, 0)))
+    pieces = list(first.snapshot())
+    second = Machine(lambda _: None)
+    second.restore(pieces)
+    assert first.state == second.state
+    third = Machine(lambda _: None)
+    for broken in ([], [b"".join(pieces)[:-3]], [b"\xff" * 100]):
+        with pytest.raises(BadSnapshot):
+            third.restore(broken)
+    assert State() == third.state

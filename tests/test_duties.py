@@ -1,0 +1,100 @@
+"""The leader's duties: what it does when, and what it leaves alone."""
+
+import asyncio
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from node.duties import Duties, DutySettings
+from node.state.command import Ballot, CastVotes, Command, DropVotes, Entry, Member, Seed
+from node.state.machine import apply_entry
+from node.state.state import State
+from raft.proposal import Committed, Outcome
+from raft.replica import PeerStatus, ReplicaStatus
+from tests.state.conftest import WWW, service
+
+SEED = Seed(tuple(Member(name) for name in ("ns1", "ns2", "ns3")), (), (service("192.0.2.1", "192.0.2.2"),))
+PEER = PeerStatus(name="ns2", address="127.0.0.2:7300", connected=True, last_contact_s=0.1, match_index=None)
+LEADER = ReplicaStatus(
+    node="ns1",
+    role="leader",
+    leader="ns1",
+    term=1,
+    commit_index=1,
+    applied_index=1,
+    last_index=1,
+    snapshot_index=0,
+    log_bytes=0,
+    has_quorum=True,
+    ready=True,
+    members=("ns1", "ns2", "ns3"),
+    peers=(PEER, replace(PEER, name="ns3")),
+)
+
+
+@dataclass
+class Door:
+    """A cluster of one replica that applies at once."""
+
+    role: ReplicaStatus
+    state: State = field(default_factory=State)
+    proposed: tuple[Command, ...] = ()
+
+    def status(self) -> ReplicaStatus:
+        return self.role
+
+    async def propose(self, command: Command, *, actor: str = "", reason: str = "") -> Outcome:
+        applied = apply_entry(self.state, self.state.index + 1, Entry(command, 0))
+        self.state = applied.state
+        self.proposed += (command,)
+        return Committed(applied.state.index, applied.result)
+
+
+class Clock:
+    now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture(name="clock")
+def _clock() -> Clock:
+    return Clock()
+
+
+def duties(door: Door, clock: Clock) -> Duties:
+    return Duties(door, lambda: SEED, DutySettings(vote_lease_s=7.0), monotonic_s=clock)
+
+
+def test_the_leader_seeds_an_empty_cluster_once(clock: Clock) -> None:
+    """An empty cluster gets the seed of its leader; a seeded one is left alone."""
+    door = Door(LEADER)
+    work = duties(door, clock)
+    asyncio.run(work.do_due())
+    asyncio.run(work.do_due())
+    assert (SEED,) == door.proposed
+
+
+def test_a_follower_does_nothing(clock: Clock) -> None:
+    """Duties are the leader's alone, and only while it has a quorum."""
+    for role in (replace(LEADER, role="follower"), replace(LEADER, has_quorum=False)):
+        door = Door(role)
+        asyncio.run(duties(door, clock).do_due())
+        assert door.proposed == ()
+
+
+def test_a_silent_node_loses_its_votes_after_the_lease(clock: Clock) -> None:
+    """Silence longer than the lease ends a node's votes, once; a new leader listens for a lease first."""
+    silent = replace(LEADER, peers=(replace(PEER, last_contact_s=60.0), replace(PEER, name="ns3")))
+    door = Door(silent)
+    asyncio.run(door.propose(SEED))
+    for node in ("ns1", "ns2", "ns3"):
+        asyncio.run(door.propose(CastVotes(node, (Ballot(WWW, "192.0.2.1", False),))))
+    before = door.proposed
+    work = duties(door, clock)
+    asyncio.run(work.do_due())
+    assert before == door.proposed
+    clock.now_s += 7.0
+    asyncio.run(work.do_due())
+    asyncio.run(work.do_due())
+    assert (*before, DropVotes("ns2")) == door.proposed

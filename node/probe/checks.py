@@ -6,6 +6,7 @@ from functools import lru_cache
 import structlog
 
 from node.health.service import Check
+from node.probe.deadline import Deadline
 from node.probe.http import probe_http
 from node.probe.result import Failed, ProbeResult, Progress
 from node.probe.stream import Tls, explain, is_answer
@@ -39,7 +40,7 @@ async def _run(check: Check, fqdn: Name, address: str, timeout_s: float, toolbox
     progress = Progress()
     up, answered = False, False
     try:
-        async with asyncio.timeout(timeout_s):
+        async with Deadline(timeout_s):
             evidence = await _probe(check, fqdn, address, toolbox, progress)
         up = answered = True
     except Failed as failure:

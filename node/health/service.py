@@ -11,11 +11,14 @@ import msgspec
 
 from node.zone.name import Name, is_within
 
-CHECK_KINDS = ("http", "https", "tcp")
+CHECK_KINDS = ("http", "https", "tcp", "tls", "dns", "udp", "icmp", "grpc", "exec", "composite")
+PORTLESS_KINDS = ("icmp", "exec", "composite")
 ENDPOINTS_MAX = 256
+PARTS_MAX = 8
+"""Of a composite check."""
 MODES = ("active-active", "active-standby")
 
-CheckKind = Literal["http", "https", "tcp"]
+CheckKind = Literal["http", "https", "tcp", "tls", "dns", "udp", "icmp", "grpc", "exec", "composite"]
 Mode = Literal["active-active", "active-standby"]
 
 
@@ -24,6 +27,7 @@ class Check(msgspec.Struct, frozen=True):
 
     kind: CheckKind
     port: int
+    """0 where the kind has none: icmp, exec, composite."""
     path: str = "/"
     method: str = "GET"
     host: str = ""
@@ -35,6 +39,33 @@ class Check(msgspec.Struct, frozen=True):
     verify: bool = True
     send: str = ""
     expect: str = ""
+    """Text that must stand in the answer (tcp, udp); for dns an rdata that must be among the answers."""
+    warn_expiry_days: int = 0
+    """A certificate that ends within so many days is told as a warning (https, tls); 0 says nothing."""
+    query_name: Name = Name(b"")
+    """What a dns check asks for; empty means the service's own name."""
+    query_type: int = 1
+    expect_rcodes: tuple[int, ...] = (0,)
+    tls: bool = False
+    """Whether grpc goes over TLS."""
+    grpc_service: str = ""
+    """The service asked about in grpc's health protocol; empty means the server as a whole."""
+    command: str = ""
+    """The name of a program that every node's local configuration gives an argv for (exec)."""
+    parts: tuple["Part", ...] = ()
+    """The checks that a composite one is made of."""
+    needed: int = 0
+    """How many parts of a composite check must be good; 0 means all."""
+
+
+class Part(msgspec.Struct, frozen=True):
+    """One check of a composite one."""
+
+    check: Check
+    must_pass: bool = False
+    """The whole is bad when this part is, however many others are good."""
+    observe_only: bool = False
+    """Only told in the evidence; it neither counts nor is needed."""
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -47,6 +78,8 @@ class Endpoint(msgspec.Struct, frozen=True):
     weight: int = 1
     probe_from: tuple[str, ...] = ()
     """Names of the nodes that probe it; empty means all."""
+    probe_address: str = ""
+    """The address that is probed instead of the published one; empty means that one."""
 
 
 class Service(msgspec.Struct, frozen=True):
@@ -106,24 +139,61 @@ def problem(service: Service) -> str | None:
 
 
 def _check_problem(check: Check) -> str | None:
-    if not 1 <= check.port <= 65_535:
+    if check.kind == "composite":
+        return _parts_problem(check)
+    if check.parts or check.needed:
+        return "only a composite check has parts"
+    if check.kind in PORTLESS_KINDS:
+        if check.port:
+            return f"a check of kind {check.kind} has no port"
+    elif not 1 <= check.port <= 65_535:
         return "the check's port must be between 1 and 65535"
     if any(low > high or not 100 <= low <= 599 or high > 599 for low, high in check.expect_status):
         return "expect_status holds codes from 100 to 599, each range from low to high"
     texts = (check.path, check.method, check.host, *(part for pair in check.headers for part in pair))
     if any(char in text for text in texts for char in "\r\n\x00"):
         return "the check's path, method, host and headers cannot hold line breaks"
-    return None
+    return _kind_problem(check)
+
+
+def _kind_problem(check: Check) -> str | None:
+    """Say what is wrong with the options of single kinds."""
+    if (check.kind == "exec") != bool(check.command):
+        needs = check.kind == "exec"
+        return "an exec check needs the name of a command" if needs else "only an exec check has a command"
+    checks = (
+        (not 0 <= check.warn_expiry_days <= 3650, "warn_expiry must be between 0 and 3650 days"),
+        (not 1 <= check.query_type <= 65_535, "the query type must be between 1 and 65535"),
+        (not check.expect_rcodes, "at least one rcode must be expected"),
+        (any(not 0 <= rcode <= 15 for rcode in check.expect_rcodes), "an rcode is between 0 and 15"),
+    )
+    return next((sentence for wrong, sentence in checks if wrong), None)
+
+
+def _parts_problem(check: Check) -> str | None:
+    if not 1 <= len(check.parts) <= PARTS_MAX:
+        return f"a composite check has 1 to {PARTS_MAX} parts"
+    if any(part.check.kind == "composite" for part in check.parts):
+        return "a composite check cannot be part of another"
+    if any(part.must_pass and part.observe_only for part in check.parts):
+        return "a part that must pass cannot be there for observation only"
+    counted = sum(not part.observe_only for part in check.parts)
+    if not 0 <= check.needed <= counted or not counted:
+        return f"the composite check needs {check.needed} of {counted} parts that count"
+    if check.port:
+        return "a check of kind composite has no port"
+    return next(filter(None, (_check_problem(part.check) for part in check.parts)), None)
 
 
 def _endpoints_problem(endpoints: tuple[Endpoint, ...]) -> str | None:
     for endpoint in endpoints:
-        try:
-            canonical = canonical_address(endpoint.address)
-        except ValueError as error:
-            return str(error)
-        if canonical != endpoint.address:
-            return f"the address {endpoint.address} must be written {canonical}"
+        for text in (endpoint.address, endpoint.probe_address or endpoint.address):
+            try:
+                canonical = canonical_address(text)
+            except ValueError as error:
+                return str(error)
+            if canonical != text:
+                return f"the address {text} must be written {canonical}"
         if not 0 <= endpoint.weight < 2**20 or not 1 <= endpoint.priority <= 1000:
             return f"endpoint {endpoint.address}: weight is 0 to 1048575, priority 1 to 1000"
     return None

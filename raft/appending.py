@@ -7,6 +7,7 @@ the start of the conflicting term (the library goes back one entry a heartbeat);
 passes what is known to match; what would undo a committed entry ends the process.
 """
 
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from raft.elections import Elections, Message
@@ -16,6 +17,9 @@ from raft.library import LEADER, Node, now_s
 
 class Appending(Elections):
     """The part of the core that replicates the log."""
+
+    on_snapshot_piece: Callable[[Node, Message], None]
+    """Takes a piece of the leader's snapshot; see ``core``."""
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         self.round = 0
@@ -45,10 +49,6 @@ class Appending(Elections):
         last = self._take_entries(message["entries"], matched)
         self.advance_commit(min(message["commit_index"], last))
         self._reply(node, message, matched=last, hint=last + 1)
-
-    def on_snapshot_piece(self, node: Node, message: Message) -> None:
-        """Take a piece of the leader's snapshot; see ``core``."""
-        raise NotImplementedError
 
     def _matched(self, message: Message) -> int | None:
         """Return the index up to which the log is known to agree with the leader's, or None."""

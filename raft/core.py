@@ -35,6 +35,9 @@ class Host(Protocol):
     def leader_changed(self) -> None:
         """Another node leads, or none."""
 
+    def take_piece(self, identity: str, offset: int, total: int, data: bytes) -> bool:
+        """A piece of the leader's snapshot came; True when the state was replaced by the whole of it."""
+
     def on_request(self, node: Node, message: Message) -> None:
         """A message that is not about the log itself."""
 
@@ -53,8 +56,11 @@ class Gate:
         """Send one message after everything it may tell of is on the medium."""
         if self._core.log.needs_sync:
             self._core.log.sync()
-        if message["type"] == "append_entries":
-            message["round"] = self._core.round
+        if message["type"] != "append_entries":
+            return bool(self._transport.send(node, message))
+        message["round"] = self._core.round
+        if message.get("serialized") is not None:
+            return bool(self._transport.send(node, message, bulk=True))
         return bool(self._transport.send(node, message))
 
     def __getattr__(self, name: str) -> Any:
@@ -76,6 +82,9 @@ class Core(Appending):
         check_version()
         self._host = host
         self._told_commit_index = 0
+        self._ticked_s = now_s()
+        self._was_still = False
+        self.feed: Any = None
         self._handlers: dict[str, Callable[[Node, Message], None]] = {
             "append_entries": self.on_append,
             "append_reply": self.on_append_reply,
@@ -93,7 +102,8 @@ class Core(Appending):
 
     def tick(self) -> None:
         """Do what time and messages have made due. Raises ``RaftError`` when the log cannot go on."""
-        self.run_elections()
+        if not self._stood_still():
+            self.run_elections()
         if self.role == LEADER:
             if self.log.needs_sync:
                 self.log.sync()
@@ -106,11 +116,37 @@ class Core(Appending):
         if self.log.needs_sync:
             self.log.sync()
 
+    def _stood_still(self) -> bool:
+        """Say, never twice in a row, that this process did not run: what others sent meanwhile comes first."""
+        now = now_s()
+        gap_s, self._ticked_s = now - self._ticked_s, now
+        self._was_still = gap_s > self.conf.raftMinTimeout / 2 and not self._was_still
+        return self._was_still
+
     def _must_send(self) -> bool:
         if now_s() >= self.append_due_s or self.commit_index > self._told_commit_index:
             return True
-        last = self.last_index
-        return any(self.next_index[node] <= last for node in self.connected if node in self.next_index)
+        return any(self._lacks_something(node) for node in self.connected if node in self.next_index)
+
+    def _lacks_something(self, node: Node) -> bool:
+        if self.next_index[node] > self.base_index:
+            return self.next_index[node] <= self.last_index
+        return self.feed is not None and self.feed.wants_more(node)
+
+    def use_feed(self, feed: Any) -> None:
+        """Send snapshots from here to followers that are too far behind for the log."""
+        self.feed = feed
+        self._SyncObj__serializer = feed
+
+    def on_snapshot_piece(self, node: Node, message: Message) -> None:
+        """Take a piece of the leader's snapshot; it tells nothing of what is committed beyond it."""
+        sent = message["serialized"]
+        matched = 0
+        if sent is not None:
+            identity, offset, total, data = sent[0]
+            if self._host.take_piece(identity, offset, total, data):
+                matched = self.last_index
+        self._reply(node, message, matched=matched, hint=self.last_index + 1)
 
     def apply_committed(self) -> None:
         """Hand committed entries to the host, a bounded number at a time."""
@@ -201,6 +237,11 @@ class Core(Appending):
 
     def _SyncObj__onMessageReceived(self, node: Node, message: Message) -> None:  # noqa: N802
         self.on_message(node, message)
+
+    def _SyncObj__onNodeDisconnected(self, node: Node) -> None:  # noqa: N802
+        self.connected.discard(node)
+        if self.feed is not None:
+            self.feed.cancelTransmisstion(node)
 
     def _SyncObj__onNodeConnected(self, node: Node) -> None:  # noqa: N802
         self.connected.add(node)

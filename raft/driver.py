@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 from pysyncobj.transport import Transport
 
+from raft.compaction import Compaction, Feed
 from raft.core import Core
 from raft.elections import Message
 from raft.errors import EXIT_WRONG_SETUP, RaftError
@@ -19,6 +20,7 @@ from raft.machine import StateMachine
 from raft.proposal import Committed, NotCommitted, Outcome, Unknown
 from raft.protection import LoopbackOnly, Protection, SharedSecret
 from raft.settings import RaftSettings
+from raft.snapshots import SnapshotDamaged, SnapshotStore
 from raft.status import PeerStatus, ReplicaStatus
 from raft.transport import SecureTransport, TransportSettings
 from raft.waiting import Waiting, settle
@@ -47,6 +49,10 @@ class SoleTransport(Transport):  # type: ignore[misc]  # the library has no type
     def send(self, _node: Node, _message: Message) -> bool:
         """Reach nobody."""
         return False
+
+    def backlog_bytes(self, _node: Node) -> int:
+        """Nothing waits for nobody."""
+        return 0
 
     def destroy(self) -> None:
         """Close nothing."""
@@ -95,6 +101,7 @@ class Driver:
         self._ready_index: int | None = None
         self._ready = False
         self._core: Core | None = None
+        self._compaction: Compaction | None = None
         self._transport: Any = None
         self._journal: Any = None
 
@@ -110,7 +117,19 @@ class Driver:
         self._transport = self._make_transport(peers) if peers else SoleTransport()
         own = peer_node(settings.node, settings.members[settings.node])
         self._core = Core(settings, own, peers, self._journal, self._transport, self)
+        self._compaction = self._make_compaction()
+        self._compaction.load()
         self._note_status()
+
+    def _make_compaction(self) -> Compaction:
+        settings = self._settings
+        store = None
+        if settings.data_dir is not None:
+            store = SnapshotStore(settings.data_dir / "snapshot", settings.cluster)
+            self.core.use_feed(Feed(store, self._transport.backlog_bytes))
+        return Compaction(
+            self.core, self._machine, store, lambda: tuple(settings.members), settings.snapshot_entries
+        )
 
     def _open_journal(self, *, alone: bool) -> Any:
         settings = self._settings
@@ -136,12 +155,19 @@ class Driver:
         assert self._core is not None
         return self._core
 
+    @property
+    def compaction(self) -> Compaction:
+        """What keeps the log short, once it is open."""
+        assert self._compaction is not None
+        return self._compaction
+
     async def run(self) -> None:
         """Tick until stopped. Raises ``RaftError`` when the log cannot go on."""
         while self._stop_at_s is None or now_s() < self._stop_at_s:
             self.core.tick()
             self._settle_barriers()
             self._try_held()
+            self.compaction.run()
             self._note_status()
             if self._stop_at_s is not None and self.core.role != LEADER:
                 return
@@ -177,6 +203,8 @@ class Driver:
         if self._transport is not None:
             self._transport.destroy()
             await self._transport.wait_closed()
+        if self._compaction is not None:
+            await self._compaction.close()
         if self._journal is not None:
             self._journal._destroy()  # noqa: SLF001  # the library's name for it
 
@@ -335,6 +363,17 @@ class Driver:
         result = self._machine.apply(index, command) if command is not None else None
         self._waiting.applied(index, term, result)
 
+    def take_piece(self, identity: str, offset: int, total: int, data: bytes) -> bool:
+        """Take a piece of the leader's snapshot; see ``compaction``."""
+        try:
+            done = self.compaction.take_piece(identity, offset, total, data)
+        except SnapshotDamaged as damage:
+            logger.warning("snapshot.refused", detail=str(damage))
+            return False
+        if done:
+            self._waiting.skipped_to(self.core.applied_index)
+        return done
+
     def wake(self) -> None:
         """Tick soon."""
         self._wake.set()
@@ -368,7 +407,7 @@ class Driver:
             commit_index=core.commit_index,
             applied_index=core.applied_index,
             last_index=core.last_index,
-            snapshot_index=core.base_index,
+            snapshot_index=self.compaction.index,
             log_bytes=int(self._journal.bytes_on_disk),
             has_quorum=core.is_open if role == "leader" else leader is not None and core.hears_leader(),
             ready=self._ready,

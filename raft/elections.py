@@ -7,6 +7,7 @@ stale message is answered with the term (an old leader otherwise never learns), 
 hears no majority for an election timeout steps down (it otherwise calls itself leader for 30 s).
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from raft.library import CANDIDATE, FOLLOWER, LEADER, LibraryState, Node, now_s
@@ -16,6 +17,9 @@ Message = dict[str, Any]
 
 class Elections(LibraryState):
     """The part of the core that decides who leads."""
+
+    become_leader: Callable[[], None]
+    """Opens the term with an entry of its own; see ``core``."""
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         self._asked_term = 0
@@ -68,10 +72,6 @@ class Elections(LibraryState):
 
     def leader_changed(self) -> None:
         """Tell the replica; see ``core``."""
-
-    def become_leader(self) -> None:
-        """Open the term with an entry of its own; see ``core``."""
-        raise NotImplementedError
 
     # --- standing for election ----------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from dnslib import EDNS0, DNSHeader, DNSQuestion, EDNSOption
 from dnslib.label import DNSBuffer, DNSLabel
 
-from node.dns.query import IN, Query
+from node.dns.query import IN, NOTIFY, Query
 from node.zone.name import ROOT, Name, iter_labels
 from node.zone.rrset import AAAA, CNAME, MX, NS, PTR, SOA, A, RRset
 
@@ -96,6 +96,14 @@ def render(
         wire.update(2, "!B", wire.data[2] | 0x02)
     wire.update(6, "!3H", *counts)
     return bytes(wire.data)
+
+
+def notify_message(id_: int, zone: Name, soa: RRset | None) -> bytes:
+    """Write a NOTIFY of a zone with the SOA it has now (RFC 1996 section 3.7)."""
+    wire = _Wire(MESSAGE_OCTETS_MAX)
+    DNSHeader(id_, NOTIFY << 11 | 0x0400, q=1).pack(wire)
+    DNSQuestion(DNSLabel(_split(zone)), SOA, IN).pack(wire)
+    return wire.with_answers(0 if soa is None else wire.put([soa], IN))
 
 
 def pack_stream(query: Query, records: Iterable[RRset], limit: int) -> Iterator[bytes]:

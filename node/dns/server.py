@@ -5,7 +5,7 @@ import ipaddress
 import socket
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -17,7 +17,7 @@ from node.dns.datagram import DatagramListener
 from node.dns.limiter import Limiter, LimiterSettings, Verdict
 from node.dns.listen import ListenAddress, ListenFailed, open_pair, open_stream, read_address
 from node.dns.respond import Client, Drop, Propose, Send, Stream, Transport, View, cut, respond
-from node.dns.stream import StreamListeners, StreamSettings
+from node.dns.stream import Messages, StreamListeners, StreamSettings
 from node.state.command import ChangeZone
 from raft.proposal import NotCommitted
 from raft.proposal import Outcome as ProposalOutcome
@@ -26,7 +26,7 @@ logger = structlog.get_logger()
 
 _FAILURES_LOGGED_MAX = 100
 
-Reply = bytes | Awaitable[bytes | None] | Iterator[bytes] | None
+Reply = bytes | Awaitable[bytes | None] | Messages | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,8 @@ class DnsSettings:
     stream: StreamSettings = field(default_factory=StreamSettings)
     proposals_max: int = 256
     """Updates on their way through the log at one time."""
+    transfers_max: int = 32
+    """Zones being sent at one time."""
     limiter: LimiterSettings | None = None
     """Limits the rate of answers over UDP; None for no limit."""
 
@@ -65,6 +67,7 @@ class DnsServer:
         self.view = view
         self.propose = propose
         self._flights: set[tuple[str, bytes]] = set()
+        self._transfers = 0
         self.counters = Counters()
         self.addresses: tuple[str, ...] = ()
         """Where it answers UDP and TCP, with the ports it got."""
@@ -108,7 +111,7 @@ class DnsServer:
 
     def _answer_datagram(self, packet: bytes, address: str) -> bytes | Awaitable[bytes | None] | None:
         answer = self._answer(packet, address, "udp")
-        assert not isinstance(answer, Iterator), "nothing is streamed over UDP"
+        assert not isinstance(answer, Generator), "nothing is streamed over UDP"
         return answer
 
     def _answer(self, packet: bytes, address: str, transport: Transport) -> Reply:
@@ -126,7 +129,7 @@ class DnsServer:
             return self._proposed(packet, client, outcome)
         if isinstance(outcome, Stream):
             self.counters.count(transport, outcome)
-            return self._guarded(outcome.messages)
+            return self._transferred(packet, outcome.messages)
         return self._told(client, outcome)
 
     def _told(self, client: Client, outcome: Send | Drop) -> bytes | None:
@@ -177,12 +180,18 @@ class DnsServer:
             self._flights.discard(flight)
         return self._told(client, sent)
 
-    def _guarded(self, messages: Iterator[bytes]) -> Iterator[bytes]:
-        """End a transfer that meets a defect of ours; the client sees that it is not complete."""
+    def _transferred(self, packet: bytes, messages: Iterator[bytes]) -> Messages:
+        """Send a zone while there are not too many on their way; a client sees when a defect of ours has ended it."""
+        if self._transfers >= self.settings.transfers_max:
+            yield message.bare_error(packet, message.SERVFAIL)
+            return
+        self._transfers += 1
         try:
             yield from messages
         except Exception as error:
-            self._failed(b"", error)
+            self._failed(packet, error)
+        finally:
+            self._transfers -= 1
 
     def _failed(self, packet: bytes, error: Exception) -> Send | Drop:
         self.counters.failures += 1

@@ -1,10 +1,11 @@
 """DNS over TCP and TLS (RFC 7766): frames of two octets of length and a message, many on one connection."""
 
 import asyncio
+import contextlib
 import socket
 import ssl
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
 
 from node.dns.query import HEADER_OCTETS
@@ -15,8 +16,11 @@ _FRAMES_PER_TURN = 32
 _UNSENT_OCTETS_MAX = 256 * 1024
 """Answers a client may leave unread before it is read no further."""
 _SWEEP_S = 1.0
+_LATER_MAX = 32
+"""Answers of one connection that are waited for before it is read no further."""
 
-Answer = Callable[[bytes, str, Transport], bytes | Awaitable[bytes | None] | Iterator[bytes] | None]
+Messages = Generator[bytes, None, None]
+Answer = Callable[[bytes, str, Transport], bytes | Awaitable[bytes | None] | Messages | None]
 """From a message, the client's IP address and the transport to the answer: now, later, in many messages, or none."""
 
 
@@ -173,7 +177,8 @@ class StreamConnection(asyncio.Protocol):
         """Answer some frames; what is left waits for its next turn, and reading waits with it."""
         self.is_answering = False
         for _ in range(_FRAMES_PER_TURN):
-            if self.transport is None or self.is_unread:
+            if self.transport is None or self.is_unread or len(self.later) >= _LATER_MAX:
+                self._set_reading()
                 return
             frame = self._next_frame()
             if frame is None:
@@ -206,7 +211,7 @@ class StreamConnection(asyncio.Protocol):
             self._write(answer)
         elif answer is not None:
             task = self.loop.create_task(
-                self._write_all(answer) if isinstance(answer, Iterator) else self._write_later(answer)
+                self._write_all(answer) if isinstance(answer, Generator) else self._write_later(answer)
             )
             self.later.add(task)
             task.add_done_callback(self._finished)
@@ -218,15 +223,16 @@ class StreamConnection(asyncio.Protocol):
         if packet is not None:
             self._write(packet)
 
-    async def _write_all(self, messages: Iterator[bytes]) -> None:
+    async def _write_all(self, messages: Messages) -> None:
         """Write a transfer as the client takes it; between two messages others get their turn."""
-        for message in messages:
-            await self.may_write.wait()
-            if self.transport is None:
-                return
-            self._write(message)
-            self.used_at = self.loop.time()
-            await asyncio.sleep(0)
+        with contextlib.closing(messages):
+            for message in messages:
+                await self.may_write.wait()
+                if self.transport is None:
+                    return
+                self._write(message)
+                self.used_at = self.loop.time()
+                await asyncio.sleep(0)
 
     def _write(self, packet: bytes) -> None:
         if self.transport is not None:
@@ -234,7 +240,8 @@ class StreamConnection(asyncio.Protocol):
 
     def _finished(self, task: asyncio.Future[None]) -> None:
         self.later.discard(task)
-        self._close_when_done()
+        if not self.is_answering:
+            self._answer_some()
 
     def _close_when_done(self) -> None:
         if self.has_ended and not self.later and not self.is_answering and self.transport is not None:
@@ -243,7 +250,7 @@ class StreamConnection(asyncio.Protocol):
     def _set_reading(self) -> None:
         if self.transport is None or self.transport.is_closing():
             return
-        if self.is_unread or self.is_answering:
+        if self.is_unread or self.is_answering or len(self.later) >= _LATER_MAX:
             self.transport.pause_reading()
         else:
             self.transport.resume_reading()

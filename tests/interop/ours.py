@@ -8,7 +8,7 @@ from typing import Self
 
 from node.dns.listen import read_address
 from node.dns.respond import RespondSettings, View
-from node.dns.server import DnsServer, DnsSettings
+from node.dns.server import DnsServer, DnsSettings, Proposer
 from node.zone.master_file import parse
 from node.zone.name import Name, from_text
 from node.zone.zone import Zone, new_zone
@@ -30,7 +30,10 @@ class Ours:
     """A running server of ours; ``port`` on 127.0.0.1."""
 
     def __init__(
-        self, shown: Callable[[], View] | Mapping[Name, Zone], settings: DnsSettings | None = None
+        self,
+        shown: Callable[[], View] | Mapping[Name, Zone],
+        settings: DnsSettings | None = None,
+        propose: Proposer | None = None,
     ) -> None:
         if isinstance(shown, Mapping):
             fixed = View(shown, ready=True, node="ns1", settings=RespondSettings())
@@ -38,6 +41,7 @@ class Ours:
         else:
             self.shown = shown
         self.settings = settings or DnsSettings(("127.0.0.1:0",))
+        self.propose = propose
         self.port = 0
         self.loop = asyncio.new_event_loop()
         self.server: DnsServer | None = None
@@ -47,13 +51,21 @@ class Ours:
         self.thread.start()
 
         async def start() -> None:
-            self.server = DnsServer(self.settings, self.shown)
+            self.server = DnsServer(self.settings, self.shown, self.propose)
             await self.server.start()
 
         asyncio.run_coroutine_threadsafe(start(), self.loop).result(10)
         assert self.server is not None
         self.port = read_address(self.server.addresses[0]).port
         return self
+
+    def call(self, function: Callable[[], None]) -> None:
+        """Call a function in the server's loop and wait for it."""
+
+        async def run() -> None:
+            function()
+
+        asyncio.run_coroutine_threadsafe(run(), self.loop).result(30)
 
     def __exit__(self, *_: object) -> None:
         assert self.server is not None

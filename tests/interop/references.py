@@ -6,6 +6,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -35,14 +36,26 @@ def free_port() -> int:
             return port
 
 
-class Reference:
-    """One running server for zones given as files by origin."""
+@dataclass(frozen=True, slots=True)
+class Primary:
+    """Where a secondary gets its zones from, on 127.0.0.1, and the key (hmac-sha256) it signs with."""
 
-    def __init__(self, program: str, folder: Path, zones: Mapping[str, Path], port: int | None = None) -> None:
+    port: int
+    key: str
+    secret: str
+
+
+class Reference:
+    """One running server for zones given as files by origin; the secondary of ``primary`` where there is one."""
+
+    def __init__(
+        self, program: str, folder: Path, zones: Mapping[str, Path], primary: Primary | None = None
+    ) -> None:
         self.program = program
         self.folder = folder
         self.zones = zones
-        self.port = port or free_port()
+        self.primary = primary
+        self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -82,8 +95,13 @@ class Reference:
                     raise AssertionError(f"{self.program} does not serve {origin}:\n{log}")
 
     def _named(self) -> list[str]:
-        zones = "".join(
-            f'zone "{origin}" {{ type primary; file "{path}"; check-names ignore; }};\n'
+        primary, kind, keys = self.primary, "type primary;", ""
+        if primary is not None:
+            kind = f"type secondary; primaries {{ 127.0.0.1 port {primary.port} key {primary.key}; }};"
+            kind += " allow-notify { 127.0.0.1; }; masterfile-format text;"
+            keys = f'key {primary.key} {{ algorithm hmac-sha256; secret "{primary.secret}"; }};\n'
+        zones = keys + "".join(
+            f'zone "{origin}" {{ {kind} file "{path}"; check-names ignore; }};\n'
             for origin, path in self.zones.items()
         )
         (self.folder / "named.conf").write_text(
@@ -101,7 +119,17 @@ controls {{ }};
         return [PROGRAMS["named"], "-g", "-n", "1", "-c", str(self.folder / "named.conf")]
 
     def _knotd(self) -> list[str]:
-        zones = "".join(f'  - domain: "{origin}"\n    file: "{path}"\n' for origin, path in self.zones.items())
+        primary, more, remotes = self.primary, "", ""
+        if primary is not None:
+            more = "    master: primary\n    acl: notify\n"
+            remotes = (
+                f"key:\n  - id: {primary.key}\n    algorithm: hmac-sha256\n    secret: {primary.secret}\n"
+                f"remote:\n  - id: primary\n    address: 127.0.0.1@{primary.port}\n    key: {primary.key}\n"
+                "acl:\n  - id: notify\n    address: 127.0.0.1\n    action: notify\n"
+            )
+        zones = "".join(
+            f'  - domain: "{origin}"\n    file: "{path}"\n{more}' for origin, path in self.zones.items()
+        )
         (self.folder / "knot.conf").write_text(
             f"""server:
     rundir: "{self.folder}"
@@ -115,7 +143,7 @@ controls {{ }};
     nsid: "ns1"
 database:
     storage: "{self.folder}"
-template:
+{remotes}template:
   - id: default
     storage: "{self.folder}"
     semantic-checks: off
@@ -130,8 +158,17 @@ zone:
         return [PROGRAMS["knotd"], "-c", str(self.folder / "knot.conf")]
 
     def _nsd(self) -> list[str]:
-        zones = "".join(
-            f'zone:\n    name: "{origin}"\n    zonefile: "{path}"\n' for origin, path in self.zones.items()
+        primary, more, keys = self.primary, "", ""
+        if primary is not None:
+            more = (
+                f"    request-xfr: 127.0.0.1@{primary.port} {primary.key}\n    allow-notify: 127.0.0.1 NOKEY\n"
+            )
+            keys = (
+                f'key:\n    name: {primary.key}\n    algorithm: hmac-sha256\n    secret: "{primary.secret}"\n'
+            )
+        zones = keys + "".join(
+            f'zone:\n    name: "{origin}"\n    zonefile: "{path}"\n{more}'
+            for origin, path in self.zones.items()
         )
         (self.folder / "nsd.conf").write_text(
             f"""server:

@@ -1,0 +1,284 @@
+"""Answers to whole packets and to questions, kept ready in one process and forgotten when the table says so.
+
+Two levels: the exact octets of a packet behind its id, and the question in lower case. What is answered
+without a name of its own (denials, wildcards, referrals) may occupy a small part only, so that questions for
+made-up names do not push out what is asked for often.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from itertools import cycle, repeat
+
+from node.dns import answerer_stats as stats
+from node.dns import table_layout as layout
+from node.dns.table_copy import Prepared
+from node.dns.table_reader import Reader
+
+EXACT_MAX = 24_000
+LOOSE_MAX = 6_000
+_PACKETS_PER_QUESTION_MAX = 6
+_KINDS_MAX = 32
+_OPTS_MAX = 512
+_PLAIN_OCTETS_MAX = 512
+_PLAIN = b"\x00\x01\x00\x00\x00\x00\x00\x00"
+_WITH_OPT = b"\x00\x01\x00\x00\x00\x00\x00\x01"
+_OPT_OCTETS = 11
+_CLASS_IN = b"\x00\x01"
+_NOTICES_SAFE = layout.NOTICES - 16
+
+
+class _Kind:
+    """Queries that differ neither in the room they leave nor in the OPT record that answers them."""
+
+    __slots__ = ("dnssec_ok", "entries", "has_opt", "limit")
+
+    def __init__(self, limit: int, *, has_opt: bool, dnssec_ok: bool) -> None:
+        self.limit = limit
+        self.has_opt = has_opt
+        self.dnssec_ok = dnssec_ok
+        self.entries: dict[bytes, _Entry] = {}
+
+
+class _Entry:
+    """The answers to one question."""
+
+    __slots__ = ("cell", "exact", "heads", "key", "kind", "name", "packets", "place", "tails", "turns")
+
+    def __init__(
+        self, kind: _Kind, key: bytes, name: bytes, heads: tuple[bytes, ...], tails: list[bytes]
+    ) -> None:
+        self.kind = kind
+        self.key = key
+        self.name = name
+        self.heads = heads
+        """Flags and counts, for each of the four ways that RD and CD can be set."""
+        self.tails = tails
+        """What follows the question, once for every turn of its address records."""
+        self.turns: Iterator[bytes] = cycle(tails) if len(tails) > 1 else repeat(tails[0])
+        self.packets: list[bytes] = []
+        self.place = self.cell = 0
+        self.exact = False
+
+
+class AnswerCache:
+    """Answers packets from one table. ``line`` is where it counts."""
+
+    def __init__(self, reader: Reader, line: memoryview) -> None:
+        self.reader = reader
+        self.line = line
+        self.by_packet: dict[bytes, tuple[Iterator[bytes], int]] = {}
+        """Packets without their id, to answers without their id and the place of their count."""
+        self._plain = _Kind(_PLAIN_OCTETS_MAX, has_opt=False, dnssec_ok=False)
+        self._kinds: dict[tuple[int, bool], _Kind] = {}
+        self._opts: dict[bytes, _Kind] = {}
+        self._names: dict[bytes, list[_Entry]] = {}
+        self._cells: dict[int, set[_Entry]] = {}
+        self._loose: set[_Entry] = set()
+        self._exact_order: deque[_Entry] = deque()
+        self._loose_order: deque[_Entry] = deque()
+        self._noticed = reader.words[layout.WORD_NOTICES]
+        self.is_ready = reader.refresh()
+
+    def answer(self, packet: bytes) -> bytes | None:
+        """Return the answer without its id, None to hand the packet up, nothing (``b""``) to drop it."""
+        if len(packet) < 12:
+            self.line[stats.SHORT] += 1
+            return b""
+        flags = packet[2]
+        if flags & 0xF8:
+            if flags & 0x80:
+                self.line[stats.ANSWER] += 1
+                return b""
+            return None
+        counts = packet[4:12]
+        if counts == _PLAIN:
+            end, kind = len(packet), self._plain
+        elif counts == _WITH_OPT:
+            end = len(packet) - _OPT_OCTETS
+            opt = packet[end:]
+            known = self._opts.get(opt) or self._kind_of(opt)
+            if known is None:
+                return None
+            kind = known
+        else:
+            return None
+        spelled = packet[12 : end - 4]
+        lowered = spelled.lower()
+        key = lowered + packet[end - 4 : end]
+        entry = kind.entries.get(key)
+        if entry is None:
+            entry = self._load(kind, key, lowered) if end >= 17 and self.is_ready else None
+            if entry is None:
+                return None
+            self.line[stats.MISSES] += 1
+        else:
+            self.line[stats.QUESTION_HITS] += 1
+        self.line[entry.place] += 1
+        start = entry.heads[flags & 1 | packet[3] >> 3 & 2] + packet[12:end]
+        if spelled == lowered and len(entry.packets) < _PACKETS_PER_QUESTION_MAX:
+            self._keep_packet(packet[2:], entry, start)
+        return start + next(entry.turns)
+
+    def _keep_packet(self, octets: bytes, entry: _Entry, start: bytes) -> None:
+        answers = [start + tail for tail in entry.tails]
+        self.by_packet[octets] = (cycle(answers) if len(answers) > 1 else repeat(answers[0]), entry.place)
+        entry.packets.append(octets)
+
+    # --- filling ---------------------------------------------------------------------------------
+
+    def _kind_of(self, opt: bytes) -> _Kind | None:
+        """Return the kind of queries with this OPT record, None when it is not a bare one of version 0."""
+        if opt[:3] != b"\x00\x00\x29" or opt[6] or opt[9:] != b"\x00\x00" or len(opt) != _OPT_OCTETS:
+            return None
+        asked = int.from_bytes(opt[3:5], "big")
+        limit = max(_PLAIN_OCTETS_MAX, min(asked, self.reader.payload_octets))
+        dnssec_ok = bool(opt[7] & 0x80)
+        kind = self._kinds.get((limit, dnssec_ok))
+        if kind is None:
+            if len(self._kinds) >= _KINDS_MAX:
+                return None
+            kind = self._kinds[limit, dnssec_ok] = _Kind(limit, has_opt=True, dnssec_ok=dnssec_ok)
+        if len(self._opts) < _OPTS_MAX:
+            self._opts[opt] = kind
+        return kind
+
+    def _load(self, kind: _Kind, key: bytes, name: bytes) -> _Entry | None:
+        """Take a question's answer from the table, None when the table has none for it."""
+        if key[-2:] != _CLASS_IN or not _is_name(name):
+            return None
+        type_ = key[-4] << 8 | key[-3]
+        prepared = self.reader.resolve(name, type_)
+        if prepared is None or (kind.dnssec_ok and prepared.dnssec_differs):
+            return None
+        opt = self._opt(kind, prepared)
+        room = kind.limit - len(opt) - 12 - len(key)
+        flags, counts, bodies = prepared.flags, prepared.counts, [b""]
+        if prepared.required_octets > room:
+            flags, counts = flags | 0x0200, _PLAIN
+        elif prepared.total_octets > room:
+            return None
+        else:
+            bodies = list(prepared.bodies())
+        if opt:
+            counts = counts[:7] + bytes((counts[7] + 1,)) if counts[7] < 255 else _more(counts)
+        entry = _Entry(kind, key, name, _heads(flags, counts), [body + opt for body in bodies])
+        entry.place = stats.answer_place(type_, flags & 15)
+        entry.exact, entry.cell = prepared.exact, prepared.cell
+        self._keep(entry)
+        return entry
+
+    def _opt(self, kind: _Kind, prepared: Prepared) -> bytes:
+        if not kind.has_opt:
+            return b""
+        opt = prepared.error or self.reader.opt
+        if not kind.dnssec_ok:
+            return opt
+        place = layout.OPT_FLAGS_OCTET
+        return opt[:place] + bytes((opt[place] | 0x80,)) + opt[place + 1 :]
+
+    def _keep(self, entry: _Entry) -> None:
+        """Keep an answer; the oldest one of its class makes room."""
+        entry.kind.entries[entry.key] = entry
+        self._names.setdefault(entry.name, []).append(entry)
+        if entry.cell:
+            self._cells.setdefault(entry.cell, set()).add(entry)
+        if entry.exact:
+            order, most = self._exact_order, EXACT_MAX
+        else:
+            order, most = self._loose_order, LOOSE_MAX
+            self._loose.add(entry)
+        order.append(entry)
+        if len(order) > most:
+            self._forget(order.popleft())
+
+    # --- forgetting ------------------------------------------------------------------------------
+
+    def catch_up(self) -> None:
+        """Forget what changed in the table since the last call. Called between batches."""
+        words = self.reader.words
+        count = words[layout.WORD_NOTICES]
+        if count == self._noticed:
+            return
+        notices = [self._notice(number) for number in range(max(self._noticed, count - layout.NOTICES), count)]
+        is_overrun = words[layout.WORD_NOTICES] - self._noticed > _NOTICES_SAFE
+        self._noticed = count
+        if is_overrun or any(kind == layout.NOTICE_ALL for kind, _ in notices):
+            self.forget_all()
+            return
+        for kind, data in notices:
+            self._apply(kind, data)
+
+    def forget_all(self) -> None:
+        """Start anew."""
+        for each in (self._plain, *self._kinds.values()):
+            each.entries.clear()
+        self.line[stats.FORGOTTEN] += len(self._exact_order) + len(self._loose_order)
+        for kept in (self.by_packet, self._names, self._cells, self._loose, self._opts, self._kinds):
+            kept.clear()
+        self._exact_order.clear()
+        self._loose_order.clear()
+        self.is_ready = self.reader.refresh()
+
+    def _notice(self, number: int) -> tuple[int, bytes]:
+        place = layout.NOTICES_OFFSET + number % layout.NOTICES * layout.NOTICE_OCTETS
+        kind, octets = layout.NOTICE_HEAD.unpack_from(self.reader.buffer, place)
+        place += layout.NOTICE_HEAD.size
+        return kind, self.reader.buffer[place : place + octets]
+
+    def _apply(self, kind: int, data: bytes) -> None:
+        if kind == layout.NOTICE_SERIAL:
+            self.reader.serial_changed()
+            self._forget_each(self._cells.get(int.from_bytes(data, "little"), ()))
+            return
+        self._forget_each(self._names.get(data, ()))
+        if kind == layout.NOTICE_SHAPE:
+            self._forget_each(self._loose)
+
+    def _forget_each(self, entries: "set[_Entry] | list[_Entry] | tuple[()]") -> None:
+        for entry in list(entries):
+            self._forget(entry)
+            self.line[stats.FORGOTTEN] += 1
+
+    def _forget(self, entry: _Entry) -> None:
+        """Take an answer out of all that leads to it; its place in the order stays until its turn."""
+        if entry.kind.entries.get(entry.key) is not entry:
+            return
+        del entry.kind.entries[entry.key]
+        for octets in entry.packets:
+            self.by_packet.pop(octets, None)
+        entry.packets.clear()
+        named = self._names[entry.name]
+        named.remove(entry)
+        if not named:
+            del self._names[entry.name]
+        self._loose.discard(entry)
+        if entry.cell:
+            users = self._cells[entry.cell]
+            users.discard(entry)
+            if not users:
+                del self._cells[entry.cell]
+
+
+def _heads(flags: int, counts: bytes) -> tuple[bytes, ...]:
+    return tuple(
+        (flags | 0x0100 * (ways & 1) | 0x0010 * (ways >> 1)).to_bytes(2, "big") + counts for ways in range(4)
+    )
+
+
+def _more(counts: bytes) -> bytes:
+    return counts[:6] + (int.from_bytes(counts[6:], "big") + 1).to_bytes(2, "big")
+
+
+def _is_name(octets: bytes) -> bool:
+    """Say whether the octets are exactly one name without pointers (RFC 1035 section 3.1)."""
+    if not 0 < len(octets) <= 255:
+        return False
+    position = 0
+    while position < len(octets):
+        length = octets[position]
+        if length == 0:
+            return position + 1 == len(octets)
+        if length > 63:
+            return False
+        position += 1 + length
+    return False

@@ -1,0 +1,265 @@
+"""The serving table answers with the very octets that ``respond`` gives, whatever the zones and their history."""
+
+import random
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from node.state.state import Changed
+from node.zone.name import Name, from_text
+from node.zone.rrset import RRset, make
+from node.zone.zone import Replacement, Zone, new_zone, with_changes
+from tests.dns.tables import Twin, packet
+from tests.dns.zones import zones
+
+A, NS, CNAME, SOA, MX, TXT, AAAA, SRV, DNAME, DS, RRSIG, NSEC, ANY = (
+    1,
+    2,
+    5,
+    6,
+    15,
+    16,
+    28,
+    33,
+    39,
+    43,
+    46,
+    47,
+    255,
+)
+ORIGINS = ("example.", "sub.example.", "other.")
+LABELS = ("a", "b", "ns1", "*")
+
+
+def names_under(origin: str) -> list[Name]:
+    """List names of up to three labels below an origin, and the origin."""
+    shorter = [origin]
+    for _ in range(3):
+        shorter += [f"{label}.{name}" for label in LABELS for name in shorter[-(len(LABELS) ** 2) :]]
+    return [from_text(name) for name in dict.fromkeys(shorter)][:40]
+
+
+NAMES = {origin: names_under(origin) for origin in ORIGINS}
+TARGETS = [name for origin in ORIGINS for name in NAMES[origin][:14]] + [from_text("out.side.")]
+
+
+def soa(origin: Name, number: int = 0) -> RRset:
+    """Build an SOA; its names may or may not exist."""
+    mname = from_text("ns1." if not number else "a.b.", None)[:-1] + origin
+    return make(
+        origin,
+        SOA,
+        300 + number,
+        [mname + b"\x0ahostmaster" + origin + bytes(4) + (60 + number).to_bytes(16, "big")],
+    )
+
+
+@st.composite
+def rrsets(draw: st.DrawFn, origin: str) -> RRset:
+    """Draw an RRset at a name of the zone."""
+    name = draw(st.sampled_from(NAMES[origin]))
+    targets = st.lists(st.sampled_from(TARGETS), min_size=1, max_size=3, unique=True)
+    match draw(st.sampled_from([A, A, AAAA, NS, CNAME, CNAME, MX, TXT, SRV, DNAME, DS, RRSIG, NSEC])):
+        case 1 | 28 as type_:
+            width = 4 if type_ == A else 16
+            rdatas = [bytes((number,)) * width for number in range(draw(st.integers(1, 4)))]
+        case 2 | 5 | 39 as type_:
+            rdatas = list(map(bytes, draw(targets)))[: 3 if type_ == NS else 1]
+        case 15 as type_:
+            rdatas = [b"\x00\x01" + target for target in draw(targets)]
+        case 33 as type_:
+            rdatas = [bytes(6) + target for target in draw(targets)]
+        case 46 as type_:
+            rdatas = [b"\x00\x01" + bytes(16) + from_text(origin) + b"signature"]
+        case 47 as type_:
+            rdatas = [from_text(origin) + b"\x00\x01\x40"]
+        case type_:
+            rdatas = (
+                [b"\x3f" + b"x" * 63] * 1
+                if draw(st.booleans())
+                else [bytes((200,)) + b"y" * 200 + bytes((n,)) for n in range(8)]
+            )
+    rrset = make(name, type_, draw(st.sampled_from([60, 300])), rdatas)
+    return RRset(rrset.name, rrset.type, rrset.ttl, rrset.rdatas, "", draw(st.integers(0, 9)) == 0)
+
+
+@st.composite
+def some_zones(draw: st.DrawFn) -> dict[Name, Zone]:
+    """Draw up to three zones, one inside another."""
+    found = {}
+    for origin in ORIGINS:
+        if origin == "example." or draw(st.booleans()):
+            apex = from_text(origin)
+            found[apex] = new_zone(apex, [soa(apex), *draw(st.lists(rrsets(origin), max_size=12))], 1)
+    return found
+
+
+def questions(seed: int, count: int) -> Iterable[bytes]:
+    """Write queries for names that exist, lie beside, below or elsewhere, in any case, with and without EDNS."""
+    chance = random.Random(seed)
+    for _ in range(count):
+        name: bytes = chance.choice(TARGETS + NAMES["example."] + NAMES["sub.example."] + NAMES["other."])
+        for _ in range(chance.choice([0, 0, 1, 2])):
+            label = chance.choice([b"a", b"zz", b"hostmaster", b"*", b"\x00\xff", b"x" * 40])
+            name = bytes((len(label),)) + label + name
+        if chance.random() < 0.3:
+            name = name.upper()
+        type_ = chance.choice([A, A, AAAA, NS, CNAME, SOA, MX, TXT, SRV, DNAME, DS, RRSIG, ANY, 65, 99, 252])
+        edns = chance.choice([None, None, 0, 512, 700, 1232, 4096])
+        yield packet(
+            name[-255:] if len(name) <= 255 else b"\x00",
+            type_,
+            edns=edns,
+            dnssec=edns is not None and chance.random() < 0.4,
+            flags=chance.choice([0, 0x0100, 0x0010, 0x0130]),
+        )
+
+
+def check(twin: Twin, seed: int, count: int = 60) -> int:
+    """Ask the same of both; return how much of it the table answered."""
+    answered = 0
+    for query in questions(seed, count):
+        got = twin.answer(query)
+        if got is not None:
+            answered += 1
+            assert twin.allows(query, got), (query, got, twin.expected(query))
+    return answered
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@given(some_zones(), st.integers(0, 10**6))
+def test_the_table_answers_as_respond_does(where: dict[Name, Zone], seed: int) -> None:
+    """Rendered ahead or on the spot, an answer has the same octets."""
+    twin = Twin(where)
+    check(twin, seed)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> tuple[dict[Name, Zone], list[list[tuple[str, RRset, int]]]]:
+    """Draw zones and what is done to them."""
+    steps = []
+    for _ in range(draw(st.integers(1, 5))):
+        changes = []
+        for _ in range(draw(st.integers(1, 3))):
+            origin = draw(st.sampled_from(ORIGINS))
+            kind = draw(st.integers(0, 9))
+            rrset = draw(rrsets(origin))
+            changes.append((origin, rrset, kind))
+        steps.append(changes)
+    return draw(some_zones()), steps
+
+
+def changed_by(
+    where: dict[Name, Zone], changes: list[tuple[str, RRset, int]], index: int
+) -> tuple[dict[Name, Zone], Changed]:
+    """Apply changes as the state machine would, and say what they touched."""
+    after = dict(where)
+    names: dict[tuple[Name, Name], None] = {}
+    touched: dict[Name, None] = {}
+    for origin, rrset, kind in changes:
+        apex = from_text(origin)
+        touched[apex] = None
+        if apex not in after:
+            after[apex] = new_zone(apex, [soa(apex), rrset], index)
+            continue
+        if kind == 0:
+            del after[apex]
+            continue
+        replacement = Replacement(rrset.name, rrset.type, None if kind in (1, 2, 3) else rrset)
+        if kind == 4:
+            replacement = Replacement(apex, SOA, soa(apex, index))
+        if kind == 5 and after[apex].node(rrset.name):
+            first = after[apex].nodes[rrset.name].rrsets[:1]
+            replacement = Replacement(rrset.name, first[0].type, None) if first else replacement
+        before = after[apex]
+        after[apex] = with_changes(before, [replacement], index)
+        if after[apex] is not before:
+            delta = after[apex].history[-1]
+            names.update({(apex, each.name): None for each in (*delta.removed, *delta.added)})
+    return after, Changed(names=tuple(names), zones=tuple(touched))
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@given(histories(), st.integers(0, 10**6))
+def test_changes_reach_every_answer_they_alter(
+    history: tuple[dict[Name, Zone], list[list[tuple[str, RRset, int]]]], seed: int
+) -> None:
+    """After any history the table is as one built from the zones at once, also where answers were cached."""
+    where, steps = history
+    twin = Twin(where)
+    check(twin, seed, 40)
+    for number, changes in enumerate(steps):
+        where, changed = changed_by(where, changes, number + 2)
+        twin.change(where, changed if number % 3 else None if number else changed)
+        check(twin, seed, 40)
+        check(twin, seed + number + 1, 20)
+
+
+PLAIN = {
+    "example.": "www A 192.0.2.1\nwww A 192.0.2.2\nwww A 192.0.2.3\nal CNAME www\nfar CNAME host.other.\nmx MX 1 www\n"
+    "sub NS ns.sub\nns.sub A 192.0.2.9\n*.wild A 192.0.2.7\n*.wild TXT hello\n*.alias CNAME www\nent.a.b A 192.0.2.8\n"
+    '_srv._tcp SRV 0 0 1 www\nbig TXT "' + "x" * 250 + '" "' + "y" * 250 + '" "' + "z" * 250 + '"\n',
+    "other.": "host A 192.0.2.4\n",
+}
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "www.example. A",
+        "www.example. AAAA",
+        "www.example. ANY",
+        "ns1.example. AAAA",
+        "nothing.example. A",
+        "hostmaster.example. A",
+        "x.hostmaster.example. A",
+        "deep.down.nothing.example. TXT",
+        "example. SOA",
+        "example. NS",
+        "example. A",
+        "al.example. A",
+        "al.example. AAAA",
+        "al.example. CNAME",
+        "al.example. HTTPS",
+        "al.example. ANY",
+        "far.example. A",
+        "far.example. MX",
+        "mx.example. MX",
+        "sub.example. A",
+        "x.sub.example. A",
+        "ns.sub.example. A",
+        "sub.example. DS",
+        "x.wild.example. A",
+        "x.y.wild.example. TXT",
+        "x.wild.example. AAAA",
+        "*.wild.example. A",
+        "x.alias.example. A",
+        "x.alias.example. HTTPS",
+        "b.example. A",
+        "_srv._tcp.example. SRV",
+        "big.example. TXT",
+        "outside. A",
+        ". NS",
+    ],
+)
+@pytest.mark.parametrize("edns", [None, 512, 1232, 4096])
+def test_plain_questions_are_never_handed_up(question: str, edns: int | None) -> None:
+    """What a zone usually holds is answered without the control process, denials, wildcards and referrals too."""
+    from node.zone.rrset import type_from_text
+
+    twin = Twin(zones(PLAIN))
+    name, type_ = question.split()
+    query = packet(from_text(name), type_from_text(type_), edns=edns, dnssec=edns == 4096)
+    assert twin.answer(query) in twin.expected(query)
+
+
+def test_addresses_take_turns() -> None:
+    """The records of an address RRset come first in turn, from both caches."""
+    twin = Twin(zones(PLAIN))
+    query = packet(from_text("www.example."), A)
+    expected = twin.expected(query, 6)
+    got = [twin.answer(query) for _ in range(7)]
+    assert expected == got[1:]
+    assert 3 == len(set(got[1:]))

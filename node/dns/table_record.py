@@ -44,7 +44,9 @@ def packed(
     body = wire[body_start:]
     labels = list(avoid)
     anatomy = _Anatomy(wire, body_start, answers, answers + authorities + additionals)
-    if (has_serial and (not cell or anatomy.serials != 1)) or len(labels) > _AVOID_MAX:
+    turn = anatomy.turn
+    is_dated = has_serial and (not cell or anatomy.serials != 1)
+    if is_dated or turn is None or len(labels) > _AVOID_MAX:
         return unprepared(type_)
     pointers = anatomy.moved(keep_owner=keep_owner) if is_moved else []
     total, required = (min(octets, _TOTAL_OCTETS_MAX) for octets in (len(body), required_octets))

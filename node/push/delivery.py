@@ -118,7 +118,10 @@ async def _read(
     keys = [order.key for order in orders]
     fence = sentinel_name(zone) if terms.fence else None
     present = await carrier.read(zone, [*keys, (fence, TXT)] if fence is not None else keys)
-    return {key: rrset for key, rrset in present.items() if key not in phantoms}
+    aliases = {key: rrset for key, rrset in present.items() if key[1] == CNAME and key not in keys}
+    real = await carrier.confirm(zone, aliases) if aliases else {}
+    hidden = phantoms | (aliases.keys() - real.keys())
+    return {key: rrset for key, rrset in present.items() if key not in hidden}
 
 
 def _due(

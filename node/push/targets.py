@@ -124,9 +124,10 @@ def _whole_zones(state: State, target: Target) -> Iterator[Zone]:
 
 
 def _zone_index(zone: Zone) -> int:
-    """Return the index of the zone's latest change, which its SOA's serial always takes part in."""
-    apex = zone.node(zone.name)
-    return apex.index if apex is not None else 0
+    """Return the log index of the zone's latest change; without a history, of the latest that still shows."""
+    if zone.history:
+        return zone.history[-1].index
+    return max((node.index for node in zone.nodes.values()), default=0)
 
 
 def _zone_orders(zone: Zone, since: int, delivered: int) -> Iterator[Order]:

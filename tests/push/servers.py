@@ -26,6 +26,7 @@ $TTL 60
 @ SOA ns.elsewhere.test. host.elsewhere.test. 1 3600 600 86400 5
 @ NS ns.elsewhere.test.
 *.wild A 192.0.2.200
+*.alias CNAME elsewhere.test.
 """
 
 

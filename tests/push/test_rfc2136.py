@@ -109,6 +109,8 @@ def test_a_wildcard_is_not_taken_for_a_record(server: NameServer) -> None:
     push(carrier(server), order(name="a.wild", known=("192.0.2.1", "192.0.2.200")))
     assert ["192.0.2.200"] == server.ask("a.wild.example.org")
     push(carrier(server), order(name="b.wild", known=("192.0.2.200",)))
+    push(carrier(server), order("192.0.2.1", name="c.alias"))
+    assert ["192.0.2.1"] == server.ask("c.alias.example.org")
 
 
 def test_a_cname_in_the_way(server: NameServer) -> None:

@@ -7,22 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from pysyncobj.transport import Transport
 
 from raft.compaction import Compaction, Feed
 from raft.core import Core
 from raft.elections import Message
-from raft.errors import EXIT_WRONG_SETUP, RaftError
 from raft.identity import peer_node
-from raft.journal import JournalIdentity, WalJournal
-from raft.library import CANDIDATE, LEADER, Node, VolatileJournal, now_s
+from raft.library import CANDIDATE, LEADER, Node, now_s
 from raft.machine import StateMachine
+from raft.opening import SoleTransport, make_transport, open_journal
 from raft.proposal import Committed, NotCommitted, Outcome, Unknown
-from raft.protection import LoopbackOnly, Protection, SharedSecret
 from raft.settings import RaftSettings
 from raft.snapshots import SnapshotDamaged, SnapshotStore
 from raft.status import PeerStatus, ReplicaStatus
-from raft.transport import SecureTransport, TransportSettings
 from raft.waiting import Waiting, settle
 
 logger = structlog.get_logger()
@@ -32,33 +28,6 @@ TICK_S = 0.01
 LEADER_WAIT_S = 1.5
 """So long a proposal waits for a leader to appear before it is refused."""
 _FORWARDS_MAX = 10_000
-
-
-def _tell_refusal(address: str, reason: str) -> None:
-    logger.warning("connection.refused", address=address, detail=reason)
-
-
-class SoleTransport(Transport):  # type: ignore[misc]  # the library has no types
-    """The transport of a cluster of one: there is nobody to talk to."""
-
-    ready = True
-
-    def __init__(self) -> None:
-        super().__init__(None, None, [])
-
-    def send(self, _node: Node, _message: Message) -> bool:
-        """Reach nobody."""
-        return False
-
-    def backlog_bytes(self, _node: Node) -> int:
-        """Nothing waits for nobody."""
-        return 0
-
-    def destroy(self) -> None:
-        """Close nothing."""
-
-    async def wait_closed(self) -> None:
-        """Wait for nothing."""
 
 
 @dataclass(slots=True)
@@ -113,8 +82,8 @@ class Driver:
         peers = [
             peer_node(name, address) for name, address in settings.members.items() if name != settings.node
         ]
-        self._journal = self._open_journal(alone=not peers)
-        self._transport = self._make_transport(peers) if peers else SoleTransport()
+        self._journal = open_journal(settings, alone=not peers)
+        self._transport = make_transport(settings, peers, self._loop) if peers else SoleTransport()
         own = peer_node(settings.node, settings.members[settings.node])
         self._core = Core(settings, own, peers, self._journal, self._transport, self)
         self._compaction = self._make_compaction()
@@ -130,24 +99,6 @@ class Driver:
         return Compaction(
             self.core, self._machine, store, lambda: tuple(settings.members), settings.snapshot_entries
         )
-
-    def _open_journal(self, *, alone: bool) -> Any:
-        settings = self._settings
-        if settings.data_dir is not None:
-            identity = JournalIdentity(settings.cluster, settings.node)
-            return WalJournal(settings.data_dir / "journal", identity)
-        if alone:
-            return VolatileJournal()
-        raise RaftError(
-            "A cluster of several nodes needs a data directory: what a node forgets, others may believe it said.",
-            exit_code=EXIT_WRONG_SETUP,
-        )
-
-    def _make_transport(self, peers: list[Node]) -> SecureTransport:
-        settings = self._settings
-        protection: Protection = SharedSecret(settings.secret) if settings.secret else LoopbackOnly()
-        own = TransportSettings(settings.cluster, settings.node, settings.bind, protection)
-        return SecureTransport(self._loop, own, peers, on_refused=_tell_refusal)
 
     @property
     def core(self) -> Core:

@@ -1,0 +1,65 @@
+"""The parts of a replica as its settings ask for them: the journal, and the transport or none."""
+
+import asyncio
+from typing import Any
+
+import structlog
+from pysyncobj.transport import Transport
+
+from raft.errors import EXIT_WRONG_SETUP, RaftError
+from raft.journal import JournalIdentity, WalJournal
+from raft.library import Node, VolatileJournal
+from raft.protection import LoopbackOnly, Protection, SharedSecret
+from raft.settings import RaftSettings
+from raft.transport import SecureTransport, TransportSettings
+
+logger = structlog.get_logger()
+
+
+def open_journal(settings: RaftSettings, *, alone: bool) -> Any:
+    """Open the journal in the data directory; a node alone may do without one. Raises ``RaftError``."""
+    if settings.data_dir is not None:
+        identity = JournalIdentity(settings.cluster, settings.node)
+        return WalJournal(settings.data_dir / "journal", identity)
+    if alone:
+        return VolatileJournal()
+    raise RaftError(
+        "A cluster of several nodes needs a data directory: what a node forgets, others may believe it said.",
+        exit_code=EXIT_WRONG_SETUP,
+    )
+
+
+def make_transport(
+    settings: RaftSettings, peers: list[Node], loop: asyncio.AbstractEventLoop
+) -> SecureTransport:
+    """Make the transport with the protection that the settings ask for. Raises ``RaftError``."""
+    protection: Protection = SharedSecret(settings.secret) if settings.secret else LoopbackOnly()
+    own = TransportSettings(settings.cluster, settings.node, settings.bind, protection)
+    return SecureTransport(loop, own, peers, on_refused=_tell_refusal)
+
+
+def _tell_refusal(address: str, reason: str) -> None:
+    logger.warning("connection.refused", address=address, detail=reason)
+
+
+class SoleTransport(Transport):  # type: ignore[misc]  # the library has no types
+    """The transport of a cluster of one: there is nobody to talk to."""
+
+    ready = True
+
+    def __init__(self) -> None:
+        super().__init__(None, None, [])
+
+    def send(self, _node: Node, _message: dict[str, Any]) -> bool:
+        """Reach nobody."""
+        return False
+
+    def backlog_bytes(self, _node: Node) -> int:
+        """Nothing waits for nobody."""
+        return 0
+
+    def destroy(self) -> None:
+        """Close nothing."""
+
+    async def wait_closed(self) -> None:
+        """Wait for nothing."""

@@ -11,8 +11,7 @@ from node.dns.query import UPDATE, Question
 from node.dns.records import AUTHORITY, BadRecord, iter_records
 from node.dns.transfer import axfr, ixfr, only_soa
 from node.dns.tsig import name_text
-from node.dns.update import BadUpdate, read_update
-from node.state.command import ChangeZone
+from node.dns.update import Asked, BadUpdate, read_update
 from node.zone.name import to_text
 from node.zone.rrset import SOA, RRset
 from node.zone.zone import Zone
@@ -24,7 +23,7 @@ IXFR, AXFR = 251, 252
 class Wish:
     """A change that is asked for, and by whom."""
 
-    command: ChangeZone
+    asked: Asked
     actor: str
 
 
@@ -51,10 +50,10 @@ def update(exchange: Exchange) -> Response | Wish | None:
     if key is None:
         return Response(message.REFUSED, error=ExtendedError(PROHIBITED, "an update must be signed (TSIG)"))
     try:
-        command = read_update(exchange.packet, zone, exchange.view.settings.access, key.name)
+        asked = read_update(exchange.packet, zone, exchange.view.settings.access, key.name)
     except BadUpdate as bad:
         return bad.response()
-    return Wish(command, f"tsig:{name_text(key.name)}")
+    return Wish(asked, f"tsig:{name_text(key.name)}")
 
 
 def transfer(exchange: Exchange) -> Response | Iterator[bytes] | None:

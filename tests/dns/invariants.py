@@ -2,7 +2,10 @@
 
 import dns.message
 
-from node.dns.respond import Client, Drop, Outcome, RespondSettings, Send, View, respond
+from node.dns.grants import Access, grant_from_text
+from node.dns.respond import Client, Drop, Outcome, RespondSettings, Send, Stream, View, respond
+from node.dns.tsig import Key
+from node.zone.name import from_text
 from tests.dns.zones import zones
 
 ZONES = zones(
@@ -13,8 +16,14 @@ ZONES = zones(
         "a.": "@ A 192.0.2.4\n",
     }
 )
-VIEW = View(ZONES, ready=True, node="ns1", settings=RespondSettings(cookie_secrets=(bytes(16),)))
-CLIENTS = (Client("192.0.2.1", "udp"), Client("2001:db8::1", "tcp", 10.0), Client("192.0.2.1", "tls", 10.0))
+KEY = Key(from_text("key."), from_text("hmac-sha256"), b"secretsecret")
+SETTINGS = RespondSettings(
+    cookie_secrets=(bytes(16),),
+    keys={KEY.name: KEY},
+    access=Access(updates={KEY.name: (grant_from_text("**.example"),)}),
+)
+VIEW = View(ZONES, ready=True, node="ns1", settings=SETTINGS)
+CLIENTS = (Client("192.0.2.1", "udp"), Client("127.0.0.1", "tcp", 10.0), Client("2001:db8::1", "tls", 10.0))
 
 
 def judge(packet: bytes) -> Outcome:
@@ -25,6 +34,9 @@ def judge(packet: bytes) -> Outcome:
             assert len(packet) < 12 or packet[2] & 0x80, "only what cannot be answered is dropped"
         elif isinstance(outcome, Send):
             check(packet, outcome.packet, limit)
+        elif isinstance(outcome, Stream):
+            for message in outcome.messages:
+                check(packet, message, limit)
     return outcomes[0]
 
 

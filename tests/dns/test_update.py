@@ -13,14 +13,18 @@ import dns.rdatatype
 import dns.tsig
 import dns.update
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from node.dns.listen import read_address
+from node.dns.query import parse
 from node.dns.respond import Client, Propose, Send, respond
 from node.dns.server import DnsServer, DnsSettings
 from node.dns.tsig import Key
+from node.dns.update import BadUpdate, read_update
 from node.zone.name import from_text
 from node.zone.rrset import A, RRset, make, rdata_from_text, type_from_text
-from tests.dns.log import KEYS, ZONE, Log
+from tests.dns.log import ACCESS, KEYS, ZONE, Log
 from tests.dns.test_tsig import theirs
 from tests.dns.zones import lines
 
@@ -192,7 +196,15 @@ def test_prerequisites_decide(case: str, build: Build, rcode: str) -> None:
         (lambda u: u.delete("_acme-challenge.www", "TXT"), "acme", "example.", "NOERROR", ""),
         (lambda u: u.add("x", 60, "A", "192.0.2.9"), "all", "other.", "NOTAUTH", "other. is not a zone"),
         (lambda u: u.add("x.other.", 60, "A", "192.0.2.9"), "all", "example.", "NOTZONE", "is not inside"),
-        (lambda u: u.add("www", 60, "CNAME", "x"), "all", "example.", "REFUSED", "cannot have a CNAME beside"),
+        (
+            lambda u: u.add("www", 60, "CNAME", "x"),
+            "all",
+            "example.",
+            "NOERROR",
+            "www.example. CNAME was ignored",
+        ),
+        (lambda u: u.add("alias", 60, "A", "192.0.2.9"), "all", "example.", "NOERROR", "beside a CNAME"),
+        (lambda u: u.delete("@", "NS"), "all", "example.", "NOERROR", "a zone keeps its SOA and NS"),
     ],
 )
 def test_what_is_not_allowed_is_refused_with_its_reason(
@@ -251,16 +263,66 @@ def test_without_a_quorum_nothing_changes_and_it_is_said() -> None:
     assert (dns.rcode.SERVFAIL, "only 1 of 3 nodes is here") == (rcode, sentence)
 
 
-def test_a_refused_update_changes_nothing_at_all() -> None:
-    """All or nothing (RFC 2136 section 3.7)."""
+def test_an_update_that_the_state_refuses_changes_nothing_at_all() -> None:
+    """All or nothing (RFC 2136 section 3.7), also when the zone has changed since the message was read."""
+    where = log()
+    update = dns.update.UpdateMessage("example.")
+    update.add("before", 60, "A", "192.0.2.9")
+    update.add("later", 60, "CNAME", "x")
+    update.use_tsig(theirs(KEYS[from_text("all")]))
+    outcome = respond(update.to_wire(), HERE, where.view(), 0, int(time.time()))
+    assert isinstance(outcome, Propose)
+    tell(where, lambda u: u.add("later", 60, "A", "192.0.2.9"))
+    result = asyncio.run(where.propose(outcome.command, actor=outcome.actor))
+    assert dns.rcode.REFUSED == outcome.finish(result, where.view(), int(time.time())).rcode
+    assert [] == at(where, "before.example.")
+
+
+def test_records_are_taken_in_their_order() -> None:
+    """What an earlier record took away does not stand in the way of a later one (RFC 2136 section 3.4.2)."""
     where = log()
 
     def build(update: dns.update.UpdateMessage) -> None:
-        update.add("before", 60, "A", "192.0.2.9")
-        update.add("www", 60, "CNAME", "x")
+        update.delete("alias", "CNAME")
+        update.add("alias", 60, "A", "192.0.2.9")
+        update.delete("www", "A", "192.0.2.1")
+        update.delete("www", "A", "192.0.2.2")
+        update.delete("www", "TXT")
+        update.add("www", 60, "CNAME", "alias")
+        update.add("@", 60, "NS", "ns2")
+        update.delete("@", "NS", "ns1")
+        update.delete("@", "NS", "ns2")
 
-    assert dns.rcode.REFUSED == tell(where, build)[0]
-    assert [] == at(where, "before.example.")
+    assert dns.rcode.NOERROR == tell(where, build)[0]
+    assert ["alias.example. A 192.0.2.9"] == at(where, "alias.example.")
+    assert ["www.example. CNAME alias.example."] == at(where, "www.example.")
+    assert "example. NS ns2.example." in at(where, "example.")
+
+
+@given(st.binary(max_size=12), st.integers(12, 200), st.booleans())
+def test_a_mutated_update_is_read_or_refused(octets: bytes, place: int, insert: bool) -> None:
+    """Behind a good signature any octets may come; nothing but a refusal is raised."""
+    update = dns.update.UpdateMessage("example.", id=1)
+    update.present("www", "A", "192.0.2.1")
+    update.absent("x")
+    update.add("new", 60, "MX", "1 mail")
+    update.add("@", 60, "SOA", "a. b. 9 9 9 9 9")
+    update.delete("www", "A", "192.0.2.1")
+    update.delete("alias")
+    packet = update.to_wire()
+    place %= len(packet)
+    mutated = packet[:place] + octets + packet[place + (0 if insert else len(octets)) :]
+    query = parse(mutated)
+    if query is None or query.fault is not None:
+        return
+    zone = log().state.zones[ZONE]
+    rcode = 0
+    try:
+        asked = read_update(mutated, zone, ACCESS, from_text("all"))
+        assert zone.name == asked.command.zone
+    except BadUpdate as bad:
+        rcode = bad.rcode
+    assert rcode in (0, 1, 5, 10)
 
 
 def test_over_real_sockets_updates_and_queries_overtake_one_another() -> None:

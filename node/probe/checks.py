@@ -6,10 +6,17 @@ from functools import lru_cache
 import structlog
 
 from node.health.service import Check
+from node.probe.composite import judge_parts
+from node.probe.datagram import probe_udp
 from node.probe.deadline import Deadline
+from node.probe.echo import probe_icmp
+from node.probe.execute import probe_exec
+from node.probe.grpc import probe_grpc
+from node.probe.handshake import probe_tls
 from node.probe.http import probe_http
+from node.probe.question import probe_dns
 from node.probe.result import Failed, ProbeResult, Progress
-from node.probe.stream import Tls, explain, is_answer
+from node.probe.stream import Tls, failure_of
 from node.probe.tcp import probe_tcp
 from node.probe.toolbox import Toolbox
 from node.zone.name import Name, to_text
@@ -35,32 +42,60 @@ async def run(
 
 
 async def _run(check: Check, fqdn: Name, address: str, timeout_s: float, toolbox: Toolbox) -> ProbeResult:
+    if check.kind == "composite":
+        return await _run_parts(check, fqdn, address, timeout_s, toolbox)
     clock_s = asyncio.get_running_loop().time
     started_s = clock_s()
     progress = Progress()
-    up, answered = False, False
+    up = False
     try:
         async with Deadline(timeout_s):
             evidence = await _probe(check, fqdn, address, toolbox, progress)
-        up = answered = True
-    except Failed as failure:
-        evidence, answered = str(failure), failure.answered
+        up, failure = True, Failed(evidence)
+    except Failed as error:
+        failure = error
     except TimeoutError:
-        evidence, answered = f"{progress.missing} within {round(timeout_s * 1000)} ms", progress.answered
+        evidence = f"{progress.missing} within {round(timeout_s * 1000)} ms"
+        failure = Failed(evidence, answered=progress.answered)
     except OSError as error:
-        evidence, answered = explain(error), is_answer(error) or progress.answered
+        failure = failure_of(error, progress)
     except Exception as error:
-        evidence = f"probe broke down: {type(error).__name__}: {error}"
+        failure = Failed(f"probe broke down: {type(error).__name__}: {error}", answered=False, tried=False)
         logger.exception("probe.failed", kind=check.kind, fqdn=to_text(fqdn), address=address)
-    return ProbeResult(up, round((clock_s() - started_s) * 1000), evidence, answered)
+    latency_ms = round((clock_s() - started_s) * 1000)
+    return ProbeResult(up, latency_ms, str(failure), failure.answered, failure.tried, progress.warning)
+
+
+async def _run_parts(check: Check, fqdn: Name, address: str, timeout_s: float, toolbox: Toolbox) -> ProbeResult:
+    """Probe all parts at once, each within the whole deadline, and judge them together."""
+    runs = (_run(part.check, fqdn, address, timeout_s, toolbox) for part in check.parts)
+    return judge_parts(check, await asyncio.gather(*runs))
 
 
 async def _probe(check: Check, fqdn: Name, address: str, toolbox: Toolbox, progress: Progress) -> str:
-    if check.kind == "tcp":
-        return await probe_tcp(check, address, progress)
     host = check.host or host_of(fqdn)
-    tls = _tls(check, host, toolbox) if check.kind == "https" else None
-    return await probe_http(check, host, address, tls, toolbox.patterns, progress)
+    match check.kind:
+        case "http" | "https":
+            tls = _tls(check, host, toolbox) if check.kind == "https" else None
+            return await probe_http(check, host, address, tls, toolbox.patterns, progress)
+        case "tcp":
+            return await probe_tcp(check, address, progress)
+        case "tls":
+            return await probe_tls(check, address, _tls(check, host, toolbox), progress)
+        case "dns":
+            return await probe_dns(check, fqdn, address, progress)
+        case "udp":
+            return await probe_udp(check, address, progress)
+        case "icmp":
+            return await probe_icmp(address, progress)
+        case "grpc":
+            tls = _tls(check, host, toolbox, ("h2",)) if check.tls else None
+            return await probe_grpc(check, host, address, tls, progress)
+        case "exec":
+            progress.missing = "no end"
+            return await probe_exec(check.command, toolbox.exec_checks.get(check.command), host, address)
+        case _:
+            raise Failed(f"this version has no check of kind {check.kind}", answered=False, tried=False)
 
 
 @lru_cache(maxsize=16_384)
@@ -69,11 +104,11 @@ def host_of(fqdn: Name) -> str:
     return to_text(fqdn).removesuffix(".")
 
 
-def _tls(check: Check, host: str, toolbox: Toolbox) -> Tls:
+def _tls(check: Check, host: str, toolbox: Toolbox, protocols: tuple[str, ...] = ()) -> Tls:
     try:
-        return toolbox.tls(tls_name(host), verify=check.verify)
+        return toolbox.tls(tls_name(host), verify=check.verify, protocols=protocols)
     except OSError as error:
-        raise Failed(f"the CA file cannot be read: {error}", answered=False) from None
+        raise Failed(f"the CA file cannot be read: {error}", answered=False, tried=False) from None
 
 
 def tls_name(host: str) -> str:

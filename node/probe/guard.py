@@ -63,7 +63,7 @@ class Guard:
         """Say whether there is enough to compare (rule 1)."""
         if self._applies is None:
             services = {slot.fqdn for slot in self._endpoints}
-            addresses = {slot.address for slot in self._endpoints}
+            addresses = {slot.target for slot in self._endpoints}
             self._applies = bool(self._references) or (len(services) > 1 and len(addresses) > 1)
         return self._applies
 

@@ -12,6 +12,7 @@ from node.probe.http_reader import BadAnswer, HttpReader
 from node.probe.pattern import Patterns, PatternTooSlow
 from node.probe.result import Failed, Progress
 from node.probe.stream import Exchange, Tls, converse
+from node.probe.tls import expiry_warning
 
 _PRINTABLE = "".join(chr(code) for code in range(33, 127))
 _OWN_FIELDS = (("User-Agent", "quorumdns-probe"), ("Accept", "*/*"), ("Accept-Encoding", "identity"))
@@ -49,6 +50,12 @@ class _HttpExchange(Exchange):
         self._check = check
         self._request = request
         self.reader = HttpReader(wants_body=bool(check.expect_body), method=check.method.upper())
+
+    def greet(self, transport: asyncio.Transport) -> None:
+        """Note when the certificate is about to end."""
+        if self._check.warn_expiry_days and self._check.kind == "https":
+            session = transport.get_extra_info("ssl_object")
+            self.progress.warning = expiry_warning(session, self._check.warn_expiry_days)
 
     def begin(self, transport: asyncio.Transport) -> None:
         """Ask."""

@@ -70,7 +70,7 @@ class Prober:
         self._voter = Voter(node, state, propose, self._guard, settings.batch_s, self._call_witnesses, random)
         self._schedule = Schedule()
         self._meter = Meter(settings.flights_max)
-        self._toolbox = Toolbox(settings.ca_file)
+        self._toolbox = Toolbox(settings.ca_file, settings.exec_checks)
         self._flights: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._is_stale = True
@@ -200,10 +200,10 @@ class Prober:
         started_s = self._clock_s()
         plan = slot.plan
         try:
-            result = await self._run(plan.check, slot.fqdn, slot.address, plan.timeout_s, self._toolbox)
+            result = await self._run(plan.check, slot.fqdn, slot.target, plan.timeout_s, self._toolbox)
         except Exception:
             logger.exception("probe.failed", fqdn=to_text(slot.fqdn), address=slot.address)
-            result = ProbeResult(False, 0, "probe broke down")
+            result = ProbeResult(False, 0, "probe broke down", tried=False)
         slot.flight = None
         self._meter.land(result.up, self._clock_s() - started_s)
         if slot.is_gone:
@@ -218,9 +218,13 @@ class Prober:
     def _land(self, slot: Slot, result: ProbeResult) -> None:
         now_s = self._clock_s()
         was_silent, vote_before = slot.is_silent, slot.opinion.vote
+        if not result.tried and (slot.last is None or slot.last.tried):
+            fqdn = to_text(slot.fqdn)
+            logger.warning("probe.untried", fqdn=fqdn, address=slot.address, detail=result.evidence)
         slot.last, slot.last_at_ms = result, self._wall_ms()
         slot.recent.add(slot.last_at_ms, result)
-        slot.opinion = observe(slot.opinion, result.up, slot.plan.rise, slot.plan.fall)
+        if result.tried:
+            slot.opinion = observe(slot.opinion, result.up, slot.plan.rise, slot.plan.fall)
         if slot.opinion.vote is False and vote_before is not False:
             slot.turned_s = now_s
         if self._guard.observe(slot, was_silent, now_s):
@@ -234,7 +238,8 @@ class Prober:
 
     def _put_next(self, slot: Slot, started_s: float) -> None:
         next_s = slot.due_s + slot.plan.interval_s
-        if wants_recheck(slot.opinion, slot.last is not None and slot.last.up):
+        last = slot.last
+        if last is not None and last.tried and wants_recheck(slot.opinion, last.up):
             next_s = min(next_s, started_s + slot.plan.recheck_s)
         self._schedule.put(slot, max(next_s, self._clock_s()))
         if slot.due_s + _TICK_S < self._wakes_s:

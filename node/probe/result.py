@@ -12,13 +12,19 @@ class ProbeResult:
     evidence: str
     answered: bool = False
     """Something came back, be it a refusal: the network between is alive, whatever the endpoint's state."""
+    tried: bool = True
+    """False when this node could not even try (no permission, no descriptor left): that is evidence of
+    nothing, and counts as neither good nor bad."""
+    warning: str = ""
+    """What will be wrong soon: a certificate that is about to end."""
 
 
 class Failed(Exception):
-    """The endpoint is not well; the message is the evidence, ``answered`` as in ``ProbeResult``."""
+    """The endpoint is not well; the message is the evidence, the rest as in ``ProbeResult``."""
 
-    def __init__(self, evidence: str, *, answered: bool = True) -> None:
+    def __init__(self, evidence: str, *, answered: bool = True, tried: bool = True) -> None:
         self.answered = answered
+        self.tried = tried
         super().__init__(evidence)
 
 
@@ -28,6 +34,7 @@ class Progress:
 
     missing: str = "no connection"
     answered: bool = False
+    warning: str = ""
 
     def await_next(self, missing: str) -> None:
         """Note that the endpoint answered, and what has to come next."""

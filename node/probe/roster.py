@@ -92,13 +92,14 @@ class Roster:
             if endpoint.probe_from and self._node not in endpoint.probe_from:
                 continue
             slot = old.get(endpoint.address)
-            if slot is not None and slot.plan.check == plan.check:
+            target = endpoint.probe_address or endpoint.address
+            if slot is not None and (slot.plan.check, slot.target) == (plan.check, target):
                 del old[endpoint.address]
                 if slot.plan != plan:
                     slot.plan = plan
                     changes.replanned.append(slot)
             else:
-                slot = Slot(service.fqdn, endpoint.address, plan, not self._is_local(endpoint.address))
+                slot = Slot(service.fqdn, endpoint.address, target, plan, not self._is_local(target))
                 self._guard.watch(slot)
                 changes.new.append(slot)
             new[endpoint.address] = slot
@@ -131,4 +132,4 @@ def _reference(text: str) -> Slot:
     except ValueError:
         raise ValueError(f"{text} is not a reference target: write it like 192.0.2.1:443") from None
     plan = Plan(check, _REFERENCE_INTERVAL_S, _REFERENCE_TIMEOUT_S, _REFERENCE_RECHECK_S, 1, _REFERENCE_FALL)
-    return Slot(ROOT, address, plan)
+    return Slot(ROOT, address, address, plan)

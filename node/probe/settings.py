@@ -1,6 +1,7 @@
 """What the prober is told besides the State."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -10,6 +11,8 @@ class ProberSettings:
 
     ca_file: Path | None = None
     """Trusted in addition to the system's store."""
+    exec_checks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The argv of every exec check by its name; ``{}`` as a word of it stands for the address."""
     references: tuple[str, ...] = ()
     """``ip:port`` of targets beyond this node's uplink; when none answers, the node is isolated."""
     flights_max: int = 1_000

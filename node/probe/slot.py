@@ -84,6 +84,8 @@ class Slot:
 
     fqdn: Name
     address: str
+    target: str
+    """The address that is probed; as a rule the endpoint's own."""
     plan: Plan
     is_remote: bool = True
     """Whether it lies beyond this node's uplink; an address of this node says nothing of that."""
@@ -106,5 +108,5 @@ class Slot:
 
     @property
     def is_silent(self) -> bool:
-        """Whether the latest probe got nothing back."""
+        """Whether the latest probe got nothing back, or could not even be tried."""
         return self.last is not None and not self.last.answered

@@ -14,11 +14,15 @@ _UNREACHABLE = {
     errno.ENETUNREACH: "network unreachable",
     errno.EHOSTUNREACH: "host unreachable",
     errno.ETIMEDOUT: "connection timed out",
-    errno.EADDRNOTAVAIL: "no local address or port to connect from",
+}
+_OWN_FAULT = {
+    errno.EADDRNOTAVAIL: "this node has no local address or port to connect from",
     errno.EACCES: "connecting is not permitted on this node",
     errno.EPERM: "connecting is not permitted on this node",
     errno.EMFILE: "this node has no file descriptor left",
     errno.ENFILE: "this node has no file descriptor left",
+    errno.ENOBUFS: "this node has no buffers left",
+    errno.ENOMEM: "this node has no memory left",
     errno.EAFNOSUPPORT: "this node does not speak this address family",
 }
 _REFUSED = {errno.ECONNREFUSED: "connection refused", errno.EPIPE: "connection closed"}
@@ -48,7 +52,11 @@ class Exchange(asyncio.Protocol):
         """Take hold of the transport and let the subclass say its first words."""
         self.transport = cast("asyncio.Transport", transport)
         self.progress.await_next("no answer")
+        self.greet(self.transport)
         self.begin(self.transport)
+
+    def greet(self, transport: asyncio.Transport) -> None:
+        """Look at the connection before anything is said."""
 
     def begin(self, transport: asyncio.Transport) -> None:
         """Say what the endpoint is asked."""
@@ -59,8 +67,7 @@ class Exchange(asyncio.Protocol):
         if self.finished.done():
             return
         if isinstance(exc, OSError):
-            answered = self.progress.answered or is_answer(exc)
-            self.finished.set_exception(Failed(explain(exc), answered=answered))
+            self.finished.set_exception(failure_of(exc, self.progress))
         else:
             self.fail(f"connection lost: {exc}" if exc else "connection closed")
 
@@ -118,8 +125,14 @@ def explain(error: OSError) -> str:
     if isinstance(error, ConnectionResetError | ConnectionAbortedError):
         return _RESET
     number = error.errno or 0
-    known = _REFUSED.get(number) or _UNREACHABLE.get(number)
+    known = _REFUSED.get(number) or _UNREACHABLE.get(number) or _OWN_FAULT.get(number)
     return known or f"cannot connect: {error.strerror or error}"
+
+
+def failure_of(error: OSError, progress: Progress) -> Failed:
+    """Return what an error of the operating system means for the probe."""
+    answered = progress.answered or is_answer(error)
+    return Failed(explain(error), answered=answered, tried=error.errno not in _OWN_FAULT)
 
 
 def is_answer(error: OSError) -> bool:

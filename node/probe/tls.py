@@ -1,7 +1,7 @@
 """TLS for probes: contexts that verify against the service's name, and certificate evidence."""
 
 import ssl
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,10 @@ class _Session(ssl.SSLObject):
             raise
 
 
-def make_context(*, verify: bool, ca_file: Path | None) -> ssl.SSLContext:
+def make_context(*, verify: bool, ca_file: Path | None, protocols: tuple[str, ...] = ()) -> ssl.SSLContext:
     """Make a client context: the system's trust store and ``ca_file``, or no verification at all.
+
+    ``protocols`` are offered by ALPN (RFC 7301).
 
     Raises ``OSError`` or ``ssl.SSLError`` when ``ca_file`` cannot be read.
     """
@@ -39,6 +41,8 @@ def make_context(*, verify: bool, ca_file: Path | None) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
+    if protocols:
+        context.set_alpn_protocols(protocols)
     context.sslobject_class = _Session
     return context
 
@@ -82,3 +86,20 @@ def _not_after(session: ssl.SSLObject) -> datetime | None:
         return x509.load_der_x509_certificate(octets).not_valid_after_utc
     except (AttributeError, TypeError, IndexError, ValueError):
         return None
+
+
+def end_of_validity(session: ssl.SSLObject) -> datetime | None:
+    """Return when the peer's certificate ends (UTC), None without a readable one."""
+    octets = session.getpeercert(binary_form=True)
+    try:
+        return x509.load_der_x509_certificate(octets).not_valid_after_utc if octets else None
+    except ValueError:
+        return None
+
+
+def expiry_warning(session: ssl.SSLObject, days: int) -> str:
+    """Return a sentence when the peer's certificate ends within so many days, else an empty text."""
+    not_after = end_of_validity(session) if days else None
+    if not_after is None or not_after - datetime.now(UTC) > timedelta(days=days):
+        return ""
+    return f"certificate ends {not_after:%Y-%m-%d}"

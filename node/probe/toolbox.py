@@ -1,6 +1,6 @@
-"""What probes share: TLS contexts and the worker for patterns. One per prober, closed with it."""
+"""What probes share: TLS contexts, the worker for patterns, the local programs. One per prober, closed with it."""
 
-from functools import cached_property
+from collections.abc import Mapping
 from pathlib import Path
 from ssl import SSLContext
 
@@ -12,21 +12,22 @@ from node.probe.tls import make_context
 class Toolbox:
     """Things that are made once and used by many probes, when first needed."""
 
-    def __init__(self, ca_file: Path | None = None) -> None:
-        self._ca_file = ca_file
+    def __init__(
+        self, ca_file: Path | None = None, exec_checks: Mapping[str, tuple[str, ...]] | None = None
+    ) -> None:
+        self.exec_checks = dict(exec_checks or {})
+        """The argv of every exec check that this node's own configuration knows."""
         self.patterns = Patterns()
+        self._ca_file = ca_file
+        self._contexts: dict[tuple[bool, tuple[str, ...]], SSLContext] = {}
 
-    @cached_property
-    def _verifying(self) -> SSLContext:
-        return make_context(verify=True, ca_file=self._ca_file)
-
-    @cached_property
-    def _trusting(self) -> SSLContext:
-        return make_context(verify=False, ca_file=None)
-
-    def tls(self, host: str, *, verify: bool) -> Tls:
+    def tls(self, host: str, *, verify: bool, protocols: tuple[str, ...] = ()) -> Tls:
         """Return how to speak TLS with ``host``. Raises ``OSError`` when the CA file cannot be read."""
-        return Tls(self._verifying if verify else self._trusting, host)
+        key = verify, protocols
+        if key not in self._contexts:
+            ca_file = self._ca_file if verify else None
+            self._contexts[key] = make_context(verify=verify, ca_file=ca_file, protocols=protocols)
+        return Tls(self._contexts[key], host)
 
     async def close(self) -> None:
         """End the pattern worker."""

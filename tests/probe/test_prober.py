@@ -4,13 +4,15 @@ import asyncio
 import contextlib
 from itertools import pairwise
 
+import msgspec
+
 from node.health.service import Check
 from node.probe.prober import ProberSettings
 from node.state.command import CastVotes, DeleteService, DropVotes
 from node.state.state import Refused
 from node.zone.name import from_text
 from raft.proposal import Committed, Unknown
-from tests.probe.world import REFUSED, SILENT, UP, World, not_committed, run_virtually, service, until
+from tests.probe.world import REFUSED, SILENT, UNTRIED, UP, World, not_committed, run_virtually, service, until
 
 
 @contextlib.asynccontextmanager
@@ -353,8 +355,8 @@ def test_ten_thousand_endpoints():
     assert all(row.vote for row in summary.endpoints)
 
 
-def test_a_broken_probe_is_a_failure_and_no_end():
-    """A probe that raises against its promise counts as failed, and the endpoint is probed again."""
+def test_a_broken_probe_is_evidence_of_nothing_and_no_end():
+    """A probe that raises against its promise counts for nothing, and the endpoint is probed again."""
     world = World(service("www", "192.0.2.1"))
 
     async def main():
@@ -371,7 +373,42 @@ def test_a_broken_probe_is_a_failure_and_no_end():
 
     summary = run_virtually(main)
     assert summary.failures == summary.probes > 3
-    assert "probe broke down" == summary.endpoints[0].last.evidence
+    assert ("probe broke down", None) == (summary.endpoints[0].last.evidence, summary.endpoints[0].vote)
+
+
+def test_what_cannot_be_tried_changes_no_vote():
+    """A node that may not ping keeps the vote it has, goes on at the ordinary interval, and says so."""
+    world = World(service("www", "192.0.2.1", interval_ms=2000))
+
+    async def script(prober):
+        await asyncio.sleep(20)
+        world.answers["192.0.2.1"] = UNTRIED
+        since = asyncio.get_running_loop().time()
+        await asyncio.sleep(20)
+        return since, prober.snapshot().endpoints[0]
+
+    since, row = play(world, script)
+    assert {"192.0.2.1": True} == world.votes("www")
+    assert (True, False) == (row.vote, row.last.tried)
+    assert 9 <= len([at for at in times_of(world, "192.0.2.1") if at > since]) <= 11
+
+
+def test_the_probe_address_is_probed_and_the_published_one_voted_on():
+    """An endpoint can be probed at another address than the one in DNS."""
+    definition = service("www", "192.0.2.1")
+    other = msgspec.structs.replace(definition.endpoints[0], probe_address="10.0.0.1")
+    world = World(msgspec.structs.replace(definition, endpoints=(other,)))
+
+    async def script(_):
+        await asyncio.sleep(10)
+        moved = msgspec.structs.replace(other, probe_address="10.0.0.2")
+        world.answers["10.0.0.2"] = REFUSED
+        world.put(msgspec.structs.replace(definition, endpoints=(moved,)))
+        await asyncio.sleep(10)
+
+    play(world, script)
+    assert {"10.0.0.1", "10.0.0.2"} == {address for *_, address in world.probed}
+    assert {"192.0.2.1": False} == world.votes("www")
 
 
 def test_recent_results_are_kept():

@@ -8,7 +8,8 @@ import pytest
 
 from node.health.service import Check
 from node.probe.checks import run
-from node.probe.stream import explain, is_answer
+from node.probe.result import Progress
+from node.probe.stream import failure_of
 from node.zone.name import from_text
 from tests.probe import gallery
 from tests.probe.gallery import echoes, listening
@@ -87,18 +88,19 @@ def test_refused():
 
 
 @pytest.mark.parametrize(
-    ("number", "evidence", "answered"),
+    ("number", "evidence", "answered", "tried"),
     [
-        (errno.ECONNREFUSED, "connection refused", True),
-        (errno.ECONNRESET, "connection reset", True),
-        (errno.ENETUNREACH, "network unreachable", False),
-        (errno.EHOSTUNREACH, "host unreachable", False),
-        (errno.ETIMEDOUT, "connection timed out", False),
-        (errno.EMFILE, "this node has no file descriptor left", False),
-        (errno.EINVAL, "cannot connect: Invalid argument", False),
+        (errno.ECONNREFUSED, "connection refused", True, True),
+        (errno.ECONNRESET, "connection reset", True, True),
+        (errno.ENETUNREACH, "network unreachable", False, True),
+        (errno.EHOSTUNREACH, "host unreachable", False, True),
+        (errno.ETIMEDOUT, "connection timed out", False, True),
+        (errno.EMFILE, "this node has no file descriptor left", False, False),
+        (errno.EPERM, "connecting is not permitted on this node", False, False),
+        (errno.EINVAL, "cannot connect: Invalid argument", False, True),
     ],
 )
-def test_errors_of_the_operating_system(number, evidence, answered):
-    """Every error has a sentence; only what the endpoint itself did shows that the network is alive."""
-    error = OSError(number, os.strerror(number))
-    assert (evidence, answered) == (explain(error), is_answer(error))
+def test_errors_of_the_operating_system(number, evidence, answered, tried):
+    """Every error has a sentence; the endpoint's own deeds show a live network, this node's faults nothing."""
+    failure = failure_of(OSError(number, os.strerror(number)), Progress())
+    assert (evidence, answered, tried) == (str(failure), failure.answered, failure.tried)

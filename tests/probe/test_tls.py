@@ -182,15 +182,58 @@ def test_a_handshake_cut_off_is_bad(authority):
         assert result.evidence.startswith("connection ")
 
 
+def probe_handshake(authority, certificate, **options):
+    """Probe with kind tls; return the result."""
+    context = server_tls(certificate)
+
+    async def play():
+        async with listening(gallery.never_answers, tls=context) as server:
+            check = Check("tls", server.port, **options)
+            return await run(check, FQDN, "127.0.0.1", 2, Toolbox(ca_file=authority.path))
+
+    return asyncio.run(play())
+
+
+def ending_in(authority, days, name="www.example.test"):
+    return authority.issue_cert(name, not_after=datetime.now(UTC) + timedelta(days=days, minutes=5))
+
+
+def test_a_handshake_is_enough_for_tls(authority):
+    """A check of kind tls says nothing after the handshake, and tells version and end of validity."""
+    result = probe_handshake(authority, ending_in(authority, 30))
+    day = datetime.now(UTC) + timedelta(days=30, minutes=5)
+    assert (True, f"TLS 1.3, certificate until {day:%Y-%m-%d}") == (result.up, result.evidence)
+
+
+def test_tls_verifies_like_https(authority):
+    """The name is verified, or nothing is."""
+    certificate = ending_in(authority, 30, "other.test")
+    bad = probe_handshake(authority, certificate)
+    assert (False, "certificate is not for www.example.test") == (bad.up, bad.evidence)
+    assert probe_handshake(authority, certificate, verify=False).up
+    assert probe_handshake(authority, certificate, host="other.test").up
+
+
+@pytest.mark.parametrize(("ends_in", "days", "warns"), [(10, 14, True), (20, 14, False), (10, 0, False)])
+def test_an_end_near_is_a_warning(authority, ends_in, days, warns):
+    """A certificate that ends within ``warn_expiry_days`` is still good, and told."""
+    day = datetime.now(UTC) + timedelta(days=ends_in, minutes=5)
+    warning = f"certificate ends {day:%Y-%m-%d}" if warns else ""
+    handshake = probe_handshake(authority, ending_in(authority, ends_in), warn_expiry_days=days)
+    https = probe(authority, ending_in(authority, ends_in), warn_expiry_days=days)
+    assert (True, warning) == (handshake.up, handshake.warning)
+    assert (True, warning) == (https.up, https.warning)
+
+
 def test_an_unreadable_ca_file_is_evidence(tmp_path):
-    """A CA file that is gone fails the probe with a sentence that names it."""
+    """A CA file that is gone is this node's fault: evidence of nothing, with a sentence that names it."""
 
     async def play():
         toolbox = Toolbox(ca_file=tmp_path / "gone.pem")
         return await run(Check("https", 1), FQDN, "127.0.0.1", 1, toolbox)
 
     result = asyncio.run(play())
-    assert (False, False) == (result.up, result.answered)
+    assert (False, False, False) == (result.up, result.answered, result.tried)
     assert result.evidence.startswith("the CA file cannot be read")
 
 

@@ -16,6 +16,7 @@ from raft.proposal import Committed, NotCommitted, Outcome
 ZONE = from_text("example.test")
 UP = ProbeResult(True, 3, "HTTP 200", True)
 REFUSED = ProbeResult(False, 0, "connection refused", True)
+UNTRIED = ProbeResult(False, 0, "this node may not ping", tried=False)
 SILENT = ProbeResult(False, 1000, "no connection within 1000 ms", False)
 
 

@@ -1,5 +1,6 @@
 """The DNS server: sockets on every listening address, one answer for each message, nothing that stops it."""
 
+import asyncio
 import contextlib
 import ipaddress
 import socket
@@ -66,7 +67,7 @@ class DnsServer:
         self.settings = settings
         self.view = view
         self.propose = propose
-        self._flights: set[tuple[str, bytes]] = set()
+        self._flights: dict[tuple[str, bytes], asyncio.Task[bytes | None]] = {}
         self._transfers = 0
         self.counters = Counters()
         self.addresses: tuple[str, ...] = ()
@@ -107,6 +108,8 @@ class DnsServer:
         for listener in self._datagrams:
             listener.stop()
         self._datagrams.clear()
+        for task in list(self._flights.values()):
+            task.cancel()
         await self._streams.stop()
 
     def _answer_datagram(self, packet: bytes, address: str) -> bytes | Awaitable[bytes | None] | None:
@@ -155,29 +158,28 @@ class DnsServer:
                 return Drop("limited")
 
     def _proposed(self, packet: bytes, client: Client, wish: Propose) -> Reply:
-        """Bring a change into the log; a client that repeats itself meanwhile gets one answer."""
+        """Bring a change into the log; a client that repeats itself meanwhile shares one flight."""
         flight = (client.address, packet)
-        if client.transport == "udp" and flight in self._flights:
+        task = self._flights.get(flight)
+        if task is not None and client.transport == "udp":
             self.counters.count(client.transport, Drop("repeated"))
             return None
-        if self.propose is None or len(self._flights) >= self.settings.proposals_max:
-            refused = wish.finish(
-                NotCommitted("busy", "too many updates at once"), self.view(), int(time.time())
-            )
-            return self._told(client, refused)
-        self._flights.add(flight)
-        return self._fly(flight, client, wish, self.propose)
+        if task is None:
+            if self.propose is None or len(self._flights) >= self.settings.proposals_max:
+                busy = NotCommitted("busy", "too many updates at once")
+                return self._told(client, wish.finish(busy, self.view(), int(time.time())))
+            task = asyncio.get_running_loop().create_task(self._fly(packet, client, wish, self.propose))
+            task.add_done_callback(lambda _: self._flights.pop(flight))
+            self._flights[flight] = task
+        # A client that goes away does not take its change with it.
+        return asyncio.shield(task)
 
-    async def _fly(
-        self, flight: tuple[str, bytes], client: Client, wish: Propose, propose: Proposer
-    ) -> bytes | None:
+    async def _fly(self, packet: bytes, client: Client, wish: Propose, propose: Proposer) -> bytes | None:
         try:
             outcome = await propose(wish.command, actor=wish.actor)
             sent: Send | Drop = wish.finish(outcome, self.view(), int(time.time()))
         except Exception as error:
-            sent = self._failed(flight[1], error)
-        finally:
-            self._flights.discard(flight)
+            sent = self._failed(packet, error)
         return self._told(client, sent)
 
     def _transferred(self, packet: bytes, messages: Iterator[bytes]) -> Messages:

@@ -1,6 +1,8 @@
 """UPDATE from the wire through a real state machine: forms, prerequisites, rules, grants, outcomes."""
 
 import asyncio
+import socket
+import struct
 import time
 from collections.abc import Callable
 
@@ -25,6 +27,7 @@ from node.dns.update import BadUpdate, read_update
 from node.zone.name import from_text
 from node.zone.rrset import A, RRset, make, rdata_from_text, type_from_text
 from tests.dns.log import ACCESS, KEYS, ZONE, Log
+from tests.dns.test_server import until
 from tests.dns.test_tsig import theirs
 from tests.dns.zones import lines
 
@@ -388,6 +391,40 @@ def test_a_repeated_update_is_proposed_once() -> None:
         assert isinstance(await waiting, bytes)
         assert 1 == len(where.proposals)
         assert ("all", A) == (where.proposals[0][1].removeprefix("tsig:"), 1)
+
+    asyncio.run(run())
+
+
+def test_a_client_that_goes_away_does_not_take_its_update_with_it() -> None:
+    """The change is made, and its place is free again, whatever becomes of the connection."""
+
+    async def run() -> None:
+        where = log()
+        gate = asyncio.Event()
+
+        async def slow(command: object, /, *, actor: str) -> object:
+            await gate.wait()
+            return await where.propose(command, actor=actor)  # type: ignore[arg-type]
+
+        server = DnsServer(DnsSettings(("127.0.0.1:0",)), where.view, slow)  # type: ignore[arg-type]
+        await server.start()
+        address = read_address(server.addresses[0])
+        update = dns.update.UpdateMessage("example.")
+        update.add("new", 60, "A", "192.0.2.9")
+        update.use_tsig(theirs(KEYS[from_text("all")]))
+        packet = update.to_wire()
+        _, writer = await asyncio.open_connection(address.host, address.port)
+        writer.write(len(packet).to_bytes(2, "big") + packet)
+        async with asyncio.timeout(10):
+            await until(lambda: len(server._flights) == 1)
+            reset = struct.pack("ii", 1, 0)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+            writer.transport.abort()
+            await until(lambda: server.counters.connections_closed == 1)
+            gate.set()
+            await until(lambda: not server._flights)
+        assert ["new.example. A 192.0.2.9"] == at(where, "new.example.")
+        await server.stop()
 
     asyncio.run(run())
 

@@ -7,6 +7,7 @@ is handed to them here.
 import asyncio
 import contextlib
 import importlib.metadata
+import resource
 import signal
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ from raft.proposal import Committed
 logger = structlog.get_logger()
 
 DISTRIBUTION = "quorumdns"
+DESCRIPTORS = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ def run_dev(settings: DevSettings, *, ready: Ready | None = None) -> int:
 
 
 def _run(plan: Callable[[], Plan], demo: Demo | None, ready: Ready | None) -> int:
+    _raise_descriptor_limit()
     try:
         refuse_shared_environment()
         return asyncio.run(_serve(plan(), demo, ready))
@@ -76,6 +79,14 @@ def _run(plan: Callable[[], Plan], demo: Demo | None, ready: Ready | None) -> in
     except (ListenFailed, OSError) as error:
         logger.error("node.refused", detail=str(error))
         return 3
+
+
+def _raise_descriptor_limit() -> None:
+    """Take what the system allows: a thousand probes in flight need more than the usual 1,024 descriptors."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def _serve(plan: Plan, demo: Demo | None, ready: Ready | None) -> int:

@@ -131,17 +131,21 @@ class Cluster:
 
     async def wait_applied(self, index: int, timeout_s: float) -> bool:
         """Wait until this node has applied the entry at ``index``; say whether it did in time."""
-        if self.state.index >= index:
+        if self._has_applied(index):
             return True
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters.append((index, waiter))
         try:
             await asyncio.wait_for(waiter, timeout_s)
         except TimeoutError:
-            return self.state.index >= index
+            return self._has_applied(index)
         finally:
             self._waiters = [each for each in self._waiters if each[1] is not waiter]
         return True
+
+    def _has_applied(self, index: int) -> bool:
+        """Say so also for an entry without a command, which changes no State."""
+        return self.state.index >= index or self._replica.status().applied_index >= index
 
     async def _outcome(self, future: "asyncio.Future[Outcome] | object") -> Outcome:
         try:

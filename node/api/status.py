@@ -16,6 +16,7 @@ def local_row(context: ApiContext) -> Row:
     """Return what this node says of itself; other nodes fetch it to build their picture."""
     replica = context.replica()
     index, digest = context.digest()
+    applied = max(index, replica.applied_index)  # an entry without a command changes no State
     probes = context.probes()
     return {
         **_named(context.state(), context.node),
@@ -25,8 +26,8 @@ def local_row(context: ApiContext) -> Row:
         "state": "ready" if replica.ready else "starting",
         "term": replica.term,
         "commit_index": replica.commit_index,
-        "applied_index": index,
-        "lag_entries": max(0, replica.commit_index - index),
+        "applied_index": applied,
+        "lag_entries": max(0, replica.commit_index - applied),
         "state_digest": digest,
         "version": context.version,
         "started_at": moment(context.started_at_ms),

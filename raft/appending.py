@@ -33,7 +33,7 @@ class Appending(Elections):
     def on_append(self, node: Node, message: Message) -> None:
         """Take entries from the leader of a term that is not older than ours."""
         if message["term"] < self.term or node not in self.voters:
-            self._reply(node, message, matched=None, hint=self.last_index + 1)
+            self._refuse(node)
             return
         if self.role == LEADER and message["term"] == self.term:
             self.give_up(f"two leaders, {self.selfNode.id} and {node.id}, stand in term {self.term}")
@@ -91,8 +91,12 @@ class Appending(Elections):
     def entries_cut(self, index: int) -> None:
         """Tell those who wait for entries from here on; see ``core``."""
 
+    def _refuse(self, node: Node) -> None:
+        """Tell a leader of the past our term; it acknowledges no round, or a later lead could count it."""
+        self._reply(node, {"round": 0}, matched=None, hint=self.last_index + 1)
+
     def _reply(self, node: Node, message: Message, *, matched: int | None, hint: int) -> None:
-        reply = {"type": "append_reply", "term": self.term, "round": message.get("round", 0)}
+        reply = {"type": "append_reply", "term": self.term, "round": message["round"]}
         self.wire.send(node, {**reply, "matched": matched, "next": hint})
 
     # --- the leader ---------------------------------------------------------------------------------
@@ -107,12 +111,12 @@ class Appending(Elections):
             self.rounds_heard[node.id] = max(message["round"], self.rounds_heard.get(node.id, 0))
         matched = message["matched"]
         if matched is None:
-            self._go_back(node, message["next"])
+            self.go_back(node, message["next"])
         elif matched <= self.last_index:
             self.match_index[node] = max(self.match_index[node], matched)
             self.next_index[node] = max(self.next_index[node], self.match_index[node] + 1)
 
-    def _go_back(self, node: Node, hint: int) -> None:
+    def go_back(self, node: Node, hint: int) -> None:
         """Send again from where the follower's log ends or leaves ours."""
         lowest = self.match_index[node] + 1
         self.next_index[node] = max(lowest, min(hint, self.last_index + 1, self.next_index[node]))

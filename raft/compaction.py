@@ -13,7 +13,7 @@ import structlog
 
 from raft.core import Core
 from raft.errors import EXIT_DISK_FAULT, RaftError
-from raft.library import NO_OPERATION, Node
+from raft.library import NO_OPERATION, Node, now_s
 from raft.machine import BadSnapshot, StateMachine
 from raft.snapshots import SnapshotMeta, SnapshotStore
 
@@ -23,6 +23,8 @@ TRAILING_ENTRIES = 2_000
 """Entries kept before a snapshot's end for followers that are a little behind."""
 PIECE_BYTES = 256 * 1024
 BACKLOG_BYTES_MAX = 1024 * 1024
+RESTORE_S = 2.0
+"""So long a follower may take to restore a snapshot before it is sent again."""
 
 
 class Compaction:
@@ -149,7 +151,8 @@ class Compaction:
             return False
         self._restore(meta, pieces)
         store.promote()
-        self._begin_log(meta)
+        if self._core.term_at(meta.last_index) != meta.last_term:
+            self._begin_log(meta)  # otherwise what follows in the log agrees, and may be acknowledged
         self._core.applied_index = meta.last_index
         self._core.advance_commit(meta.last_index)
         logger.info("snapshot.received", index=meta.last_index)
@@ -157,39 +160,42 @@ class Compaction:
 
 
 class Feed:
-    """What the library calls its serializer: the pieces of the newest snapshot, follower by follower.
+    """The pieces of the newest snapshot, follower by follower.
 
     A follower gets the next piece when little waits to be sent to it, so that signs of life are never
-    stuck behind a snapshot.
+    stuck behind a snapshot. A snapshot that was sent to its end is given time to be restored.
     """
 
     def __init__(self, store: SnapshotStore, backlog_bytes: Callable[[Node], int]) -> None:
         self._store = store
         self._backlog_bytes = backlog_bytes
         self._positions: dict[Node, tuple[str, int]] = {}
+        self._done_s: dict[Node, float] = {}
 
     def wants_more(self, node: Node) -> bool:
         """Say whether the next piece may go out now."""
-        return self._backlog_bytes(node) < BACKLOG_BYTES_MAX
+        if self._store.current() is None or self._backlog_bytes(node) >= BACKLOG_BYTES_MAX:
+            return False
+        return now_s() - self._done_s.get(node, -RESTORE_S) >= RESTORE_S
 
-    def getTransmissionData(self, node: Node) -> tuple[Any, bool, bool] | None:  # noqa: N802
-        """Return the next piece, whether it is the first and whether it is the last; None for not now."""
+    def next_piece(self, node: Node) -> tuple[str, int, int, bytes] | None:
+        """Return identity, offset, size of the whole, and octets of the next piece; None for not now."""
         current = self._store.current()
         if current is None or not self.wants_more(node):
             return None
-        identity, total = current
-        identity, offset = self._positions.get(node, (identity, 0))
+        self._done_s.pop(node, None)
+        identity, offset = self._positions.pop(node, (current[0], 0))
         data = self._store.chunk(identity, offset, PIECE_BYTES)
         if data is None:
-            self._positions.pop(node, None)
-            return None
-        last = offset + len(data) >= total
-        if last:
-            self._positions.pop(node, None)
+            return None  # another snapshot has taken its place; begin with that
+        end = offset + len(data)
+        if end >= current[1]:
+            self._done_s[node] = now_s()
         else:
-            self._positions[node] = (identity, offset + len(data))
-        return [identity, offset, total, data], offset == 0, last
+            self._positions[node] = (identity, end)
+        return identity, offset, current[1], data
 
-    def cancelTransmisstion(self, node: Node) -> None:  # noqa: N802  # the library's spelling
-        """Begin anew with the next connection."""
+    def begin_anew(self, node: Node) -> None:
+        """What was sent so far is lost."""
         self._positions.pop(node, None)
+        self._done_s.pop(node, None)

@@ -10,15 +10,14 @@ from typing import Any, Protocol
 
 import structlog
 
-from raft.appending import Appending
 from raft.elections import Message
+from raft.gate import Gate
 from raft.library import LEADER, NO_OPERATION, REGULAR, Node, SyncObjConf, check_version, now_s
+from raft.sending import Sending
 from raft.settings import RaftSettings
 
 logger = structlog.get_logger()
 
-APPEND_BYTES_MAX = 8 * 1024 * 1024
-"""More than an entry may have, so that the library never cuts one into pickled parts."""
 APPLIED_AT_ONCE_MAX = 1_000
 _NEVER_S = 1e9
 
@@ -45,29 +44,7 @@ class Host(Protocol):
         """A message came: a tick may be due."""
 
 
-class Gate:
-    """The transport as the core uses it: durable before disclosed, rounds numbered."""
-
-    def __init__(self, transport: Any, core: "Core") -> None:
-        self._transport = transport
-        self._core = core
-
-    def send(self, node: Node, message: Message) -> bool:
-        """Send one message after everything it may tell of is on the medium."""
-        if self._core.log.needs_sync:
-            self._core.log.sync()
-        if message["type"] != "append_entries":
-            return bool(self._transport.send(node, message))
-        message["round"] = self._core.round
-        if message.get("serialized") is not None:
-            return bool(self._transport.send(node, message, bulk=True))
-        return bool(self._transport.send(node, message))
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-
-class Core(Appending):
+class Core(Sending):
     """One replica of the log."""
 
     def __init__(
@@ -82,9 +59,9 @@ class Core(Appending):
         check_version()
         self._host = host
         self._told_commit_index = 0
+        self._fault: Exception | None = None
         self._ticked_s = now_s()
         self._was_still = False
-        self.feed: Any = None
         self._handlers: dict[str, Callable[[Node, Message], None]] = {
             "append_entries": self.on_append,
             "append_reply": self.on_append_reply,
@@ -102,19 +79,19 @@ class Core(Appending):
 
     def tick(self) -> None:
         """Do what time and messages have made due. Raises ``RaftError`` when the log cannot go on."""
+        if self._fault is not None:
+            raise self._fault
         if not self._stood_still():
             self.run_elections()
         if self.role == LEADER:
-            if self.log.needs_sync:
-                self.log.sync()
+            self.wire.flush()
             self.commit_by_majority()
         self.apply_committed()
         if self.role == LEADER and self._must_send():
             self.round += 1
             self._told_commit_index = self.commit_index
             self.send_entries()
-        if self.log.needs_sync:
-            self.log.sync()
+        self.wire.flush()
 
     def _stood_still(self) -> bool:
         """Say, never twice in a row, that this process did not run: what others sent meanwhile comes first."""
@@ -126,26 +103,16 @@ class Core(Appending):
     def _must_send(self) -> bool:
         if now_s() >= self.append_due_s or self.commit_index > self._told_commit_index:
             return True
-        return any(self._lacks_something(node) for node in self.connected if node in self.next_index)
-
-    def _lacks_something(self, node: Node) -> bool:
-        if self.next_index[node] > self.base_index:
-            return self.next_index[node] <= self.last_index
-        return self.feed is not None and self.feed.wants_more(node)
-
-    def use_feed(self, feed: Any) -> None:
-        """Send snapshots from here to followers that are too far behind for the log."""
-        self.feed = feed
-        self._SyncObj__serializer = feed
+        return any(self.lacks_something(node) for node in self.connected if node in self.next_index)
 
     def on_snapshot_piece(self, node: Node, message: Message) -> None:
         """Take a piece of the leader's snapshot; it tells nothing of what is committed beyond it."""
         sent = message["serialized"]
         matched = 0
         if sent is not None:
-            identity, offset, total, data = sent[0]
+            identity, offset, total, data = sent
             if self._host.take_piece(identity, offset, total, data):
-                matched = self.last_index
+                matched = self.applied_index
         self._reply(node, message, matched=matched, hint=self.last_index + 1)
 
     def apply_committed(self) -> None:
@@ -201,6 +168,7 @@ class Core(Appending):
         self.set_role(LEADER)
         self.heard_s.clear()
         self.rounds_heard.clear()
+        self.forget_ways()
         for node in self.voters | self.learners:
             self.next_index[node] = self.last_index + 1
             self.match_index[node] = 0
@@ -213,8 +181,7 @@ class Core(Appending):
     def on_timeout_now(self, node: Node, message: Message) -> None:
         """Stand at once: the leader wishes to hand over."""
         if node is self.leader and message["term"] == self.term:
-            self._transferring = True
-            self.election_deadline_s = 0.0
+            self.stand(transfer=True)
 
     def leader_changed(self) -> None:
         """Pass on that the leader changed."""
@@ -225,12 +192,18 @@ class Core(Appending):
         self._host.entries_cut(index)
 
     def on_message(self, node: Node, message: Message) -> None:
-        """Take one message; one without the right shape is told and dropped, whoever sent it."""
-        handler = self._handlers.get(message.get("type", ""), self._host.on_request)
+        """Take one message; one without the right shape is told and dropped, whoever sent it.
+
+        What ends the log is raised by the next tick: whoever calls this would only close a connection.
+        """
+        if self._fault is not None:
+            return
         try:
-            handler(node, message)
+            self._handlers.get(message["type"], self._host.on_request)(node, message)
         except (KeyError, TypeError, ValueError, IndexError) as error:
             logger.warning("message.malformed", peer=node.id, kind=str(message.get("type")), detail=repr(error))
+        except Exception as error:
+            self._fault = error
         self._host.wake()
 
     # --- what the library calls by its own names --------------------------------------------------------
@@ -240,8 +213,7 @@ class Core(Appending):
 
     def _SyncObj__onNodeDisconnected(self, node: Node) -> None:  # noqa: N802
         self.connected.discard(node)
-        if self.feed is not None:
-            self.feed.cancelTransmisstion(node)
+        self.forget_way(node)
 
     def _SyncObj__onNodeConnected(self, node: Node) -> None:  # noqa: N802
         self.connected.add(node)
@@ -261,7 +233,6 @@ def _configuration(settings: RaftSettings, journal: Any) -> SyncObjConf:
         raftMaxTimeout=high,
         appendEntriesPeriod=settings.heartbeat_s,
         appendEntriesUseBatch=True,
-        appendEntriesBatchSizeBytes=APPEND_BYTES_MAX,
         leaderFallbackTimeout=high,
         connectionTimeout=_NEVER_S,
         commandsWaitLeader=False,

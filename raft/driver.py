@@ -95,7 +95,7 @@ class Driver:
         store = None
         if settings.data_dir is not None:
             store = SnapshotStore(settings.data_dir / "snapshot", settings.cluster)
-            self.core.use_feed(Feed(store, self._transport.backlog_bytes))
+            self.core.feed = Feed(store, self._transport.backlog_bytes)
         return Compaction(
             self.core, self._machine, store, lambda: tuple(settings.members), settings.snapshot_entries
         )
@@ -147,7 +147,7 @@ class Driver:
         self._waiting.end_all("this node stopped while the entry was on its way")
         for held in self._held:
             settle(held.future, NotCommitted("stopped", "this node is stopping"))
-        for future in self._forwarded.values():
+        for future in list(self._forwarded.values()):
             settle(future, Unknown("this node stopped while the entry was on its way"))
         for barrier in self._barriers:
             self._answer_barrier(barrier, None)
@@ -211,7 +211,9 @@ class Driver:
         kind = {"type": "read_index"} if held.command is None else {"type": "propose", "command": held.command}
         if not self.core.wire.send(leader, {**kind, "number": self._number}):
             return False
-        self._forwarded[self._number] = held.future
+        number = self._number
+        self._forwarded[number] = held.future
+        held.future.add_done_callback(lambda _: self._forwarded.pop(number, None))
         return True
 
     def _try_held(self) -> None:

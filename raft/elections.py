@@ -26,7 +26,6 @@ class Elections(LibraryState):
         self._askers_for: set[str] = set()
         self._votes_for: set[str] = set()
         self._leader_heard_s = float("-inf")
-        self._transferring = False
         super().__init__(*arguments, **keywords)
 
     @property
@@ -64,8 +63,9 @@ class Elections(LibraryState):
     def step_down(self) -> None:
         """Stop leading or standing; whoever leads will be heard."""
         was_active = self.role != FOLLOWER or self.leader is not None
+        if self.role == LEADER:
+            self.put_off_election()
         self.leader = None
-        self._transferring = False
         self.set_role(FOLLOWER)
         if was_active:
             self.leader_changed()
@@ -80,9 +80,8 @@ class Elections(LibraryState):
         if self.role == LEADER:
             self._check_majority()
         elif self.election_deadline_s < now_s():
-            self.put_off_election()
-            if self._transferring or self.majority == 1:
-                self._stand()
+            if self.majority == 1:
+                self.stand()
             else:
                 self._ask()
 
@@ -90,11 +89,11 @@ class Elections(LibraryState):
         deadline = now_s() - self.conf.leaderFallbackTimeout
         heard = sum(1 for node in self.voters if self.heard_s.get(node, 0.0) > deadline)
         if heard + 1 < self.majority:
-            self.put_off_election()
             self.step_down()
 
     def _ask(self) -> None:
         """Ask who would vote for this node in the next term, without raising any term."""
+        self.put_off_election()
         if self.role == CANDIDATE:
             self.set_role(FOLLOWER)
         if self.leader is not None and not self.hears_leader():
@@ -103,9 +102,9 @@ class Elections(LibraryState):
         self._askers_for = set()
         self._send_voters({"type": "pre_vote", "term": self._asked_term, **self._position()})
 
-    def _stand(self) -> None:
-        """Enter the next term and ask for votes."""
-        transfer, self._transferring = self._transferring, False
+    def stand(self, *, transfer: bool = False) -> None:
+        """Enter the next term and ask for votes; in a transfer even those who hear the leader give theirs."""
+        self.put_off_election()
         self._asked_term = 0
         self.leader = None
         self.set_role(CANDIDATE)
@@ -147,7 +146,7 @@ class Elections(LibraryState):
             return
         self._askers_for.add(node.id)
         if len(self._askers_for) + 1 >= self.majority and not self.hears_leader():
-            self._stand()
+            self.stand()
 
     def on_request_vote(self, node: Node, message: Message) -> None:
         """Vote once a term, for a voter whose log is not behind ours."""

@@ -123,10 +123,6 @@ class LibraryState(SyncObj):  # type: ignore[misc]  # the library has no types
         """Return a random time between the two election timeouts."""
         return float(self._SyncObj__generateRaftTimeout())
 
-    def send_entries(self) -> None:
-        """Send every follower what it lacks, or a sign of life."""
-        self._SyncObj__sendAppendEntries()
-
 
 def now_s() -> float:
     """Return the library's clock: monotonic, in seconds; a simulation replaces it there."""

@@ -56,7 +56,7 @@ class Replica:
 
     def propose(self, command: bytes, timeout_s: float = 5.0) -> "Future[Outcome]":
         """Bring a command into the log; the future gets its outcome within the timeout and never raises."""
-        future: Future[Outcome] = Future()
+        future = _new_future()
         if len(command) > self._settings.proposal_bytes_max:
             limit = self._settings.proposal_bytes_max
             settle(
@@ -68,7 +68,7 @@ class Replica:
 
     def read_barrier(self, timeout_s: float = 5.0) -> "Future[Outcome]":
         """Wait until this node has applied all that was committed anywhere when this was called."""
-        future: Future[Outcome] = Future()
+        future = _new_future()
         if not self._call(lambda driver: driver.read_barrier(future, timeout_s)):
             settle(future, NotCommitted("stopped", "this node's log is not running"))
         return future
@@ -121,6 +121,13 @@ class Replica:
             return
         logger.error("raft.ended", detail=str(error))
         self._on_fatal()
+
+
+def _new_future() -> "Future[Outcome]":
+    """Return a future that its owner can forget but not cancel: the log's thread alone ends it."""
+    future: Future[Outcome] = Future()
+    future.set_running_or_notify_cancel()
+    return future
 
 
 def _before_start(settings: RaftSettings) -> ReplicaStatus:

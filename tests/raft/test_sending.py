@@ -1,0 +1,124 @@
+"""What a leader sends, when, and what must be on the medium before."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from raft.sending import APPEND_BYTES_MAX, ON_ITS_WAY_BYTES_MAX
+from tests.raft.pocket import Clock, Pocket
+
+
+@pytest.fixture(name="clock")
+def _clock() -> Iterator[Clock]:
+    with Clock().installed() as clock:
+        yield clock
+
+
+class StubFeed:
+    """A feed with a few pieces, or none yet."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        self.pieces = list(pieces)
+        self.begun_anew: list[str] = []
+
+    def wants_more(self, _node: Any) -> bool:
+        return bool(self.pieces)
+
+    def next_piece(self, _node: Any) -> tuple[str, int, int, bytes] | None:
+        return ("id", 0, 9, self.pieces.pop(0)) if self.pieces else None
+
+    def begin_anew(self, node: Any) -> None:
+        self.begun_anew.append(str(node.id))
+
+
+def entries_of(sent: list[tuple[str, dict[str, Any]]], name: str) -> list[list[tuple[bytes, int, int]]]:
+    return [each["entries"] for to, each in sent if to == name and each["type"] == "append_entries"]
+
+
+def test_many_messages_cost_one_wait_for_the_disk(clock: Clock) -> None:
+    """Acknowledgements of one turn leave together, after one sync."""
+    pocket = Pocket(clock)
+    syncs = pocket.journal.syncs
+    for index in range(2, 52):
+        append = {"term": 1, "round": index, "commit_index": 1, "prevLogIdx": index - 1}
+        append |= {"prevLogTerm": 1 if index > 2 else 0, "entries": [(b"\0x", index, 1)]}
+        pocket.wire._onMessageReceived(pocket.peers["n2"], {"type": "append_entries", **append})
+        assert [] == pocket.wire.sent  # nothing is acknowledged before it is durable
+    sent = pocket.tick()
+    assert list(range(2, 52)) == [each["matched"] for _, each in sent]
+    assert syncs + 2 == pocket.journal.syncs  # the new term, and the fifty entries
+
+
+def test_own_entries_are_durable_before_they_are_sent(clock: Clock) -> None:
+    """A leader discloses and counts what its own disk holds, and nothing else."""
+    pocket = Pocket(clock)
+    pocket.lead()
+    pocket.core.append(b"x")
+    assert pocket.journal.needs_sync
+    sent = pocket.tick()
+    assert not pocket.journal.needs_sync
+    assert [[(b"\0x", 3, 1)]] * 2 == entries_of(sent, "n2") + entries_of(sent, "n3")
+
+
+def test_what_a_follower_was_sent_is_not_sent_again(clock: Clock) -> None:
+    """The next round carries a sign of life alone until something is new or the follower asks."""
+    pocket = Pocket(clock)
+    pocket.lead()
+    pocket.core.append(b"x")
+    pocket.tick()
+    assert [[]] == entries_of(pocket.tick(0.06), "n2")
+    again = pocket.tell("n2", type="append_reply", term=1, round=1, matched=None, next=3)
+    assert [[(b"\0x", 3, 1)]] == entries_of(again, "n2")
+
+
+def test_a_slow_follower_is_not_overrun(clock: Clock) -> None:
+    """What is on its way to a follower that does not answer is bounded; answers let the rest follow."""
+    pocket = Pocket(clock)
+    pocket.lead()
+    for _ in range(60):
+        pocket.core.append(bytes(APPEND_BYTES_MAX // 2))
+    sent = entries_of(pocket.tick(), "n2")
+    octets = sum(len(command) for batch in sent for command, _, _ in batch)
+    assert ON_ITS_WAY_BYTES_MAX <= octets <= ON_ITS_WAY_BYTES_MAX + APPEND_BYTES_MAX
+    assert [[]] == entries_of(pocket.tick(0.06), "n2")
+    more = entries_of(pocket.acknowledge("n2", sent[-1][-1][1]), "n2")
+    assert sent[-1][-1][1] + 1 == more[0][0][1]
+
+
+def test_an_entry_of_any_size_travels_whole(clock: Clock) -> None:
+    """The library would cut a large entry into pickled parts."""
+    pocket = Pocket(clock)
+    pocket.lead()
+    pocket.core.append(bytes(4 * APPEND_BYTES_MAX))
+    (batch,) = entries_of(pocket.tick(), "n2")
+    assert [4 * APPEND_BYTES_MAX + 1] == [len(command) for command, _, _ in batch]
+
+
+def test_one_sign_of_life_a_round_while_no_piece_may_go(clock: Clock) -> None:
+    """A follower that waits for a snapshot is not flooded with empty messages."""
+    pocket = Pocket(clock)
+    pocket.lead()
+    pocket.core.feed = StubFeed()
+    pocket.core.next_index[pocket.peers["n2"]] = 1
+    to_n2 = [each for to, each in pocket.tick(0.06) if to == "n2"]
+    assert [None] == [each["serialized"] for each in to_n2]
+    pocket.core.feed = StubFeed(b"a", b"b")
+    to_n2 = [each["serialized"] for to, each in pocket.tick() if to == "n2"]
+    assert [b"a", b"b", None] == [piece and piece[3] for piece in to_n2]
+
+
+def test_a_broken_connection_forgets_what_was_on_its_way(clock: Clock) -> None:
+    """After a reconnect the leader asks how far the follower is, and a snapshot begins anew."""
+    pocket = Pocket(clock)
+    pocket.lead()
+    feed = pocket.core.feed = StubFeed()
+    for _ in range(60):
+        pocket.core.append(bytes(APPEND_BYTES_MAX // 2))
+    pocket.tick()
+    node = pocket.peers["n2"]
+    assert not pocket.core.lacks_something(node)
+    pocket.wire._onNodeDisconnected(node)
+    pocket.wire._onNodeConnected(node)
+    assert pocket.core.lacks_something(node)
+    assert ["n2"] == feed.begun_anew

@@ -61,9 +61,11 @@ def open_pair(address: ListenAddress) -> tuple[socket.socket, socket.socket]:
     raise AssertionError
 
 
-def open_datagram(address: ListenAddress) -> socket.socket:
-    """Open a UDP socket that never blocks. Raises ``ListenFailed``."""
+def open_datagram(address: ListenAddress, *, is_shared: bool = False) -> socket.socket:
+    """Open a UDP socket that never blocks; shared ones divide an address's queries. Raises ``ListenFailed``."""
     opened = _opened(address, socket.SOCK_DGRAM)
+    if is_shared:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
         with contextlib.suppress(OSError):
             opened.setsockopt(socket.SOL_SOCKET, option, _BUFFER_OCTETS)

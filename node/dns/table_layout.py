@@ -23,8 +23,6 @@ WORD_CONSTANTS = 4
 WORD_EPOCH = 5
 WORD_NOTICES = 6
 """How many change notices were ever written."""
-WORD_STATE_INDEX = 7
-"""Log index of the state that the table shows."""
 
 PAGE_OCTETS = 4096
 READERS_MAX = 64

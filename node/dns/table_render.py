@@ -10,12 +10,13 @@ from dataclasses import dataclass
 
 from node.dns import message
 from node.dns import table_layout as layout
-from node.dns.lookup import DS, Answer, Kind, lookup, zone_for
+from node.dns.lookup import DS, RRSIG, Answer, Kind, lookup, zone_for
 from node.dns.message import Response
 from node.dns.place import Standing, locate, visible
 from node.dns.query import IN, Edns, Query, Question
+from node.dns.table_plain import plain_block
 from node.dns.table_record import names_beside, names_in, packed, suffixes_below, unprepared
-from node.dns.table_watch import WatchedZones
+from node.dns.table_watch import WatchedZones, exists, is_signed
 from node.zone.name import ROOT, Name, is_wildcard, is_within, parent
 from node.zone.rrset import ANY, CNAME, DNAME, NS, SOA, A
 from node.zone.zone import Node, Zone
@@ -58,6 +59,24 @@ class Renderer:
 
     def node(self, zones: Zones, number: int, zone: Zone, name: Name) -> RenderedNode | None:
         """Make the block of a name, None when the name does not exist."""
+        short = self.plain_node(number, zone, name)
+        if short is not None:
+            return short
+        return self.any_node(zones, number, zone, name)
+
+    def plain_node(self, number: int, zone: Zone, name: Name) -> RenderedNode | None:
+        """Make the block of a name the short way, None where that cannot be."""
+        node = zone.node(name)
+        apex = zone.node(zone.name)
+        if name == zone.name or not exists(zone, name) or node is None or visible(apex, SOA) is None:
+            return None
+        if is_signed(zone) or (apex is not None and apex.get(RRSIG) is not None):
+            return None
+        block = plain_block(number, node, name, self.payload_octets)
+        return None if block is None else RenderedNode(block, 0, frozenset(), frozenset())
+
+    def any_node(self, zones: Zones, number: int, zone: Zone, name: Name) -> RenderedNode | None:
+        """Make the block of any name the long way, None when the name does not exist."""
         watched = WatchedZones(zones, zone, name)
         place = locate(watched.zone, name, DS)
         if place.standing is not Standing.EXACT:

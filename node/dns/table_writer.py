@@ -51,8 +51,8 @@ class TableWriter:
         """Let go of the memory."""
         self.heap.close()
 
-    def publish(self, zones: Zones, changed: Changed | None, index: int, pause: Pause = lambda: None) -> None:
-        """Show the zones of the state at a log index; ``changed`` says where to look, None to look everywhere."""
+    def publish(self, zones: Zones, changed: Changed | None, pause: Pause = lambda: None) -> None:
+        """Show the zones; ``changed`` says where to look, None to look everywhere."""
         anew: dict[Key, None] = {}
         rebuilt: list[Name] = []
         vanished: list[Name] = []
@@ -75,8 +75,29 @@ class TableWriter:
         if not self.heap.words[layout.WORD_CONSTANTS]:
             self.heap.publish(layout.WORD_CONSTANTS, self.heap.put(self._constants))
             self._tell(layout.NOTICE_ALL)
-        self.heap.publish(layout.WORD_STATE_INDEX, index)
         self.heap.advance()
+
+    def cost(self, zones: Zones, changed: Changed | None) -> int:
+        """Say how many names a change makes anew, roughly."""
+        if changed is None:
+            return sum(len(zone.nodes) for zone in zones.values()) + len(zones)
+        total = len(changed.names)
+        for _, name in changed.names:
+            total += len(self._dependents.get(name, ()))
+        for apex in changed.zones:
+            before, after = self._zones.get(apex), zones.get(apex)
+            if before is None or after is None or character(before) != character(after):
+                total += sum(len(each.nodes) for each in (before, after) if each is not None)
+        return total
+
+    def withdraw(self) -> None:
+        """Let nothing more be answered from the table."""
+        self.heap.publish(layout.WORD_CONSTANTS, 0)
+        self._tell(layout.NOTICE_ALL)
+
+    def is_wasteful(self, octets_min: int) -> bool:
+        """Say whether most of the memory lies idle."""
+        return self.heap.free_octets > max(octets_min, (self.heap.end - layout.HEAP_OFFSET) // 2)
 
     # --- what is to be made anew -----------------------------------------------------------------
 

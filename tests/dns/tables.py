@@ -22,14 +22,14 @@ class Twin:
     def __init__(self, zones: Mapping[Name, Zone]) -> None:
         self.zones = dict(zones)
         self.writer = TableWriter(1232, refusal)
-        self.writer.publish(self.zones, None, 1)
+        self.writer.publish(self.zones, None)
         self.words = memoryview(mmap.mmap(-1, stats.OCTETS)).cast("Q")
         self.cache = AnswerCache(Reader(self.writer.heap.buffer), self.words[: stats.LINE_WORDS])
 
     def change(self, zones: Mapping[Name, Zone], changed: Changed | None) -> None:
         """Publish other zones."""
         self.zones = dict(zones)
-        self.writer.publish(self.zones, changed, 2)
+        self.writer.publish(self.zones, changed)
         self.cache.catch_up()
 
     def answer(self, packet: bytes) -> bytes | None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from node.dns.table_render import Renderer
 from node.state.state import Changed
 from node.zone.name import Name, from_text
 from node.zone.rrset import RRset, make
@@ -263,3 +264,15 @@ def test_addresses_take_turns() -> None:
     got = [twin.answer(query) for _ in range(7)]
     assert expected == got[1:]
     assert 3 == len(set(got[1:]))
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(some_zones())
+def test_the_short_way_makes_the_same_block(where: dict[Name, Zone]) -> None:
+    """A name that holds nothing but data gets the block that lookup and render would give it."""
+    renderer = Renderer(1232, lambda zone: 4096)
+    for zone in where.values():
+        for name in zone.nodes:
+            short = renderer.plain_node(7, zone, name)
+            if short is not None:
+                assert renderer.any_node(where, 7, zone, name) == short

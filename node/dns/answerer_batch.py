@@ -1,0 +1,284 @@
+"""Many datagrams with one system call: ``recvmmsg`` and ``sendmmsg`` of the C library through ctypes.
+
+An answer is written over the query it answers, behind the id, so the id need not be copied. The words of the
+kernel's structures are those of 64-bit Linux; elsewhere ``PlainBatch`` takes one datagram at a time.
+"""
+
+import contextlib
+import ctypes
+import errno
+import mmap
+import socket
+import struct
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from node.dns import answerer_stats as stats
+from node.dns.answerer_cache import AnswerCache
+
+BATCH = 64
+PACKET_OCTETS_MAX = 4096
+"""A longer datagram is no plain query, and its sender knows TCP."""
+_STRIDE = PACKET_OCTETS_MAX + 320
+"""Not a multiple of a page, or all buffers would fall into the same lines of the processor's cache."""
+_NAME_OCTETS, _CONTROL_OCTETS = 32, 64
+_HEADER_WORDS = 8
+_LENGTH_WORD = 7
+_IP_PKTINFO = 8
+_PKTINFO_OCTETS = {socket.AF_INET: socket.CMSG_SPACE(12), socket.AF_INET6: socket.CMSG_SPACE(20)}
+_CMSG = struct.Struct("=Qii")
+_SEND_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who sent a datagram and how to answer from the address that was asked; opaque to all but sockets."""
+
+    name: bytes
+    """The sender's socket address as the kernel writes it."""
+    control: bytes
+    """Ancillary data that names our address, or nothing."""
+
+    def address(self) -> "tuple[str, int] | tuple[str, int, int, int]":
+        """Return the address as the socket module writes it."""
+        family = int.from_bytes(self.name[:2], sys.byteorder)
+        port = int.from_bytes(self.name[2:4], "big")
+        if family == socket.AF_INET:
+            return socket.inet_ntop(socket.AF_INET, self.name[4:8]), port
+        host = socket.inet_ntop(socket.AF_INET6, self.name[8:24])
+        return host, port, 0, int.from_bytes(self.name[24:28], sys.byteorder)
+
+
+HandUp = Callable[[int, bytes, Sender], None]
+"""Called with the socket's number, the packet and its sender."""
+
+
+class Batch(Protocol):
+    """Serves one socket."""
+
+    def serve(self) -> int:
+        """Answer what has arrived, up to a batch; return how many datagrams were read."""
+
+
+def send_one(bound: socket.socket, packet: bytes, sender: Sender) -> bool:
+    """Send a single answer; say whether the kernel took it."""
+    ancillary = []
+    if sender.control:
+        _, level, kind = _CMSG.unpack_from(sender.control)
+        ancillary.append((level, kind, sender.control[_CMSG.size :]))
+    try:
+        bound.sendmsg([packet], ancillary, socket.MSG_DONTWAIT, sender.address())
+    except OSError:
+        return False
+    return True
+
+
+class SystemBatch:
+    """Serves a socket by batches. Raises ``OSError`` when the C library lacks the calls."""
+
+    def __init__(self, number: int, bound: socket.socket, cache: AnswerCache, hand_up: HandUp) -> None:
+        if sys.byteorder != "little" or struct.calcsize("P") != 8:
+            raise OSError(errno.ENOSYS, "the layout of messages is known for 64-bit little-endian Linux only")
+        try:
+            library = ctypes.PyDLL(None, use_errno=True)
+            self._recvmmsg, self._sendmmsg = library.recvmmsg, library.sendmmsg
+        except AttributeError:
+            raise OSError(errno.ENOSYS, "the C library has no recvmmsg") from None
+        self._recvmmsg.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int, ctypes.c_void_p]
+        self._sendmmsg.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int]
+        self.number = number
+        self._fd = bound.fileno()
+        self._cache = cache
+        self._hand_up = hand_up
+        self._line = cache.line
+        self._buffer = mmap.mmap(-1, BATCH * _STRIDE)
+        self._has_control = _tells_destination(bound)
+        self._zeroes_interface = self._has_control and bound.family == socket.AF_INET
+        self._lay_out(bound.family)
+
+    def use(self, cache: AnswerCache) -> None:
+        """Answer from another table."""
+        self._cache = cache
+
+    def serve(self) -> int:
+        """Answer what has arrived, up to a batch; return how many datagrams were read."""
+        self._head[: len(self._fresh)] = self._fresh
+        count: int = self._recvmmsg(self._fd, self._received_at, BATCH, socket.MSG_DONTWAIT, None)
+        if count <= 0:
+            return 0
+        began = time.perf_counter_ns()
+        buffer, line, lengths = self._buffer, self._line, self._reply_lengths
+        get, miss = self._cache.by_packet.get, self._miss
+        unsent = number = 0
+        for start, octets in zip(
+            self._starts, self._words[_LENGTH_WORD : 8 * count : 8].tolist(), strict=False
+        ):
+            hit = get(buffer[start : start - 2 + octets])
+            answer: bytes | None
+            if hit is not None:
+                answer = next(hit[0])
+                line[hit[1]] += 1
+            else:
+                answer = miss(number, start - 2, octets)
+            if answer:
+                size = len(answer)
+                buffer[start : start + size] = answer
+                lengths[number] = size + 2
+            else:
+                if number > unsent:
+                    self._send(unsent, number)
+                unsent = number + 1
+            number += 1
+        if number > unsent:
+            self._send(unsent, number)
+        line[stats.BATCHES] += 1
+        microseconds = (time.perf_counter_ns() - began) // 1000
+        line[stats.TIMES + min(microseconds.bit_length(), stats.TIME_BUCKETS - 1)] += count
+        return count
+
+    def _miss(self, number: int, start: int, octets: int) -> bytes | None:
+        """Answer what is not known octet by octet, or hand it up."""
+        if octets >= PACKET_OCTETS_MAX:
+            self._line[stats.OVERSIZED] += 1
+            return None
+        packet = self._buffer[start : start + octets]
+        answer = self._cache.answer(packet)
+        if answer is None:
+            self._hand_up(self.number, packet, self._sender(number))
+        return answer
+
+    def _sender(self, number: int) -> Sender:
+        word = _HEADER_WORDS * number
+        octets = self._words[word + 1] & 0xFFFF_FFFF
+        start = self._names_start + _NAME_OCTETS * number
+        name = bytes(self._head[start : start + octets])
+        control = self._controls_start + _CONTROL_OCTETS * number
+        size = int.from_bytes(self._head[control : control + 8], "little") if self._has_control else 0
+        if self._zeroes_interface:
+            self._forget_interface(number)
+        return Sender(name, bytes(self._head[control : control + size]))
+
+    def _forget_interface(self, number: int) -> None:
+        """Let the kernel route the answer instead of sending it where the query came in."""
+        self._words[(self._controls_start + _CONTROL_OCTETS * number) // 8 + 2] &= 0xFFFF_FFFF_0000_0000
+
+    def _send(self, first: int, last: int) -> None:
+        """Send the answers of a run of messages; one that the kernel refuses is given up."""
+        if self._zeroes_interface:
+            for number in range(first, last):
+                self._forget_interface(number)
+        while first < last:
+            sent = self._sendmmsg(self._fd, self._replies_at + 64 * first, last - first, socket.MSG_DONTWAIT)
+            if sent <= 0:
+                if ctypes.get_errno() == errno.EINTR:
+                    continue
+                self._line[stats.UNSENT] += 1
+                sent = 1
+            first += sent
+
+    def _lay_out(self, family: int) -> None:
+        """Write the headers that the kernel reads; only lengths change later."""
+        sizes = (64, 64, 16, 16, _NAME_OCTETS, _CONTROL_OCTETS)
+        places = [BATCH * sum(sizes[:number]) for number in range(len(sizes))]
+        head = mmap.mmap(-1, BATCH * sum(sizes))
+        base = ctypes.addressof(ctypes.c_char.from_buffer(head))
+        data = ctypes.addressof(ctypes.c_char.from_buffer(self._buffer))
+        received, replies, reads, writes, names, controls = places
+        words = memoryview(head).cast("Q")
+        name_octets = 16 if family == socket.AF_INET else 28
+        control_octets = _PKTINFO_OCTETS[socket.AddressFamily(family)] if self._has_control else 0
+        for number in range(BATCH):
+            name, control = base + names + _NAME_OCTETS * number, base + controls + _CONTROL_OCTETS * number
+            shared = (control if self._has_control else 0, control_octets, 0, 0)
+            for start, vectors in ((received, reads), (replies, writes)):
+                vector = vectors + 16 * number
+                header = (name, name_octets, base + vector, 1, *shared)
+                words[start // 8 + 8 * number : start // 8 + 8 * number + 8] = _row(header)
+                words[vector // 8] = data + _STRIDE * number
+                words[vector // 8 + 1] = PACKET_OCTETS_MAX
+        self._head = memoryview(head)
+        self._words = words
+        self._fresh = bytes(self._head[: BATCH * 64])
+        self._received_at, self._replies_at = base + received, base + replies
+        self._reply_lengths = words[writes // 8 + 1 : (writes + 16 * BATCH) // 8 : 2]
+        self._names_start, self._controls_start = names, controls
+        self._starts = [_STRIDE * number + 2 for number in range(BATCH)]
+
+
+class PlainBatch:
+    """Serves a socket one datagram at a time, where there is no better way."""
+
+    def __init__(self, number: int, bound: socket.socket, cache: AnswerCache, hand_up: HandUp) -> None:
+        self.number = number
+        self._bound = bound
+        self._cache = cache
+        self._hand_up = hand_up
+        self._control_octets = _CONTROL_OCTETS if _tells_destination(bound) else 0
+
+    def use(self, cache: AnswerCache) -> None:
+        """Answer from another table."""
+        self._cache = cache
+
+    def serve(self) -> int:
+        """Answer what has arrived, up to a batch; return how many datagrams were read."""
+        for number in range(BATCH):
+            try:
+                packet, ancillary, flags, address = self._bound.recvmsg(
+                    PACKET_OCTETS_MAX, self._control_octets, socket.MSG_DONTWAIT
+                )
+            except OSError:
+                return number
+            self._answer(packet, flags, _sender_of(self._bound.family, address, ancillary))
+        return BATCH
+
+    def _answer(self, packet: bytes, flags: int, sender: Sender) -> None:
+        line = self._cache.line
+        if flags & socket.MSG_TRUNC:
+            line[stats.OVERSIZED] += 1
+            return
+        hit = self._cache.by_packet.get(packet[2:])
+        if hit is not None:
+            line[hit[1]] += 1
+        answer = next(hit[0]) if hit is not None else self._cache.answer(packet)
+        if answer is None:
+            self._hand_up(self.number, packet, sender)
+        elif answer and not send_one(self._bound, packet[:2] + answer, sender):
+            line[stats.UNSENT] += 1
+
+
+def open_batch(
+    number: int, bound: socket.socket, cache: AnswerCache, hand_up: HandUp
+) -> "SystemBatch | PlainBatch":
+    """Choose the fastest way that this machine has."""
+    with contextlib.suppress(OSError):
+        return SystemBatch(number, bound, cache, hand_up)
+    return PlainBatch(number, bound, cache, hand_up)
+
+
+def _row(values: tuple[int, ...]) -> memoryview:
+    return memoryview(struct.pack("8Q", *values)).cast("Q")
+
+
+def _tells_destination(bound: socket.socket) -> bool:
+    if bound.family == socket.AF_INET6:
+        return bool(bound.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO))
+    return bool(bound.getsockopt(socket.IPPROTO_IP, _IP_PKTINFO))
+
+
+def _sender_of(family: int, address: tuple[Any, ...], ancillary: list[tuple[int, int, bytes]]) -> Sender:
+    """Write a sender as the kernel would."""
+    port = address[1].to_bytes(2, "big")
+    head = family.to_bytes(2, sys.byteorder) + port
+    if family == socket.AF_INET:
+        name = head + socket.inet_pton(socket.AF_INET, address[0]) + bytes(8)
+    else:
+        host = socket.inet_pton(socket.AF_INET6, address[0].partition("%")[0])
+        name = head + bytes(4) + host + address[3].to_bytes(4, sys.byteorder)
+    control = b""
+    for level, kind, data in ancillary:
+        told = bytes(4) + data[4:] if level == socket.IPPROTO_IP else data
+        control = _CMSG.pack(_CMSG.size + len(told), level, kind) + told
+    return Sender(name, control)

@@ -1,0 +1,213 @@
+"""Answers over UDP at the kernel's pace: the serving table kept up to date, and the answerers that read it.
+
+``publish`` is called with every new State. Small changes are shown at once in the caller's thread; large ones in
+a thread of their own, in small steps, while the answers go on from what stands in the table.
+"""
+
+import asyncio
+import contextlib
+import platform
+import struct
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import structlog
+
+from node.dns import answerer_stats as stats
+from node.dns.answerer_process import Seat
+from node.dns.query import Query
+from node.dns.respond import Client, Send, View, respond
+from node.dns.supervisor import Answer, Supervisor, SupervisorSettings
+from node.dns.table_writer import TableWriter
+from node.state.state import Changed
+from node.zone.name import Name
+from node.zone.zone import Zone
+
+logger = structlog.get_logger()
+
+_AT_ONCE_MAX = 32
+"""Names made anew in the caller's thread."""
+_READY_INTERVAL_S = 0.05
+_PAUSE_EVERY = 16
+_WASTE_OCTETS_MIN = 64 * 2**20
+
+Zones = Mapping[Name, Zone]
+
+
+def is_supported() -> bool:
+    """Say whether this machine can share the table without locks: stores must be seen in order (x86-64, Linux)."""
+    return sys.platform == "linux" and platform.machine() in ("x86_64", "AMD64")
+
+
+class FastDns:
+    """The fast path. ``answer`` answers what is no plain question; ``view`` is what all answers come from."""
+
+    def __init__(self, settings: SupervisorSettings, view: Callable[[], View], answer: Answer) -> None:
+        self._view = view
+        self._supervisor = Supervisor(settings, view().node, answer)
+        self._supervisor.on_gone = self._forget_reader
+        self._writer = self._new_writer()
+        self._shown: TableWriter | None = None
+        """The table that answerers have been given; at first that of a predecessor, if there is one."""
+        self._replaced: list[TableWriter] = []
+        self._is_broken = False
+        self._is_shown = False
+        self._lock = threading.Lock()
+        """Held by whoever writes the table."""
+        self._waiting = threading.Condition()
+        self._queued: list[Changed | None] = []
+        self._is_stopping = False
+        self._thread = threading.Thread(target=self._work, name="serving-table", daemon=True)
+        self._starter: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.failures = 0
+        """Changes that could not be written; questions were handed up meanwhile."""
+
+    @property
+    def seats(self) -> tuple[Seat, ...]:
+        """The answerers."""
+        return tuple(self._supervisor.seats)
+
+    async def start(self, addresses: tuple[str, ...]) -> None:
+        """Answer at these addresses (``ip:port``); adopt answerers that are there. Raises ``ListenFailed``."""
+        self._loop = asyncio.get_running_loop()
+        if not await self._supervisor.start(addresses, self._writer.heap.fd):
+            self._shown = self._writer
+        self._thread.start()
+        self._starter = asyncio.create_task(self._await_readiness())
+
+    async def stop(self) -> None:
+        """End the answerers."""
+        if self._starter is not None:
+            self._starter.cancel()
+        with self._waiting:
+            self._is_stopping = True
+            self._waiting.notify()
+        if self._thread.is_alive():
+            await asyncio.to_thread(self._thread.join)
+        await self._supervisor.stop()
+        self._writer.close()
+
+    def publish(self, zones: Zones, changed: Changed | None) -> None:
+        """Show what changed; None: anything may have. Called in the event loop; never raises."""
+        if not self._is_shown:
+            return
+        if not self._queued and self._lock.acquire(blocking=False):
+            try:
+                if (
+                    not self._queued
+                    and not self._is_broken
+                    and self._writer.cost(zones, changed) <= _AT_ONCE_MAX
+                ):
+                    self._write(zones, changed, lambda: None)
+                    if not self._is_broken:
+                        return
+            finally:
+                self._lock.release()
+        self._queue(changed)
+
+    def counts(self) -> list[int]:
+        """Return the sums of all answerers' counters; ``answerer_stats`` names them."""
+        return self._supervisor.stats.sums() if self._supervisor.stats is not None else [0] * stats.LINE_WORDS
+
+    # --- writing ---------------------------------------------------------------------------------
+
+    def _queue(self, changed: Changed | None) -> None:
+        with self._waiting:
+            self._queued.append(changed)
+            self._waiting.notify()
+
+    async def _await_readiness(self) -> None:
+        """Show nothing before the node knows what it may deny."""
+        while not self._view().ready:  # noqa: ASYNC110 - the log tells nobody when it is ready
+            await asyncio.sleep(_READY_INTERVAL_S)
+        self._is_shown = True
+        self._queue(None)
+
+    def _work(self) -> None:
+        """Write large changes, in the thread."""
+        pauses = 0
+
+        def pause() -> None:
+            nonlocal pauses
+            pauses += 1
+            if pauses % _PAUSE_EVERY == 0:
+                time.sleep(0)
+
+        while True:
+            with self._waiting:
+                while not self._queued and not self._is_stopping:
+                    self._waiting.wait()
+                if self._is_stopping:
+                    return
+                changes, self._queued = self._queued, []
+            with self._lock:
+                if not self._is_broken:
+                    self._write(self._view().zones, _merged(changes), pause)
+                if self._is_broken or self._writer.is_wasteful(_WASTE_OCTETS_MIN):
+                    self._rebuild(pause)
+            assert self._loop is not None
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._show)
+
+    def _write(self, zones: Zones, changed: Changed | None, pause: Callable[[], None]) -> None:
+        """Write a change; after a defect of ours ``respond`` answers until the table is made anew."""
+        try:
+            self._writer.publish(zones, changed, pause)
+        except Exception:
+            self.failures += 1
+            self._is_broken = True
+            logger.exception("table.failed")
+            self._writer.withdraw()
+
+    def _rebuild(self, pause: Callable[[], None]) -> None:
+        """Write all into a larger or tidier table, beside the one that is answered from."""
+        try:
+            fresh = self._new_writer()
+            fresh.publish(self._view().zones, None, pause)
+        except Exception:
+            logger.exception("table.failed")
+            return
+        self._is_broken = False
+        self._replaced.append(self._writer)
+        self._writer = fresh
+
+    def _show(self) -> None:
+        """Let the answerers use the table that is written now."""
+        if self._writer is not self._shown:
+            self._shown = self._writer
+            self._supervisor.show_table(self._writer.heap.fd)
+        while self._replaced:
+            self._replaced.pop().close()
+
+    def _new_writer(self) -> TableWriter:
+        view = self._view()
+        return TableWriter(view.settings.udp_payload_octets, lambda query: _refusal(query, view))
+
+    def _forget_reader(self, number: int) -> None:
+        self._writer.heap.clear_reader(number)
+
+
+def _refusal(query: Query, view: View) -> bytes:
+    """Refuse a question outside all zones."""
+    has_opt = query.edns is not None
+    payload = view.settings.udp_payload_octets
+    opt = struct.pack("!BHHIH", 0, 41, payload, 0, 0) if has_opt else b""
+    packet = struct.pack("!6H", 0, 0, 1, 0, 0, int(has_opt)) + b"\x00" + struct.pack("!HH", 1, 1) + opt
+    outcome = respond(packet, Client("", "udp"), replace(view, zones={}, ready=True))
+    assert isinstance(outcome, Send)
+    return outcome.packet
+
+
+def _merged(changes: list[Changed | None]) -> Changed | None:
+    """Join changes; with one that knows no names, all is looked at."""
+    known = [changed for changed in changes if changed is not None]
+    if len(known) < len(changes):
+        return None
+    return Changed(
+        names=tuple(dict.fromkeys(name for changed in known for name in changed.names)),
+        zones=tuple(dict.fromkeys(zone for changed in known for zone in changed.zones)),
+    )

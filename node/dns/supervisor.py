@@ -1,0 +1,304 @@
+"""Keeps the answerers running: starts them, replaces those that end or hang, adopts those of a predecessor.
+
+The sockets belong to the control process as well, so what waits in one survives the answerer that read it. A
+file in the runtime directory names the processes, so that the next control process knows whom to expect.
+"""
+
+import asyncio
+import contextlib
+import mmap
+import os
+import signal
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+from node.dns import answerer_link as links
+from node.dns import answerer_stats as stats
+from node.dns.answerer_batch import BATCH, Sender
+from node.dns.answerer_meeting import Meeting
+from node.dns.answerer_process import (
+    Seat,
+    forget_state,
+    is_running,
+    kill,
+    living,
+    read_state,
+    send_signal,
+    start,
+    write_state,
+)
+from node.dns.listen import ListenAddress, open_datagram, read_address
+
+logger = structlog.get_logger()
+
+Answer = Callable[[bytes, str], bytes | Awaitable[bytes | None] | None]
+"""From a message and the sender's IP address to the answer, perhaps a later one, or None for none."""
+
+_ADOPT_S = 2.0
+_TEND_INTERVAL_S = 0.1
+_PING_INTERVAL_S, _HUNG_S = 2.0, 15.0
+_SILENT_S = 1.0
+"""A process without a connection is given up after this time."""
+_BACK_OFF_S = 0.5
+_GLANCE_S = 0.01
+_STOP_S = 2.0
+_LATER_MAX = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisorSettings:
+    """How many answerers, where they meet this process, and how long they live without one."""
+
+    directory: Path
+    """Belongs to one node alone; on a file system that knows sockets and locks."""
+    answerers: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
+    orphan_life_s: float | None = None
+    """None: until a control process comes, or the directory goes."""
+
+
+class Supervisor:
+    """Runs answerers for the addresses; ``answer`` gives the answers that they cannot."""
+
+    def __init__(self, settings: SupervisorSettings, node: str, answer: Answer) -> None:
+        self.settings = settings
+        self.node = node
+        self.answer = answer
+        self.seats: list[Seat] = []
+        self.stats: stats.Stats | None = None
+        self.on_gone: Callable[[int], None] = lambda _: None
+        """Called with the number of an answerer that has ended."""
+        self._identity = ""
+        self._fds: tuple[int, int] = (-1, -1)
+        """Counters and table that answerers are given."""
+        self._adopted_table = -1
+        self._meeting: Meeting | None = None
+        self._expected: dict[int, str] = {}
+        self._later: set[asyncio.Future[None]] = set()
+        self._tending: asyncio.Task[None] | None = None
+        self._pinged_at = 0.0
+
+    async def start(self, addresses: tuple[str, ...], table: int) -> bool:
+        """Adopt or start answerers; say whether adopted ones brought a table. Raises ``ListenFailed``."""
+        self._meeting = Meeting(self.settings.directory, self._met)
+        self._identity = f"{self.node}|{'|'.join(addresses)}"
+        self._expected = living(read_state(self.settings.directory))
+        self._meeting.open()
+        wanted = [read_address(each) for each in addresses]
+        await self._wait_for_orphans()
+        adopted = self._fds[1] >= 0
+        if not adopted:
+            counters = os.memfd_create("quorumdns-counters", os.MFD_CLOEXEC)
+            os.ftruncate(counters, stats.OCTETS)
+            self._fds = counters, table
+        self.stats = stats.Stats(mmap.mmap(self._fds[0], stats.OCTETS))
+        self._fill_seats(wanted)
+        self._tending = asyncio.create_task(self._tend())
+        return adopted
+
+    async def stop(self) -> None:
+        """End all answerers and close everything."""
+        if self._tending is not None:
+            self._tending.cancel()
+            await asyncio.gather(self._tending, return_exceptions=True)
+        for seat in self.seats:
+            self._send(seat, links.STOP)
+        deadline = time.monotonic() + _STOP_S
+        while any(map(is_running, self.seats)) and time.monotonic() < deadline:  # noqa: ASYNC110 - no event tells
+            await asyncio.sleep(_GLANCE_S)
+        for seat in self.seats:
+            kill(seat)
+            self._unlink(seat)
+            for bound in seat.sockets:
+                bound.close()
+        forget_state(self.settings.directory)
+        if self.stats is not None:
+            self.stats.close()
+        if self._meeting is not None:
+            self._meeting.close()
+
+    def show_table(self, table: int) -> None:
+        """Give all answerers another table."""
+        if self._adopted_table >= 0:
+            os.close(self._adopted_table)
+            self._adopted_table = -1
+        self._fds = self._fds[0], table
+        for seat in self.seats:
+            if seat.link is not None:
+                with contextlib.suppress(OSError):
+                    socket.send_fds(seat.link, [links.TABLE], [table])
+
+    # --- meeting ---------------------------------------------------------------------------------
+
+    def _met(self, link: socket.socket, message: bytes, fds: list[int]) -> bool:
+        """Give who presents himself his place; say no when there is none for him."""
+        try:
+            hello = links.fields(message) if message[:1] == links.HELLO else {}
+            seat = self._seat_for(link, hello, fds)
+        except (ValueError, KeyError, TypeError, OSError):
+            seat = None
+        if seat is None:
+            return False
+        seat.link = link
+        seat.heard_at = time.monotonic()
+        asyncio.get_running_loop().add_reader(link, self._read, seat, link)
+        return True
+
+    def _seat_for(self, link: socket.socket, hello: dict[str, object], fds: list[int]) -> Seat | None:
+        """Find the place of whoever presents himself, None when there is none for him."""
+        pid = links.peer(link)[0]
+        if hello.get("version") != links.version() or hello.get("identity") != self._identity:
+            return None
+        number = int(str(hello["number"]))
+        seat = next((each for each in self.seats if each.number == number), None)
+        if seat is not None and seat.pid == pid and seat.link is None:
+            if not hello["ready"]:
+                links.send_json(link, links.SETUP, {}, [*self._fds, *(each.fileno() for each in seat.sockets)])
+            else:
+                for fd in fds:
+                    os.close(fd)
+                socket.send_fds(link, [links.TABLE], [self._fds[1]])
+            return seat
+        if seat is None and hello["ready"] and self._expected.get(pid) and number < self.settings.answerers:
+            return self._adopt(number, pid, fds)
+        return None
+
+    def _adopt(self, number: int, pid: int, fds: list[int]) -> Seat:
+        counters, table, *sockets = fds
+        if self._fds[1] < 0:
+            self._fds = counters, table
+            self._adopted_table = table
+        else:
+            os.close(counters)
+            os.close(table)
+        seat = Seat(number, [socket.socket(fileno=fd) for fd in sockets], pid, self._expected[pid])
+        seat.started_at = time.monotonic()
+        self.seats.append(seat)
+        logger.info("answerer.adopted", number=number, pid=pid)
+        return seat
+
+    async def _wait_for_orphans(self) -> None:
+        """Give a predecessor's answerers time to present themselves."""
+        deadline = time.monotonic() + _ADOPT_S
+        while time.monotonic() < deadline:
+            missing = set(living(self._expected)) - {seat.pid for seat in self.seats}
+            if not missing:
+                return
+            await asyncio.sleep(_GLANCE_S)
+        for pid, born in living(self._expected).items():
+            if pid not in {seat.pid for seat in self.seats}:
+                logger.warning("answerer.ended", pid=pid, reason="of a predecessor, and not ours to adopt")
+                send_signal(pid, born, signal.SIGKILL)
+
+    # --- tending ---------------------------------------------------------------------------------
+
+    def _fill_seats(self, wanted: list[ListenAddress]) -> None:
+        taken = {seat.number for seat in self.seats}
+        for number in range(self.settings.answerers):
+            if number not in taken:
+                sockets = [open_datagram(address, is_shared=True) for address in wanted]
+                seat = Seat(number, sockets)
+                self.seats.append(seat)
+                start(seat, self._arguments(seat))
+        write_state(self.settings.directory, self.seats)
+
+    def _arguments(self, seat: Seat) -> list[str]:
+        life = self.settings.orphan_life_s
+        return [
+            str(self.settings.directory),
+            str(seat.number),
+            self._identity,
+            "-" if life is None else str(life),
+        ]
+
+    async def _tend(self) -> None:
+        while True:
+            try:
+                self._tend_once(time.monotonic())
+            except Exception:
+                logger.exception("answerer.tending_failed")
+            await asyncio.sleep(_TEND_INTERVAL_S)
+
+    def _tend_once(self, now: float) -> None:
+        """Replace who has ended, end who hangs."""
+        is_ping = now - self._pinged_at > _PING_INTERVAL_S
+        if is_ping:
+            self._pinged_at = now
+        for seat in self.seats:
+            if is_ping:
+                self._send(seat, links.PING)
+            if is_running(seat):
+                silent_s = now - seat.heard_at
+                if silent_s > (_SILENT_S + _ADOPT_S if seat.link is None else _HUNG_S):
+                    logger.error("answerer.hung", number=seat.number, pid=seat.pid)
+                    kill(seat)
+                continue
+            if now - seat.started_at > _BACK_OFF_S * min(seat.failures, 20):
+                self._replace(seat, now)
+
+    def _replace(self, seat: Seat, now: float) -> None:
+        seat.failures = seat.failures + 1 if now - seat.started_at < 10 * _BACK_OFF_S else 0
+        logger.warning("answerer.replaced", number=seat.number, pid=seat.pid)
+        self._unlink(seat)
+        self.on_gone(seat.number)
+        start(seat, self._arguments(seat))
+        write_state(self.settings.directory, self.seats)
+
+    def _send(self, seat: Seat, message: bytes) -> None:
+        if seat.link is not None:
+            with contextlib.suppress(OSError):
+                seat.link.send(message)
+
+    def _unlink(self, seat: Seat) -> None:
+        if seat.link is not None:
+            asyncio.get_running_loop().remove_reader(seat.link)
+            seat.link.close()
+            seat.link = None
+
+    # --- questions -------------------------------------------------------------------------------
+
+    def _read(self, seat: Seat, link: socket.socket) -> None:
+        for _ in range(BATCH):
+            received = links.receive(link)
+            if received is None:
+                return
+            message, fds = received
+            for fd in fds:
+                os.close(fd)
+            if not message:
+                self._unlink(seat)
+                self._tend_once(time.monotonic())
+                return
+            seat.heard_at = time.monotonic()
+            if message[:1] == links.QUESTION:
+                self._ask(link, *links.unwrapped(message))
+            elif message[:1] == links.FAILED:
+                logger.error(
+                    "answerer.failed", number=seat.number, detail=message[1:].decode("utf-8", "replace")
+                )
+
+    def _ask(self, link: socket.socket, number: int, sender: Sender, packet: bytes) -> None:
+        answer = self.answer(packet, str(sender.address()[0]))
+        if isinstance(answer, bytes):
+            _reply(link, number, sender, answer)
+        elif answer is not None and len(self._later) < _LATER_MAX:
+            task = asyncio.ensure_future(_reply_later(link, number, sender, answer))
+            self._later.add(task)
+            task.add_done_callback(self._later.discard)
+
+
+def _reply(link: socket.socket, number: int, sender: Sender, packet: bytes) -> None:
+    with contextlib.suppress(OSError):
+        link.send(links.wrapped(links.ANSWER, number, sender, packet))
+
+
+async def _reply_later(
+    link: socket.socket, number: int, sender: Sender, answer: Awaitable[bytes | None]
+) -> None:
+    packet = await answer
+    if packet is not None and link.fileno() >= 0:
+        _reply(link, number, sender, packet)

@@ -1,6 +1,7 @@
 # The toolbox: short verbs, each used by people and by CI alike.
 PYTHON ?= python3
 SEEDS ?= 200
+WORKERS ?= auto
 PYTEST_ARGS ?=
 
 .PHONY: check fmt lint types arrows test sim fuzz bench run wheel clean
@@ -22,7 +23,7 @@ arrows:  ## imports go down or sideways, never up
 	$(PYTHON) -c "from importlinter.cli import lint_imports_command; lint_imports_command()"
 
 test:
-	$(PYTHON) -m pytest -q $(PYTEST_ARGS)
+	$(PYTHON) -m pytest -q -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
 
 sim:  ## the replicated log under seeded faults: make sim SEEDS=1000
 	PYTHONHASHSEED=0 $(PYTHON) scripts/sim.py --seeds $(SEEDS)

@@ -18,6 +18,7 @@ NODES = ("127.0.0.1:3333", "127.0.0.1:3334", "127.0.0.1:3335")
 
 pytestmark = [
     pytest.mark.real,
+    pytest.mark.xdist_group("fixed ports"),
     pytest.mark.skipif(Knot.missing(), reason="knotd is not installed"),
     pytest.mark.skipif(shutil.which("knsupdate") is None, reason="knsupdate is not installed"),
 ]

@@ -22,6 +22,7 @@ PORTS = [("127.0.0.1", 9000), ("127.0.0.1", 7380), ("127.0.0.11", 8778)]
 
 needs_tools = [
     pytest.mark.real,
+    pytest.mark.xdist_group("fixed ports"),
     pytest.mark.skipif(not QDNS.exists(), reason="the command qdns is not installed in this environment"),
     pytest.mark.skipif(not shutil.which("dig"), reason="dig is not installed"),
     pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed"),

@@ -5,7 +5,9 @@ of ours is taken as it is and no poller owns a file descriptor. Everything priva
 reads or writes is named in ``LibraryState``, and nowhere else.
 """
 
+import hashlib
 import importlib.metadata
+from pathlib import Path
 from typing import Any, Final
 
 import pysyncobj.syncobj as library
@@ -16,6 +18,14 @@ from pysyncobj.node import Node
 from raft.errors import EXIT_WRONG_SETUP, RaftError
 
 LIBRARY_VERSION: Final = "0.3.17"
+DIGESTS: Final = {
+    "config": "d083c5c03bdf0d6a7e8f91b42b169b55",
+    "journal": "3c9216c67467689b3d6726c4158abfc8",
+    "node": "7313d64ae08a8feafce2db7534ce798a",
+    "syncobj": "4be4910923831ce9850716287356a7fa",
+    "transport": "001143d05fae634d9e3cc383aa878660",
+}
+"""blake2b-128 of the modules whose code we override or build on, as published in that version."""
 NO_OPERATION: Final = b"\x01"
 """The library's command without effect: it opens every term and every log."""
 REGULAR: Final = b"\x00"
@@ -42,7 +52,7 @@ class _NoPoller:
 
 
 def check_version() -> None:
-    """Refuse every version of the library but the audited one. Raises ``RaftError``."""
+    """Refuse the library in every form but the audited one. Raises ``RaftError``."""
     found = importlib.metadata.version("pysyncobj")
     if found != LIBRARY_VERSION:
         raise RaftError(
@@ -50,6 +60,21 @@ def check_version() -> None:
             f"pip install pysyncobj=={LIBRARY_VERSION}",
             exit_code=EXIT_WRONG_SETUP,
         )
+    folder = Path(library.__file__).parent
+    changed = [name for name, digest in DIGESTS.items() if _digest(folder / f"{name}.py") != digest]
+    if changed:
+        raise RaftError(
+            f"pysyncobj {found} is not as published: {', '.join(changed)} in {folder} differ, and what we correct may "
+            f"not be what is there. Put it back: pip install --force-reinstall pysyncobj=={LIBRARY_VERSION}",
+            exit_code=EXIT_WRONG_SETUP,
+        )
+
+
+def _digest(path: Path) -> str:
+    try:
+        return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
+    except OSError as error:
+        return error.strerror or "missing"
 
 
 def _take_journal(journal: Any) -> Journal:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from node.dns.table_render import Renderer
 from node.state.state import Changed
-from node.zone.name import Name, from_text
-from node.zone.rrset import RRset, make
+from node.zone.name import Name, from_text, iter_ancestors
+from node.zone.rrset import RRset, make, type_from_text
 from node.zone.zone import Replacement, Zone, new_zone, with_changes
 from tests.dns.tables import Twin, packet
 from tests.dns.zones import zones
@@ -248,8 +248,6 @@ PLAIN = {
 @pytest.mark.parametrize("edns", [None, 512, 1232, 4096])
 def test_plain_questions_are_never_handed_up(question: str, edns: int | None) -> None:
     """What a zone usually holds is answered without the control process, denials, wildcards and referrals too."""
-    from node.zone.rrset import type_from_text
-
     twin = Twin(zones(PLAIN))
     name, type_ = question.split()
     query = packet(from_text(name), type_from_text(type_), edns=edns, dnssec=edns == 4096)
@@ -274,5 +272,6 @@ def test_the_short_way_makes_the_same_block(where: dict[Name, Zone]) -> None:
     for zone in where.values():
         for name in zone.nodes:
             short = renderer.plain_node(7, zone, name)
-            if short is not None:
+            has_signed_parent = any(zone.get(above, RRSIG) for above in iter_ancestors(name))
+            if short is not None and not has_signed_parent:  # which the long way takes for its own, to be safe
                 assert renderer.any_node(where, 7, zone, name) == short

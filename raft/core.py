@@ -106,14 +106,15 @@ class Core(Sending):
         return any(self.lacks_something(node) for node in self.connected if node in self.next_index)
 
     def on_snapshot_piece(self, node: Node, message: Message) -> None:
-        """Take a piece of the leader's snapshot; it tells nothing of what is committed beyond it."""
-        sent = message["serialized"]
-        matched = 0
-        if sent is not None:
-            identity, offset, total, data = sent
-            if self._host.take_piece(identity, offset, total, data):
-                matched = self.applied_index
-        self._reply(node, message, matched=matched, hint=self.last_index + 1)
+        """Take a piece of the leader's snapshot; it tells nothing of what is committed beyond it.
+
+        What is applied here is committed, and so agrees with the leader: also when the answer to the last
+        piece was lost and the snapshot comes again.
+        """
+        if message["serialized"] is not None:
+            identity, offset, total, data = message["serialized"]
+            self._host.take_piece(identity, offset, total, data)
+        self._reply(node, message, matched=self.applied_index, hint=self.last_index + 1)
 
     def apply_committed(self) -> None:
         """Hand committed entries to the host, a bounded number at a time."""

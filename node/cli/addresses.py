@@ -7,12 +7,18 @@ The configuration is only looked through for addresses here. Checking it is the 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from node.cli.faults import ExitCode, Failure, usage
 
 API_PORT = 7380
 DEFAULT_URL = f"http://127.0.0.1:{API_PORT}"
 SEARCH = (Path("cluster.toml"), Path("/etc/quorumdns/cluster.toml"))
+
+
+def segment(text: str) -> str:
+    """Write a name so that it is one segment of a path."""
+    return quote(text, safe="")
 
 
 def api_urls(flag: str | None, config: Path | None, environ: Mapping[str, str]) -> tuple[str, ...]:

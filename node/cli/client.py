@@ -7,7 +7,6 @@ it; where that is not known the outcome is unknown and said to be (exit code 9).
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
 import requests
 import urllib3
@@ -51,15 +50,12 @@ class Answer:
 
     url: str
     value: Any
+    index: int
+    """Log index of what was shown; 0 when the node did not say."""
 
 
 class _Passed(Exception):
     """The node cannot serve the request and certainly did not carry it out; the message says why."""
-
-
-def segment(text: str) -> str:
-    """Write a name so that it is one segment of a path."""
-    return quote(text, safe="")
 
 
 class Client:
@@ -108,9 +104,9 @@ class Client:
         self, method: str, path: str, body: Json | None = None, *, reason: str = "", is_new: bool = False
     ) -> Json:
         """Change something; ``is_new`` refuses to replace what exists. Raises ``Failure``."""
-        headers = {"If-None-Match": "*"} if is_new else {}
+        headers: dict[str, str | bytes] = {"If-None-Match": "*"} if is_new else {}
         if reason:
-            headers["Qdns-Reason"] = quote(reason, safe=" !#$&'()*+,-./:;<=>?@[]^_`{|}~")
+            headers["Qdns-Reason"] = " ".join(reason.split()).encode()
         value = self.request(method, path, body=body, headers=headers).value
         return value if isinstance(value, dict) else {}
 
@@ -121,14 +117,14 @@ class Client:
         *,
         params: Mapping[str, str] | None = None,
         body: Json | None = None,
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str | bytes] | None = None,
     ) -> Answer:
         """Send a request to the first node that takes it. Raises ``Failure``."""
         passed = []
         for url in self.urls:
             try:
                 response = self._send(method, url + path, params, body, headers)
-                return Answer(url, _value(method, response))
+                return Answer(url, _value(method, response), _index(response))
             except _Passed as reason:
                 passed.append(f"{url}  {reason}")
         raise _unreachable(passed)
@@ -139,7 +135,7 @@ class Client:
         url: str,
         params: Mapping[str, str] | None,
         body: Json | None,
-        headers: Mapping[str, str] | None,
+        headers: Mapping[str, str | bytes] | None,
     ) -> requests.Response:
         try:
             return self._session.request(
@@ -160,6 +156,11 @@ class Client:
 
 def _given(params: Mapping[str, object]) -> dict[str, str]:
     return {key: str(value) for key, value in params.items() if value is not None}
+
+
+def _index(response: requests.Response) -> int:
+    text = response.headers.get("Qdns-Index", "")
+    return int(text) if text.isascii() and text.isdigit() else 0
 
 
 def _value(method: str, response: requests.Response) -> Any:
@@ -187,9 +188,10 @@ def _refused(method: str, problem: Json) -> Exception:
         return _Passed(detail)
     if method in WRITE_METHODS and code in ("invalid", "conflict", "precondition", "not_found"):
         detail = detail if "nothing was changed" in detail else f"{detail}; nothing was changed"
-    facts = [
-        f"{each.get('pointer', '')} {each.get('message', '')}".strip() for each in problem.get("errors", ())
-    ]
+    errors = problem.get("errors") or []
+    facts = [f"{each.get('pointer', '')} {each.get('message', '')}".strip() for each in errors]
+    if len(errors) == 1:
+        detail = detail.removeprefix(f"{errors[0].get('pointer', '')} ")
     return Failure(
         detail,
         EXIT_CODES.get(code, ExitCode.BUG),

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from node.cli.faults import Failure, usage
 from node.cli.options import CommonOption
@@ -82,6 +83,20 @@ class Group(click.Group):
         command = getattr(importlib.import_module(module), attribute)
         assert isinstance(command, click.Command)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete names of commands without importing their modules."""
+        places, self.places = self.places, {}
+        try:
+            found = super().shell_complete(ctx, incomplete)
+        finally:
+            self.places = places
+        items = [
+            CompletionItem(name, help=help_)
+            for name, (_, help_) in places.items()
+            if help_ and name.startswith(incomplete)
+        ]
+        return items + found
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import requests
-
 from node.cli.addresses import config_path, token
 from node.cli.faults import ConfigFailure, ExitCode, Failure
 from node.cli.loading import load_config
 from node.cli.processes import Program, reap, stop_all
 
 if TYPE_CHECKING:
+    import requests
+
     from node.config.model import Node
 
 NODE_COMMAND = (sys.executable, "-m", "node")
@@ -102,6 +102,8 @@ class LocalCluster:
 
     def wait_ready(self, members: Sequence[Member], timeout_s: float = START_TIMEOUT_S) -> Ready:
         """Wait until these nodes are ready and a leader is known. Raises ``Failure``."""
+        import requests
+
         begun_s = time.monotonic()
         waiting = list(members)
         with requests.Session() as session:
@@ -219,15 +221,19 @@ def _bind_reason(error: OSError) -> str:
     return reasons.get(error.errno or 0, os.strerror(error.errno or 0).lower())
 
 
-def _is_ready(session: requests.Session, member: Member) -> bool:
+def _is_ready(session: "requests.Session", member: Member) -> bool:
+    import requests
+
     try:
         return session.get(f"{member.api}/readyz", timeout=ASK_TIMEOUT_S).status_code == 200
     except requests.RequestException:
         return False
 
 
-def _leader(session: requests.Session, members: Sequence[Member]) -> str | None:
+def _leader(session: "requests.Session", members: Sequence[Member]) -> str | None:
     """Return who leads, as soon as a node knows; a question mark when nobody may tell us."""
+    import requests
+
     is_refused = False
     for member in members:
         try:

@@ -1,6 +1,5 @@
 """``qdns``: the commands, and the one place where what went wrong becomes text and an exit code."""
 
-import os
 import sys
 from collections.abc import Sequence
 
@@ -10,20 +9,32 @@ from node.cli import terminal
 from node.cli.faults import ExitCode, Failure
 from node.cli.group import Group, Places
 from node.cli.options import client_options
+from node.cli.output import let_pipe_go
 from node.cli.session import Session
 
 _COMMANDS = "node.cli.commands"
 PLACES: Places = {
     "run": (f"{_COMMANDS}.run:run", "Run this node as the configuration says."),
-    "dev": (f"{_COMMANDS}.run:dev", "Run one node without a configuration, to try things."),
+    "dev": (f"{_COMMANDS}.run:dev", "Run one node without a configuration."),
     "cluster": (f"{_COMMANDS}.cluster:cluster", "Run all nodes of a configuration on this machine."),
     "status": (f"{_COMMANDS}.status:status", "Is it well? Who leads, who lags, what is down, what to do."),
+    "query": (f"{_COMMANDS}.query:query", "Ask our own servers for a name."),
     "record": (f"{_COMMANDS}.record:record", "Records: list, get, set, add, rm."),
     "records": (f"{_COMMANDS}.record:list_records", ""),
     "service": (f"{_COMMANDS}.service:service", "Services: list, show, create, delete."),
     "services": (f"{_COMMANDS}.service:list_services", ""),
     "endpoint": (f"{_COMMANDS}.endpoint:endpoint", "Endpoints of services: list, add, remove."),
     "endpoints": (f"{_COMMANDS}.endpoint:list_endpoints", ""),
+    "zone": (f"{_COMMANDS}.zone:zone", "Zones: list, show, create, delete."),
+    "zones": (f"{_COMMANDS}.zone:list_zones", ""),
+    "push": (f"{_COMMANDS}.push:push", "Push targets: list, show."),
+    "event": (f"{_COMMANDS}.event:event", "What happened: list, follow."),
+    "events": (f"{_COMMANDS}.event:list_events", ""),
+    "node": (f"{_COMMANDS}.node:node", "Nodes: list, show."),
+    "nodes": (f"{_COMMANDS}.node:list_nodes", ""),
+    "config": (f"{_COMMANDS}.config:config", "The configuration: check, show, path, import."),
+    "completion": (f"{_COMMANDS}.about:completion", "Print what makes a shell complete commands, options and names."),
+    "version": (f"{_COMMANDS}.about:version", "Print which version this is."),
 }
 
 
@@ -54,7 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         sys.stdout.flush()
     except BrokenPipeError:
-        return _pipe_closed()
+        let_pipe_go()
+        return ExitCode.DONE
     except Exception as error:
         return _failed(error, session)
     except (KeyboardInterrupt, SystemExit) as error:
@@ -108,9 +120,3 @@ def _say(text: str, session: Session) -> None:
         word, colon, rest = safe.partition(":")
         safe = f"\x1b[1;31m{word}{colon}\x1b[0m{rest}" if word == "error" else safe
     print(safe, file=stream, flush=True)
-
-
-def _pipe_closed() -> int:
-    """End quietly when the reader of our output has gone, and keep the interpreter from complaining."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return ExitCode.DONE

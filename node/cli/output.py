@@ -7,16 +7,19 @@ wide gives up characters of its flexible column first and then whole columns fro
 import csv
 import io
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import click
+
 from node.cli.terminal import Terminal, columns_of, printable
 
 FORMATS = ("table", "wide", "json", "jsonl", "csv", "name")
 GAP = 2
-FLEXIBLE_COLUMNS_MIN = 16
+FLEXIBLE_COLUMNS_MIN = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,20 @@ def _cut(text: str, width: int, terminal: Terminal) -> str:
     return text + terminal.symbols("…")
 
 
+def write_line(text: str) -> None:
+    """Write a line to standard output; when its reader has gone there is nothing left to do."""
+    try:
+        print(text)
+    except BrokenPipeError:
+        let_pipe_go()
+        raise click.exceptions.Exit(0) from None
+
+
+def let_pipe_go() -> None:
+    """Send what else is written nowhere, so that the interpreter has nothing to complain of at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 @dataclass(frozen=True, slots=True)
 class Printer:
     """Writes answers in the format that was asked for."""
@@ -89,7 +106,7 @@ class Printer:
     terminal: Terminal
     format: str = "table"
     headers: bool = True
-    write: Callable[[str], None] = print
+    write: Callable[[str], None] = write_line
 
     @property
     def is_for_people(self) -> bool:
@@ -118,6 +135,13 @@ class Printer:
         chosen = [each for each in columns if self.format == "wide" or not each.wide]
         for line in table_lines(rows, chosen, self.terminal, headers=self.headers):
             self.write(line)
+
+    def fields(self, pairs: Sequence[tuple[str, object]]) -> None:
+        """Write names and values for people, one a line; what is None is left out."""
+        shown = [(name, str(value)) for name, value in pairs if value is not None]
+        width = max((len(name) for name, _ in shown), default=0)
+        for name, value in shown:
+            self.line(f"{name.ljust(width)}  {value}")
 
     def rows(self, rows: Sequence[Any], columns: Sequence[Column], name: Callable[[Any], str]) -> None:
         """Write rows in whatever format was asked for; ``name`` is what ``-o name`` shows."""

@@ -9,9 +9,9 @@ from node.cli.times import age_s, ago, grouped, span
 
 Json = Mapping[str, Any]
 
-NODE_STATES = {"ready": "● ready", "starting": "◐ starting", "unreachable": "✕ unreachable"}
+NODE_STATES: dict[str, str] = {"ready": "● ready", "starting": "◐ starting", "unreachable": "✕ unreachable"}
 VERDICTS = {"up": "●", "down": "✕", "undecided": "◐"}
-PUSH_STATES = {"synced": "● synced", "behind": "! behind", "failing": "✕ failing", "idle": "-"}
+PUSH_STATES: dict[str, str] = {"synced": "● synced", "behind": "! behind", "failing": "✕ failing", "idle": "-"}
 _PUSH_ORDER = ("failing", "behind", "synced")
 
 
@@ -116,13 +116,21 @@ def headline(status: Json) -> str:
     return "   ".join((status["cluster"], status["health"], leader, f"{nodes}, quorum held", committed))
 
 
-def problem_lines(problems: Iterable[Json]) -> list[str]:
-    """Write the problems, each with the command that leads on."""
+def problem_lines(problems: Iterable[Json], width_max: int | None = None) -> list[str]:
+    """Write the problems, each with the command that leads on: beside it, or below it where that is too wide."""
     rows = [(str(each["text"]), " ".join(each.get("next") or ())) for each in problems]
     width = max((len(text) for text, following in rows if following), default=0)
-    return [
-        f"#  {text.ljust(width)}  -> {following}" if following else f"#  {text}" for text, following in rows
-    ]
+    longest = max((width + len(following) for _, following in rows), default=0) + len("#    -> ")
+    below = width_max is not None and longest > width_max
+    lines = []
+    for text, following in rows:
+        if not following:
+            lines.append(f"#  {text}")
+        elif below:
+            lines += [f"#  {text}", f"#    -> {following}"]
+        else:
+            lines.append(f"#  {text.ljust(width)}  -> {following}")
+    return lines
 
 
 def show(status: Json, out: Printer) -> None:
@@ -136,7 +144,7 @@ def show(status: Json, out: Printer) -> None:
     if status["problems"]:
         out.line()
         out.heading("# Problems")
-        for line in problem_lines(status["problems"]):
+        for line in problem_lines(status["problems"], out.terminal.width):
             out.line(line)
 
 

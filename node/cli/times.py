@@ -1,7 +1,7 @@
 """Times and numbers as people read and write them: ages, clock times, durations, grouped digits."""
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from time import time
 
 _UNITS_S = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -11,6 +11,12 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?")
 def now_s() -> float:
     """Return the time in seconds since 1970. The one clock of the command line."""
     return time()
+
+
+def utc_now() -> str:
+    """Return the time as the API writes it: RFC 3339 in UTC, to the millisecond."""
+    moment = datetime.fromtimestamp(now_s(), UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
 
 
 def parse(text: str) -> datetime:

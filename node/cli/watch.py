@@ -1,5 +1,6 @@
 """Watching: on a terminal the same screen again and again, piped one line for every change."""
 
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -7,7 +8,7 @@ from typing import Any
 
 from node.cli.faults import ExitCode, Failure
 from node.cli.output import Printer
-from node.cli.times import now_s
+from node.cli.times import clock, utc_now
 
 _HOME = "\x1b[H"
 _CLEAR = "\x1b[2J"
@@ -60,7 +61,10 @@ def _redraw(out: Printer, value: Any, failure: Failure | None, show: Callable[[A
             page.line(line)
     else:
         show(value, page)
-    out.write(_HOME + "\n".join(line + _CLEAR_REST for line in lines) + "\n" + _CLEAR_BELOW)
+    rows = shutil.get_terminal_size().lines - 1
+    if len(lines) > rows:
+        lines[rows - 1 :] = [f"({len(lines) - rows + 1} more lines)"]
+    out.write(_HOME + "\n".join(line + _CLEAR_REST for line in lines) + _CLEAR_BELOW)
 
 
 def _print_changes(
@@ -71,13 +75,13 @@ def _print_changes(
     before: dict[str, str],
 ) -> dict[str, str]:
     """Write what differs from before and return what is now."""
-    moment = time.strftime("%H:%M:%S", time.localtime(now_s()))
+    moment = utc_now()
     seen = dict(parts(value)) if failure is None else before | {"cluster": failure.message}
     for key in dict.fromkeys((*before, *seen)):
         if before.get(key) == seen.get(key):
             continue
         if out.is_for_people:
-            out.line(f"{moment}  {key}  {seen.get(key, 'gone')}")
+            out.line(f"{clock(moment)}  {key}  {seen.get(key, 'gone')}")
         else:
             replace(out, format="jsonl").document({"at": moment, "about": key, "is": seen.get(key)})
     return seen

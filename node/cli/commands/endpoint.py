@@ -3,8 +3,8 @@
 import click
 
 from node.cli import service_view
+from node.cli.addresses import segment
 from node.cli.changes import Json, report
-from node.cli.client import segment
 from node.cli.completing import complete_services
 from node.cli.group import Group
 from node.cli.options import client_options, reason_option

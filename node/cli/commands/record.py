@@ -2,17 +2,21 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import click
 
+from node.cli.addresses import segment
 from node.cli.changes import Json, report
-from node.cli.client import Client, segment
 from node.cli.completing import complete_zones
 from node.cli.faults import ExitCode, Failure
 from node.cli.group import Group
 from node.cli.options import Duration, client_options, reason_option
 from node.cli.output import Column, Printer
 from node.cli.session import Session
+
+if TYPE_CHECKING:
+    from node.cli.client import Client
 
 _SET = "qdns record set www.example.org A 192.0.2.1 192.0.2.2 --ttl 60"
 
@@ -100,6 +104,7 @@ def set_record(
     before = session.client.find(_path(name, type_))
     kept_ttl = before["ttl"] if before is not None else None
     chosen_ttl = int(ttl) if ttl is not None else kept_ttl
+    values = _rdatas(type_, values)
     body: Json = {"rdatas": list(values), "disabled": disabled}
     body["comment"] = comment if comment is not None else (before or {}).get("comment", "")
     if chosen_ttl is not None:
@@ -124,6 +129,7 @@ def add_record(
     session: Session, name: str, type_: str, values: tuple[str, ...], ttl: float | None, reason: str
 ) -> None:
     """Add records to those that are there."""
+    values = _rdatas(type_, values)
     body: Json = {"add": list(values)} | ({"ttl": int(ttl)} if ttl is not None else {})
     reply = session.client.write("PATCH", _path(name, type_), body, reason=reason)
     report(session.out, "added", f"{_dotted(name)} {type_.upper()} {' '.join(values)}", reply)
@@ -138,12 +144,32 @@ def add_record(
 @click.pass_obj
 def remove_record(session: Session, name: str, type_: str, values: tuple[str, ...], reason: str) -> None:
     """Remove the given records, or all of a name and type."""
-    path = _path(name, type_)
+    path, values = _path(name, type_), _rdatas(type_, values)
     if values:
         reply = session.client.write("PATCH", path, {"remove": list(values)}, reason=reason)
     else:
         reply = session.client.write("DELETE", path, reason=reason)
     report(session.out, "removed", f"{_dotted(name)} {type_.upper()} {' '.join(values)}".strip(), reply)
+
+
+def _rdatas(type_: str, values: tuple[str, ...]) -> tuple[str, ...]:
+    """Put texts into the quotes that the shell has taken away; what is quoted already stays."""
+    if type_.upper() not in ("TXT", "SPF"):
+        return values
+    return tuple(each if each.lstrip().startswith('"') else _quoted(each) for each in values)
+
+
+def _quoted(text: str) -> str:
+    """Write a text as character strings of at most 255 octets (RFC 1035 section 3.3.14)."""
+    octets = text.encode()
+    pieces = [octets[start : start + 255] for start in range(0, len(octets), 255)] or [b""]
+    return " ".join(f'"{"".join(map(_escaped, piece))}"' for piece in pieces)
+
+
+def _escaped(octet: int) -> str:
+    if octet in b'"\\':
+        return f"\\{octet:c}"
+    return chr(octet) if 0x20 <= octet < 0x7F else f"\\{octet:03d}"
 
 
 def _path(name: str, type_: str) -> str:
@@ -154,11 +180,11 @@ def _dotted(name: str) -> str:
     return name if name.endswith(".") else f"{name}."
 
 
-def _iter_rrsets(client: Client, zone: str, name: str | None, type_: str | None) -> Iterable[Json]:
+def _iter_rrsets(client: "Client", zone: str, name: str | None, type_: str | None) -> Iterable[Json]:
     return client.items(f"/v1/zones/{segment(zone)}/rrsets", name=name, type=type_)
 
 
-def _iter_of_name(client: Client, name: str) -> Iterable[Json]:
+def _iter_of_name(client: "Client", name: str) -> Iterable[Json]:
     """Return the RRsets of a name, from the longest zone that holds it."""
     wanted = name.lower().rstrip(".")
     zones = [each["zone"] for each in client.items("/v1/zones")]

@@ -46,4 +46,4 @@ def dev(session: Session, with_demo: bool, data: Path | None, dns_port: int, api
 
 def _announce(lines: Iterable[str]) -> None:
     for line in lines:
-        print(line, flush=True)
+        print(f"  {line}", flush=True)

@@ -1,16 +1,21 @@
 """``qdns service``: what users reach, and how it is probed."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from node.cli import service_view, status_view
+from node.cli.addresses import segment
 from node.cli.changes import Json, already, confirm, report
-from node.cli.client import Client, segment
 from node.cli.completing import complete_services
 from node.cli.faults import ExitCode, Failure
 from node.cli.group import Group
 from node.cli.options import Duration, client_options, reason_option, watch_option, yes_option
 from node.cli.session import Session
 from node.cli.watch import watch
+
+if TYPE_CHECKING:
+    from node.cli.client import Client
 
 EVENTS_SHOWN = 8
 _CREATE = "qdns service create www.example.org 192.0.2.10 192.0.2.11 --check http://{}:80/health"
@@ -53,7 +58,7 @@ def show_service(session: Session, fqdn: str) -> None:
     service_view.show(row, nodes, _events(session.client, row["fqdn"]), session.out)
 
 
-def _events(client: Client, fqdn: str) -> list[Json]:
+def _events(client: "Client", fqdn: str) -> list[Json]:
     """Return the newest events of a service, oldest first."""
     found = client.get("/v1/events", limit=1000)["items"]
     return [each for each in found if service_view.is_about(each, fqdn)][-EVENTS_SHOWN:]

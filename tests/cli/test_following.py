@@ -104,7 +104,7 @@ def test_following_events_goes_on_where_the_last_page_ended(
             after.format("48190.2", 48194): events_page([], 48194, gap=True),
         }
     )
-    looks = iter(range(3))
+    looks = iter(range(2))
     flush = Printer.flush
 
     def look(out: Printer) -> None:

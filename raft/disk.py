@@ -77,8 +77,11 @@ class RealDisk:
     """The disk of this machine."""
 
     def make_directory(self, path: Path) -> None:
-        """Make it, for this user only."""
-        path.mkdir(_DIRECTORY_MODE, parents=True, exist_ok=True)
+        """Make it, for this user only, and return when its name is on the medium."""
+        if not path.is_dir():
+            self.make_directory(path.parent)
+            path.mkdir(_DIRECTORY_MODE, exist_ok=True)
+            self.sync_directory(path.parent)
 
     def lock(self, path: Path) -> Callable[[], None]:
         """Lock by ``flock``: the lock ends with the process, however that ends."""

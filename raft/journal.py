@@ -6,6 +6,7 @@ themselves. Any error of the disk ends the journal: what a failed ``fdatasync`` 
 asking again may say yes to what was lost.
 """
 
+import errno
 import os
 from array import array
 from collections.abc import Callable, Iterator, Sequence
@@ -20,20 +21,15 @@ from raft.disk import AppendFile, Disk, RealDisk
 from raft.errors import EXIT_DISK_FAULT, EXIT_WRONG_SETUP, RaftError
 from raft.records import (
     SALT_BYTES,
-    BadHeader,
     Header,
     RecordType,
-    decode_header,
     encode_entry,
     encode_header,
     encode_mark,
     encode_meta,
     encode_number,
 )
-from raft.replay import Replayed, replay
-
-Entry = tuple[bytes, int, int]
-"""Command, index and term, in the library's order."""
+from raft.replay import Entry, Replayed, read_header, replay
 
 _GATHERED_BYTES_MAX: Final = 16 * 1024 * 1024
 _COPY_BYTES: Final = 4 * 1024 * 1024
@@ -59,6 +55,7 @@ class WalJournal(Journal):  # type: ignore[misc]  # the library has no types
         self._identity = identity
         self._disk = disk if disk is not None else RealDisk()
         self._broken: RaftError | None = None
+        self._closed = False
         self._gathered = bytearray()
         self._file: AppendFile | None = None
         self._size = 0
@@ -119,6 +116,9 @@ class WalJournal(Journal):  # type: ignore[misc]  # the library has no types
 
     def _destroy(self) -> None:
         """Write what is gathered and let the file go; the library's name for it."""
+        if self._closed:
+            return
+        self._closed = True
         try:
             if self._broken is None:
                 self.sync()
@@ -216,14 +216,15 @@ class WalJournal(Journal):  # type: ignore[misc]  # the library has no types
             self._rewrite(iter(()))
             return
         data = self._disk.read(self._path, 0, size)
-        header, begin = self._check_header(data)
+        header, begin = read_header(self._path, data, self._identity.cluster, self._identity.node)
         replayed = replay(self._path, data, begin, header.salt)
         self._take(header, replayed)
         if replayed.end < size:
             self._disk.truncate(self._path, replayed.end)
         self._size = replayed.end
         self._file = self._disk.open_append(self._path)
-        self._file.fdatasync()  # what a killed process wrote may still be in memory only
+        self._file.fdatasync()  # what a killed process wrote may still be in memory only, and so may the
+        self._disk.sync_directory(self._path.parent)  # name it gave to a new file
 
     def _take(self, header: Header, replayed: Replayed) -> None:
         self._header = header
@@ -231,37 +232,19 @@ class WalJournal(Journal):  # type: ignore[misc]  # the library has no types
         self._term, self._vote = replayed.term, replayed.vote
         self._commit = self._commit_written = replayed.commit
 
-    def _check_header(self, data: bytes) -> tuple[Header, int]:
-        try:
-            header, begin = decode_header(data)
-        except BadHeader as error:
-            raise RaftError(
-                f"The journal {self._path} cannot be used: {error}. Restore the data directory from a backup, or move "
-                "it away and let the node join under another name.",
-                exit_code=EXIT_DISK_FAULT,
-            ) from None
-        found, own = (header.cluster, header.node), (self._identity.cluster, self._identity.node)
-        if found != own:
-            raise RaftError(
-                f"The journal {self._path} belongs to the node {found[1]} of the cluster {found[0]}, not to {own[1]} "
-                f"of {own[0]}: give this node its own data directory.",
-                exit_code=EXIT_WRONG_SETUP,
-            )
-        return header, begin
-
     def _tail(self, begin: int) -> Iterator[bytes]:
         """Yield the octets from this offset on, those gathered included."""
         offset = begin
         while offset < self._size:
             piece = self._disk.read(self._path, offset, min(_COPY_BYTES, self._size - offset))
+            if not piece:
+                raise OSError(errno.EIO, "the file is shorter than what was written")
             offset += len(piece)
             yield piece
         yield bytes(self._gathered[max(0, begin - self._size) :])
 
     def _rewrite(self, tail: Iterator[bytes]) -> int:
         """Put a new file in the place of the old one; return where the tail begins in it."""
-        if self._broken is not None:
-            raise self._broken
         head = encode_header(self._header) + encode_mark(self._header.salt)
         head += encode_meta(self._term, self._vote) + encode_number(RecordType.COMMIT, self._commit)
         with self._faults("rewritten"):
@@ -297,7 +280,9 @@ class WalJournal(Journal):  # type: ignore[misc]  # the library has no types
 
     @contextmanager
     def _faults(self, what: str) -> Iterator[None]:
-        """Turn an error of the disk into the end of this journal."""
+        """Turn the first error of the disk into the end of this journal."""
+        if self._broken is not None:
+            raise self._broken
         try:
             yield
         except OSError as error:

@@ -31,6 +31,8 @@ _ENTRY: Final = struct.Struct("<QQ")
 _NUMBER: Final = struct.Struct("<Q")
 _SECTOR_BYTES: Final = 512
 _ZERO_TAIL_BYTES: Final = 32
+_ZERO_HEAD_BYTES: Final = 5
+"""No record begins with so many zeros: its type is none."""
 _HEADER_BYTES_MAX: Final = 4096
 
 
@@ -46,6 +48,10 @@ class RecordType(IntEnum):
 
 class BadHeader(Exception):
     """The file does not begin like a journal this version can read; the message says why."""
+
+
+class UnknownVersion(BadHeader):
+    """Another version of this program wrote the file."""
 
 
 class Damaged(Exception):
@@ -83,7 +89,9 @@ def decode_header(data: bytes) -> tuple[Header, int]:
         raise BadHeader("it is no journal")
     _, version, length = _START.unpack_from(data)
     if version != FORMAT_VERSION:
-        raise BadHeader(f"its format is version {version}, and this program reads version {FORMAT_VERSION}")
+        raise UnknownVersion(
+            f"its format is version {version}, and this program reads version {FORMAT_VERSION}"
+        )
     end = _START.size + length
     if length > _HEADER_BYTES_MAX or len(data) < end + _CRC.size:
         raise BadHeader("its header is damaged")
@@ -203,7 +211,7 @@ def _is_torn(data: bytes, offset: int, fault: str, salt: bytes) -> bool:
 
 def _has_unwritten_sector(data: bytes, offset: int) -> bool:
     boundary = min(len(data), (offset // _SECTOR_BYTES + 1) * _SECTOR_BYTES)
-    if not any(memoryview(data)[offset:boundary]):
+    if boundary - offset >= _ZERO_HEAD_BYTES and not any(memoryview(data)[offset:boundary]):
         return True
     for begin in range(boundary, len(data), _SECTOR_BYTES):
         sector = memoryview(data)[begin : begin + _SECTOR_BYTES]

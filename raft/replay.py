@@ -1,21 +1,27 @@
 """A journal read back: what its records, one after the other, leave standing."""
 
+import struct
 from array import array
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from raft.errors import EXIT_DISK_FAULT, RaftError
+from raft.errors import EXIT_DISK_FAULT, EXIT_WRONG_SETUP, RaftError
 from raft.records import (
+    BadHeader,
     Damaged,
+    Header,
     Record,
     RecordType,
+    UnknownVersion,
     decode_entry,
+    decode_header,
     decode_meta,
     decode_number,
     scan,
 )
 
 Entry = tuple[bytes, int, int]
+"""Command, index and term, in the library's order."""
 
 
 @dataclass(slots=True)
@@ -31,13 +37,32 @@ class Replayed:
     """Where the last whole record ends; what follows was never finished."""
 
 
+def read_header(path: Path, data: bytes, cluster: str, node: str) -> tuple[Header, int]:
+    """Return the header and where the records begin. Raises ``RaftError`` if the file is not this node's."""
+    try:
+        header, begin = decode_header(data)
+    except BadHeader as error:
+        raise RaftError(
+            f"The journal {path} cannot be used: {error}. Restore the data directory from a backup, or move it away "
+            "and let the node join under another name.",
+            exit_code=EXIT_WRONG_SETUP if isinstance(error, UnknownVersion) else EXIT_DISK_FAULT,
+        ) from None
+    if (header.cluster, header.node) != (cluster, node):
+        raise RaftError(
+            f"The journal {path} belongs to the node {header.node} of the cluster {header.cluster}, not to {node} of "
+            f"{cluster}: give this node its own data directory.",
+            exit_code=EXIT_WRONG_SETUP,
+        )
+    return header, begin
+
+
 def replay(path: Path, data: bytes, begin: int, salt: bytes) -> Replayed:
     """Read all records from ``begin``. Raises ``RaftError`` where the file is damaged."""
     replayed = Replayed(end=begin)
     try:
         for record in scan(data, begin, salt):
             _take(replayed, record)
-    except (Damaged, ValueError) as damage:
+    except (Damaged, ValueError, struct.error) as damage:
         raise RaftError(
             f"The journal {path} is damaged {damage}. What it held cannot be trusted any more: restore the data "
             "directory from a backup, or move it away and let the node join under another name.",

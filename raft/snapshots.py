@@ -75,7 +75,10 @@ class SnapshotStore:
         new = self._path.with_suffix(".new")
         try:
             file = self._disk.create(new)
-            size, digest = _write(file, _encode_header(_Header(self._cluster, meta)), pieces)
+            try:
+                size, digest = _write(file, _encode_header(_Header(self._cluster, meta)), pieces)
+            finally:
+                file.close()
             self._replace(new, _identity(meta, digest), size)
         except OSError as error:
             raise self._fault("written", error) from error
@@ -268,7 +271,6 @@ def _write(file: AppendFile, header: bytes, pieces: Iterator[bytes]) -> tuple[in
     end = _PIECE.pack(0, 0) + hasher.digest()
     file.write(end)
     file.fdatasync()
-    file.close()
     return size + len(end), hasher.digest()
 
 

@@ -1,0 +1,146 @@
+"""One seed, one run: a cluster, its clients and its troubles, then peace, then the verdict."""
+
+import random
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from raft.proposal import Committed, Outcome
+from tests.sim.checker import Violation
+from tests.sim.clients import Clients
+from tests.sim.history import find_unlinearizable_key
+from tests.sim.trouble import Trouble, draw_weather
+from tests.sim.world import World
+
+LENGTH_S = 5.0
+"""Virtual seconds of trouble in a run."""
+PEACE_MAX_S = 6.0
+"""From the end of all faults to a cluster in which every node commits: a dozen election timeouts."""
+
+PEACE_TERMS_MAX = 5
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run did."""
+
+    seed: int
+    nodes: int
+    virtual_s: float
+    messages: int
+    troubles: int
+    committed: int
+    refused: int
+    unknown: int
+    reads: int
+    terms: int
+    snapshots: int
+    restarts: int
+    trace: int
+
+
+def run_seed(seed: int, length_s: float = LENGTH_S) -> Report:
+    """Run a seed. Raises ``Violation`` with what went wrong."""
+    rng = random.Random(seed)
+    nodes = 3 if rng.random() < 0.65 else 5
+    world = World(rng.getrandbits(64), nodes, draw_weather(rng), snapshot_entries=rng.choice((25, 60, 1000)))
+    with world.installed():
+        for name in world.names:
+            world.start(name)
+        clients = Clients(
+            world,
+            random.Random(rng.random()),
+            count=rng.choice((3, 6, 10)),
+            keys=rng.choice((1, 2, 4)),
+            think_s=rng.choice((0.01, 0.03)),
+        )
+        trouble = Trouble(world, random.Random(rng.random()), mean_gap_s=rng.choice((0.15, 0.4, 1.0)))
+        world.run_until(world.now_s + length_s)
+        trouble.end()
+        clients.end()
+        term_at_peace = _term(world)
+        _make_peace(world)
+        _judge(world, clients, trouble, term_at_peace)
+        return Report(
+            seed=seed,
+            nodes=nodes,
+            virtual_s=world.now_s - 100.0,
+            messages=world.network.messages,
+            troubles=trouble.count,
+            committed=clients.committed,
+            refused=clients.refused,
+            unknown=clients.unknown,
+            reads=clients.reads,
+            terms=_term(world),
+            snapshots=sum(machine.restores for machine in world.machines.values()),
+            restarts=sum(machine.starts for machine in world.machines.values()) - nodes,
+            trace=world.trace,
+        )
+
+
+def _term(world: World) -> int:
+    return max((world.driver(name).core.term for name in world.running()), default=0)
+
+
+def _make_peace(world: World) -> None:
+    """Every node commits a write of its own, and all have the same."""
+    until_s = world.now_s + PEACE_MAX_S
+
+    def has_leader() -> bool:
+        _start_all(world)
+        return world.leader() is not None
+
+    def have_all() -> bool:
+        applied = {world.driver(name).core.applied_index for name in world.running()}
+        return len(applied) == 1 and len(world.running()) == len(world.names)
+
+    if not world.run_until(until_s, has_leader):
+        raise Violation(f"no leader within {PEACE_MAX_S} s of peace")
+    for name in world.names:
+        _commit_one(world, name, until_s)
+    if not world.run_until(until_s, have_all):
+        raise Violation(f"not all nodes have all within {PEACE_MAX_S} s of peace")
+    for name in world.names:
+        process = world.process(name)
+        world.ledger.has_all(name, process.driver.core.applied_index, process.machine.digest)
+
+
+def _start_all(world: World) -> None:
+    """Start who is down: one that was stopping when peace came."""
+    for name, machine in world.machines.items():
+        if machine.process is None:
+            world.start(name)
+
+
+def _commit_one(world: World, name: str, until_s: float) -> None:
+    outcomes: list[Outcome] = []
+    tries = 0
+
+    def is_committed() -> bool:
+        nonlocal tries
+        _start_all(world)
+        if outcomes and isinstance(outcomes[-1], Committed):
+            return True
+        if len(outcomes) == tries:
+            tries += 1
+            _propose(world, name, f"peace=of-{name}-{tries}".encode(), outcomes)
+        return False
+
+    if not world.run_until(until_s, is_committed):
+        raise Violation(f"{name} commits nothing within {PEACE_MAX_S} s of peace: {outcomes}")
+
+
+def _propose(world: World, name: str, command: bytes, outcomes: list[Outcome]) -> None:
+    process = world.process(name)
+    future: Future[Outcome] = Future()
+    future.add_done_callback(lambda done: outcomes.append(done.result()))
+    world.in_node(name, lambda: process.driver.propose(command, future, 1.0))
+
+
+def _judge(world: World, clients: Clients, trouble: Trouble, term_at_peace: int) -> None:
+    key = find_unlinearizable_key(clients.history)
+    if key is not None:
+        raise Violation(f"the history of {key} is not linearizable")
+    if _term(world) > term_at_peace + PEACE_TERMS_MAX:
+        raise Violation(f"peace took terms from {term_at_peace} to {_term(world)}")
+    if _term(world) > 10 + 6 * trouble.count:
+        raise Violation(f"{trouble.count} troubles took {_term(world)} terms")

@@ -33,7 +33,10 @@ PLACES: Places = {
     "node": (f"{_COMMANDS}.node:node", "Nodes: list, show."),
     "nodes": (f"{_COMMANDS}.node:list_nodes", ""),
     "config": (f"{_COMMANDS}.config:config", "The configuration: check, show, path, import."),
-    "completion": (f"{_COMMANDS}.about:completion", "Print what makes a shell complete commands, options and names."),
+    "completion": (
+        f"{_COMMANDS}.about:completion",
+        "Print what makes a shell complete commands, options and names.",
+    ),
     "version": (f"{_COMMANDS}.about:version", "Print which version this is."),
 }
 

@@ -1,6 +1,7 @@
 """``qdns event``: what the cluster committed."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import click
 
@@ -84,7 +85,10 @@ def _follow(
 
 
 def _write(session: Session, events: list[Json], *, line_by_line: bool) -> None:
+    """Write events; those that are followed come one a line, as there is no end to wait for."""
     out = session.out
+    if line_by_line and out.format in ("json", "csv"):
+        out = replace(out, format="jsonl")
     if out.is_for_people and line_by_line:
         for each in events:
             out.line(line(each))

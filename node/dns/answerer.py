@@ -47,6 +47,9 @@ class Answerer:
         self._missing_since: float | None = None
         self._next_try = 0.0
         self._poll = select.epoll()
+        wake, self._alarm = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._poll.register(wake, select.EPOLLIN)
+        signal.set_wakeup_fd(self._alarm)
         self._is_ending = False
         self._fds: list[int] = []
         """Counters, table, and the sockets: what the next control process needs."""

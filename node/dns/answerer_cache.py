@@ -7,6 +7,7 @@ made-up names do not push out what is asked for often.
 
 from collections import deque
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import cycle, repeat
 
 from node.dns import answerer_stats as stats
@@ -42,10 +43,22 @@ class _Kind:
 class _Entry:
     """The answers to one question."""
 
-    __slots__ = ("cell", "exact", "heads", "key", "kind", "name", "packets", "place", "tails", "turns")
+    __slots__ = (
+        "cell",
+        "exact",
+        "heads",
+        "is_kept",
+        "key",
+        "kind",
+        "name",
+        "packets",
+        "place",
+        "tails",
+        "turns",
+    )
 
     def __init__(
-        self, kind: _Kind, key: bytes, name: bytes, heads: tuple[bytes, ...], tails: list[bytes]
+        self, kind: _Kind, key: bytes, name: bytes, heads: tuple[bytes, ...], tails: list[bytes], place: int
     ) -> None:
         self.kind = kind
         self.key = key
@@ -56,8 +69,9 @@ class _Entry:
         """What follows the question, once for every turn of its address records."""
         self.turns: Iterator[bytes] = cycle(tails) if len(tails) > 1 else repeat(tails[0])
         self.packets: list[bytes] = []
-        self.place = self.cell = 0
-        self.exact = False
+        self.place = place
+        self.cell = 0
+        self.exact = self.is_kept = False
 
 
 class AnswerCache:
@@ -74,6 +88,9 @@ class AnswerCache:
         self._names: dict[bytes, list[_Entry]] = {}
         self._cells: dict[int, set[_Entry]] = {}
         self._loose: set[_Entry] = set()
+        self._turn = 0
+        self._asked: set[bytes] = set()
+        """Questions without a name of their own that were asked once."""
         self._exact_order: deque[_Entry] = deque()
         self._loose_order: deque[_Entry] = deque()
         self._noticed = reader.words[layout.WORD_NOTICES]
@@ -107,10 +124,13 @@ class AnswerCache:
         key = lowered + packet[end - 4 : end]
         entry = kind.entries.get(key)
         if entry is None:
+            self.line[stats.MISSES] += 1
             entry = self._load(kind, key, lowered) if end >= 17 and self.is_ready else None
             if entry is None:
                 return None
-            self.line[stats.MISSES] += 1
+            if not entry.is_kept:
+                self.line[entry.place] += 1
+                return self._passing(entry, flags & 1 | packet[3] >> 3 & 2, packet[12:end])
         else:
             self.line[stats.QUESTION_HITS] += 1
         self.line[entry.place] += 1
@@ -118,6 +138,11 @@ class AnswerCache:
         if spelled == lowered and len(entry.packets) < _PACKETS_PER_QUESTION_MAX:
             self._keep_packet(packet[2:], entry, start)
         return start + next(entry.turns)
+
+    def _passing(self, entry: _Entry, ways: int, question: bytes) -> bytes:
+        """Answer a question that is not kept; addresses take turns over all such questions."""
+        self._turn += 1
+        return entry.heads[ways] + question + entry.tails[self._turn % len(entry.tails)]
 
     def _keep_packet(self, octets: bytes, entry: _Entry, start: bytes) -> None:
         answers = [start + tail for tail in entry.tails]
@@ -150,22 +175,49 @@ class AnswerCache:
         prepared = self.reader.resolve(name, type_)
         if prepared is None or (kind.dnssec_ok and prepared.dnssec_differs):
             return None
+        place = stats.answer_place(type_, prepared.flags & 15)
+        if prepared.made is None:
+            made = self._made(kind, prepared, len(key))
+        else:
+            passing = prepared.made.get((kind, place))
+            if isinstance(passing, _Entry) and not self._is_repeated(key):
+                return passing
+            made = self._made(kind, prepared, len(key))
+            if made is not None:
+                prepared.made[kind, place] = _Entry(kind, key, name, *made, place)
+        if made is None:
+            return None
+        entry = _Entry(kind, key, name, *made, place)
+        if prepared.exact or self._is_repeated(key):
+            entry.exact, entry.cell = prepared.exact, prepared.cell
+            self._keep(entry)
+        return entry
+
+    def _is_repeated(self, key: bytes) -> bool:
+        """Say whether a question was asked before, not long ago: made-up names are not worth keeping."""
+        if key in self._asked:
+            return True
+        if len(self._asked) >= LOOSE_MAX:
+            self._asked.clear()
+        self._asked.add(key)
+        return False
+
+    def _made(
+        self, kind: _Kind, prepared: Prepared, key_octets: int
+    ) -> tuple[tuple[bytes, ...], list[bytes]] | None:
+        """Make heads and tails for queries of a kind, None when the records fit in part."""
         opt = self._opt(kind, prepared)
-        room = kind.limit - len(opt) - 12 - len(key)
+        room = kind.limit - len(opt) - 12 - key_octets
         flags, counts, bodies = prepared.flags, prepared.counts, [b""]
         if prepared.required_octets > room:
             flags, counts = flags | 0x0200, _PLAIN
         elif prepared.total_octets > room:
             return None
         else:
-            bodies = list(prepared.bodies())
+            bodies = prepared.bodies()
         if opt:
-            counts = counts[:7] + bytes((counts[7] + 1,)) if counts[7] < 255 else _more(counts)
-        entry = _Entry(kind, key, name, _heads(flags, counts), [body + opt for body in bodies])
-        entry.place = stats.answer_place(type_, flags & 15)
-        entry.exact, entry.cell = prepared.exact, prepared.cell
-        self._keep(entry)
-        return entry
+            counts = _more(counts)
+        return _heads(flags, counts), [body + opt for body in bodies]
 
     def _opt(self, kind: _Kind, prepared: Prepared) -> bytes:
         if not kind.has_opt:
@@ -178,6 +230,7 @@ class AnswerCache:
 
     def _keep(self, entry: _Entry) -> None:
         """Keep an answer; the oldest one of its class makes room."""
+        entry.is_kept = True
         entry.kind.entries[entry.key] = entry
         self._names.setdefault(entry.name, []).append(entry)
         if entry.cell:
@@ -259,6 +312,7 @@ class AnswerCache:
                 del self._cells[entry.cell]
 
 
+@lru_cache(1024)
 def _heads(flags: int, counts: bytes) -> tuple[bytes, ...]:
     return tuple(
         (flags | 0x0100 * (ways & 1) | 0x0010 * (ways >> 1)).to_bytes(2, "big") + counts for ways in range(4)

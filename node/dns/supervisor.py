@@ -107,6 +107,7 @@ class Supervisor:
             await asyncio.gather(self._tending, return_exceptions=True)
         for seat in self.seats:
             self._send(seat, links.STOP)
+            send_signal(seat.pid, seat.born, signal.SIGTERM)
         deadline = time.monotonic() + _STOP_S
         while any(map(is_running, self.seats)) and time.monotonic() < deadline:  # noqa: ASYNC110 - no event tells
             await asyncio.sleep(_GLANCE_S)

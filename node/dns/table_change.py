@@ -6,7 +6,7 @@ from node.dns.place import visible
 from node.dns.table_watch import exists, is_signed
 from node.state.state import Changed
 from node.zone.name import Name, iter_ancestors, parent
-from node.zone.rrset import CNAME, SOA
+from node.zone.rrset import CNAME, DNAME, SOA
 from node.zone.zone import Zone, _hash, soa_with_serial
 
 _RRSIG = 46
@@ -20,6 +20,7 @@ def character(zone: Zone) -> tuple[bool, ...]:
         is_signed(zone),
         visible(apex, SOA) is not None,
         visible(apex, CNAME) is not None,
+        visible(apex, DNAME) is not None,
         apex is not None and apex.get(_RRSIG) is not None,
     )
 

@@ -2,7 +2,6 @@
 
 import mmap
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from node.dns import table_layout as layout
@@ -32,20 +31,23 @@ class Prepared:
     """Place of the first turned rdata, distance to the next, how many."""
     error: bytes = b""
     """The OPT record that replaces the usual one."""
+    made: "dict[object, object] | None" = None
+    """What a cache has made of it, for those that answer many questions."""
 
-    def bodies(self) -> Iterator[bytes]:
-        """Yield the records in every order that ``rotation`` 0, 1, 2 ... gives."""
+    def bodies(self) -> list[bytes]:
+        """Return the records in every order that ``rotation`` 0, 1, 2 ... gives."""
         place, stride, count = self.turn
         if not self.body or count < 2:
-            yield self.body
-            return
+            return [self.body]
         width = stride - 12
         rdatas = [self.body[place + stride * k : place + stride * k + width] for k in range(count)]
+        found = []
         for start in range(count):
             turned = bytearray(self.body)
             for k in range(count):
                 turned[place + stride * k : place + stride * k + width] = rdatas[(start + k) % count]
-            yield bytes(turned)
+            found.append(bytes(turned))
+        return found
 
 
 @dataclass(slots=True)
@@ -91,7 +93,9 @@ def fit(stored: Stored, shift: int, words: memoryview) -> Prepared:
     """Move pointers by the shift and put the serial in."""
     template = stored.template
     body = template.body
-    if body and ((shift and stored.pointers) or template.cell):
+    if not template.cell and not (shift and stored.pointers):
+        return template
+    if body:
         fresh = bytearray(body)
         for place in stored.pointers if shift else ():
             pointer = (fresh[place] << 8 | fresh[place + 1]) + shift

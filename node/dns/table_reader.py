@@ -54,6 +54,7 @@ class Reader:
         self.payload_octets = 512
         self.refusal_flags = 0
         self.opt = self.refusal_opt = b""
+        self._slots = self._mask = self._base = 0
 
     def close(self) -> None:
         """Let go of the mapping."""
@@ -99,31 +100,43 @@ class Reader:
 
     def _search(self, zone: _Zone, name: bytes, type_: int) -> Prepared | None:
         """Find the node of the name and the topmost cut above it."""
+        buffer, find, key = self.buffer, self._find, zone.key
         found = stop = 0
         is_cut = False
         stop_name = encloser = child = b""
         step = name
         end = len(zone.apex)
-        while True:
-            node = self._find(zone.key, step)
-            if not node:
-                child = child if encloser else step
-            else:
+        self._see_slots()
+        while len(step) > end:
+            node = find(key, step)
+            if node:
                 if not encloser:
                     encloser, found = step, node
-                flags = self.buffer[node + 9 + len(step)]
-                if flags & layout.NODE_CUT and not (type_ == _DS and step == name):
-                    stop, stop_name, is_cut = node, step, True
-                elif flags & layout.NODE_DNAME and step != name:
-                    stop, stop_name, is_cut = node, step, False
-            if len(step) <= end:
-                break
+                flags = buffer[node + 9 + len(step)]
+                if flags:
+                    if flags & layout.NODE_CUT and not (type_ == _DS and step == name):
+                        stop, stop_name, is_cut = node, step, True
+                    elif flags & layout.NODE_DNAME and step != name:
+                        stop, stop_name, is_cut = node, step, False
+            elif not encloser:
+                child = step
             step = step[1 + step[0] :]
         if stop:
             return self._refer(stop, stop_name, name) if is_cut else None
         if encloser == name:
             return self._entry(zone, found, name, type_, name, b"")
-        return self._expand(zone, encloser, child, name, type_) if encloser else None
+        if not child:
+            found = find(key, name)
+            return self._entry(zone, found, name, type_, name, b"") if found else None
+        return self._expand(zone, encloser or zone.apex, child, name, type_)
+
+    def _see_slots(self) -> None:
+        """Take note of the slot array, which may have been replaced by a larger one."""
+        slots = self.words[layout.WORD_SLOTS]
+        if slots != self._slots:
+            self._slots = slots
+            self._mask = (1 << (slots >> 56)) - 1
+            self._base = (slots & 0xFF_FFFF_FFFF_FFFF) >> 3
 
     def _expand(self, zone: _Zone, encloser: bytes, child: bytes, name: bytes, type_: int) -> Prepared | None:
         """Answer from the wildcard of the closest encloser, where there is one (RFC 4592 section 3.3)."""
@@ -141,15 +154,12 @@ class Reader:
         """Return the offset of a node's block, 0 when there is none."""
         key = zone_key + bytes((len(name),)) + name
         hash_ = crc32(key)
-        words, buffer = self.words, self.buffer
-        slots = words[layout.WORD_SLOTS]
-        mask = (1 << (slots >> 56)) - 1
-        base = (slots & 0xFF_FFFF_FFFF_FFFF) >> 3
+        words, mask, base = self.words, self._mask, self._base
         position = hash_ & mask
         while word := words[base + position]:
             if word >> 32 == hash_:
                 offset = (word & layout.SLOT_OFFSET_MASK) << 4
-                if offset and buffer[offset + 4 : offset + 4 + len(key)] == key:
+                if offset and self.buffer[offset + 4 : offset + 4 + len(key)] == key:
                     return offset
             position = (position + 1) & mask
         return 0
@@ -208,6 +218,7 @@ class Reader:
             ready = fit(zone.templates[suffix], len(name) - len(suffix), self.words)
             ready.exact = False
             ready.flags = zone.flags[kind]
+            ready.made = {}
             if len(zone.seen) < _SEEN_BODIES_MAX:
                 zone.seen[key] = ready
         return ready

@@ -177,7 +177,7 @@ class Renderer:
         """Write the zone's answer to what does not exist; nothing when it cannot be prepared."""
         watched = WatchedZones({zone.name: zone}, zone, zone.name)
         apex = zone.node(zone.name)
-        if apex is None or visible(apex, SOA) is None or visible(apex, CNAME) is not None:
+        if apex is None or visible(apex, SOA) is None or any(visible(apex, each) for each in (CNAME, DNAME)):
             return []
         present = {rrset.type for rrset in apex.rrsets}
         found = _found(watched, zone.name, next(type_ for type_ in _PRIVATE_TYPES if type_ not in present))

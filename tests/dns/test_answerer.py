@@ -1,0 +1,339 @@
+"""Answerers as processes: what they answer, and that nothing but their own end stops them."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from node.dns import answerer_stats as stats
+from node.dns.fast import FastDns, is_supported
+from node.dns.respond import Client, Send, respond
+from node.dns.supervisor import SupervisorSettings
+from node.state.state import Changed
+from node.zone.name import Name, from_text
+from node.zone.rrset import RRset, make
+from node.zone.zone import Replacement, Zone, with_changes
+from tests.dns.tables import packet
+from tests.dns.zones import UDP, view, zones
+
+pytestmark = pytest.mark.skipif(not is_supported(), reason="the fast path wants Linux on x86-64")
+
+ZONE = "www A 192.0.2.1\nal CNAME www\n" + "".join(f"h{number} A 192.0.2.7\n" for number in range(50))
+WWW = from_text("www.example.")
+
+
+class Control:
+    """A control process's part in a test: zones, and what is handed up."""
+
+    def __init__(self, directory: Path, *, answerers: int = 1, ready: bool = True) -> None:
+        self.zones: dict[Name, Zone] = zones({"example.": ZONE})
+        self.ready = ready
+        self.handed_up: list[bytes] = []
+        self.fast = FastDns(
+            SupervisorSettings(directory, answerers, orphan_life_s=30),
+            lambda: view(self.zones, ready=self.ready),
+            self.answer,
+        )
+
+    def answer(self, query: bytes, address: str) -> bytes | None:
+        """Answer what is handed up."""
+        self.handed_up.append(query)
+        outcome = respond(query, Client(address, "udp"), view(self.zones, ready=self.ready))
+        return outcome.packet if isinstance(outcome, Send) else None
+
+    def put(self, rrset: RRset) -> None:
+        """Change an RRset as the log would."""
+        apex = from_text("example.")
+        self.zones = {apex: with_changes(self.zones[apex], [Replacement(rrset.name, rrset.type, rrset)], 2)}
+        self.fast.publish(self.zones, Changed(names=((apex, rrset.name), (apex, apex)), zones=(apex,)))
+
+
+def free_address() -> str:
+    """Find a free UDP port."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{probe.getsockname()[1]}"
+
+
+@asynccontextmanager
+async def running(control: Control, address: str) -> AsyncIterator[socket.socket]:
+    """Run answerers; yield a client's socket."""
+    await control.fast.start((address,))
+    client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    client.setblocking(False)
+    host, _, port = address.rpartition(":")
+    client.connect((host, int(port)))
+    try:
+        yield client
+    finally:
+        client.close()
+        await control.fast.stop()
+
+
+async def ask(client: socket.socket, query: bytes, timeout_s: float = 5.0) -> bytes:
+    """Send a query and wait for its answer."""
+    loop = asyncio.get_running_loop()
+    await loop.sock_sendall(client, query)
+    return await asyncio.wait_for(loop.sock_recv(client, 4096), timeout_s)
+
+
+async def until(condition: Callable[[], Awaitable[bool]], timeout_s: float = 10.0) -> None:
+    """Wait for a condition with a deadline."""
+    deadline = time.monotonic() + timeout_s
+    while not await condition():
+        assert time.monotonic() < deadline, "the condition did not come true in time"
+        await asyncio.sleep(0.01)
+
+
+async def until_answers(client: socket.socket, query: bytes, expected: bytes) -> None:
+    """Wait until a query gets this answer."""
+
+    async def is_there() -> bool:
+        return await ask(client, query) == expected
+
+    await until(is_there)
+
+
+def expected_of(control: Control, query: bytes) -> bytes:
+    """Return what ``respond`` says."""
+    outcome = respond(query, UDP, view(control.zones))
+    assert isinstance(outcome, Send)
+    return outcome.packet
+
+
+def test_questions_are_answered_in_another_process(tmp_path: Path) -> None:
+    """Plain questions never reach the control process once the table is there."""
+
+    async def scenario() -> None:
+        control = Control(tmp_path)
+        async with running(control, free_address()) as client:
+            query = packet(WWW, 1)
+            await until_answers(client, query, expected_of(control, query))
+            control.handed_up.clear()
+            for name, type_ in ((WWW, 28), (from_text("al.example."), 1), (from_text("no.example."), 1)):
+                question = packet(name, type_, edns=1232)
+                assert expected_of(control, question) == await ask(client, question)
+            assert [] == control.handed_up
+            answered = {(type_, rcode): count for type_, rcode, count in stats.answers(control.fast.counts())}
+            assert 1 == answered["AAAA", "NOERROR"]
+            assert 1 == answered["A", "NXDOMAIN"]
+
+    asyncio.run(scenario())
+
+
+def test_what_is_no_plain_question_is_handed_up(tmp_path: Path) -> None:
+    """CHAOS, options and other opcodes are answered by the control process, from the same address."""
+
+    async def scenario() -> None:
+        control = Control(tmp_path)
+        async with running(control, free_address()) as client:
+            query = packet(WWW, 1)
+            await until_answers(client, query, expected_of(control, query))
+            control.handed_up.clear()
+            chaos = struct.pack("!6H", 9, 0, 1, 0, 0, 0) + from_text("id.server.") + struct.pack("!HH", 16, 3)
+            notify = struct.pack("!6H", 9, 0x2000, 1, 0, 0, 0) + WWW + struct.pack("!HH", 6, 1)
+            nsid = packet(WWW, 1, edns=1232)[:-2] + b"\x00\x04\x00\x03\x00\x00"
+            for odd in (chaos, notify, nsid):
+                assert expected_of(control, odd) == await ask(client, odd)
+            assert [chaos, notify, nsid] == control.handed_up
+
+    asyncio.run(scenario())
+
+
+def test_nothing_is_denied_before_the_node_is_ready(tmp_path: Path) -> None:
+    """Until the first table is there every question is answered SERVFAIL."""
+
+    async def scenario() -> None:
+        control = Control(tmp_path, ready=False)
+        async with running(control, free_address()) as client:
+            query = packet(WWW, 1)
+
+            async def answers() -> bool:
+                try:
+                    return (await ask(client, query, 0.2))[3] & 15 == 2
+                except TimeoutError:
+                    return False
+
+            await until(answers)
+            control.ready = True
+            await until_answers(client, query, expected_of(control, query))
+
+    asyncio.run(scenario())
+
+
+def test_a_change_shows_at_once_in_every_answerer(tmp_path: Path) -> None:
+    """One store publishes; what was cached of the name is forgotten, the rest stays."""
+
+    async def scenario() -> None:
+        control = Control(tmp_path, answerers=2)
+        address = free_address()
+        async with running(control, address) as client:
+            query, other = packet(WWW, 1), packet(from_text("al.example."), 1)
+            await until_answers(client, query, expected_of(control, query))
+            clients = [client]
+            host, _, port = address.rpartition(":")
+            for _ in range(16):
+                each = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+                each.setblocking(False)
+                each.connect((host, int(port)))
+                clients.append(each)
+            for number in range(20):
+                control.put(make(WWW, 1, 300, [bytes((192, 0, 2, number + 10))]))
+                for each in clients:
+                    assert expected_of(control, query) == await ask(each, query)
+                    assert expected_of(control, other) == await ask(each, other)
+            for each in clients[1:]:
+                each.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_killed_answerer_is_replaced_and_its_queue_served(tmp_path: Path) -> None:
+    """The socket is the control process's too: what waited in it is answered by the successor within a second."""
+
+    async def scenario() -> None:
+        control = Control(tmp_path)
+        async with running(control, free_address()) as client:
+            query = packet(WWW, 1)
+            await until_answers(client, query, expected_of(control, query))
+            for _ in range(3):
+                pid = control.fast.seats[0].pid
+                os.kill(pid, signal.SIGKILL)
+                began = time.monotonic()
+                assert expected_of(control, query) == await ask(client, query)
+                assert time.monotonic() - began < 2.5
+                assert pid != control.fast.seats[0].pid
+
+    asyncio.run(scenario())
+
+
+def test_stopping_leaves_nothing_behind(tmp_path: Path) -> None:
+    """After an orderly end there is no process and no socket."""
+
+    async def scenario() -> list[int]:
+        control = Control(tmp_path, answerers=2)
+        async with running(control, free_address()) as client:
+            query = packet(WWW, 1)
+            await until_answers(client, query, expected_of(control, query))
+            return [seat.pid for seat in control.fast.seats]
+
+    pids = asyncio.run(scenario())
+    assert [] == [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+    assert ["lock"] == sorted(each.name for each in tmp_path.iterdir())
+
+
+PROGRAM = """
+import asyncio, sys
+from pathlib import Path
+from tests.dns.test_answerer import Control
+async def main():
+    control = Control(Path(sys.argv[1]), answerers=2)
+    await control.fast.start((sys.argv[2],))
+    print("started", flush=True)
+    await asyncio.sleep(float(sys.argv[3]))
+    await control.fast.stop()
+asyncio.run(main())
+"""
+
+
+def control_process(directory: Path, address: str, life_s: float) -> "subprocess.Popen[bytes]":
+    """Start a control process of its own and wait until it answers."""
+    root = Path(__file__).resolve().parents[2]
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(directory), address, str(life_s)], cwd=root, stdout=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    assert any(line == b"started\n" for line in process.stdout), "the control process did not start"
+    return process
+
+
+def answerer_pids(directory: Path) -> list[int]:
+    """Read who is said to answer."""
+    return sorted(row["pid"] for row in json.loads((directory / "answerers.json").read_text())["answerers"])
+
+
+def test_no_query_is_lost_while_the_control_process_is_killed_and_restarted(tmp_path: Path) -> None:
+    """Its answerers go on, and the successor adopts them with sockets and table: 100,000 queries, none lost."""
+    address = free_address()
+    host, _, port = address.rpartition(":")
+    first = control_process(tmp_path, address, 120)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(2)
+        client.connect((host, int(port)))
+        deadline = time.monotonic() + 20
+        while True:
+            client.send(packet(WWW, 1))
+            if client.recv(4096)[3] & 15 == 0:
+                break
+            assert time.monotonic() < deadline
+        pids = answerer_pids(tmp_path)
+        second: subprocess.Popen[bytes] | None = None
+        answered = 0
+        for number in range(100_000):
+            if number == 20_000:
+                first.kill()
+                first.wait()
+            if number == 40_000:
+                second = control_process(tmp_path, address, 120)
+            client.send(
+                packet(
+                    from_text(f"h{number % 50}.example."),
+                    1 if number % 3 else 28,
+                    edns=1232 if number % 2 else None,
+                )
+            )
+            answered += client.recv(4096)[3] & 15 == 0
+        assert second is not None
+        try:
+            assert 100_000 == answered
+            assert pids == answerer_pids(tmp_path)
+        finally:
+            second.kill()
+            second.wait()
+            for pid in pids:
+                os.kill(pid, signal.SIGTERM)
+
+
+def test_an_orphan_answers_plain_questions_and_ends_with_its_directory(tmp_path: Path) -> None:
+    """Without a control process plain questions are answered, others get SERVFAIL; without its directory it ends."""
+    address = free_address()
+    host, _, port = address.rpartition(":")
+    directory = tmp_path / "run"
+    control = control_process(directory, address, 120)
+    pids = answerer_pids(directory)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(2)
+        client.connect((host, int(port)))
+        deadline = time.monotonic() + 20
+        rcode = 2
+        while rcode and time.monotonic() < deadline:
+            client.send(packet(WWW, 1))
+            rcode = client.recv(4096)[3] & 15
+        control.kill()
+        control.wait()
+        while rcode != 2 and time.monotonic() < deadline:
+            client.send(packet(WWW, 1)[:2] + b"\x28" + packet(WWW, 1)[3:])
+            rcode = client.recv(4096)[3] & 15
+        assert 2 == rcode
+        client.send(packet(from_text("never.asked.example."), 1))
+        assert 3 == client.recv(4096)[3] & 15
+    for each in directory.iterdir():
+        each.unlink()
+    directory.rmdir()
+    deadline = time.monotonic() + 15
+    while any(
+        Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text().split(") ")[1][:1]
+        for pid in pids
+    ):
+        assert time.monotonic() < deadline, "the orphans did not end"
+        time.sleep(0.05)

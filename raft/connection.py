@@ -14,6 +14,7 @@ from raft.frames import FRAME_BYTES_MAX, BadFrame, FrameReader, decode_message, 
 from raft.handshake import Established, Handshake, refusal_payload
 from raft.refusal import Refusal
 from raft.seal import SEAL_BYTES
+from raft.tls import refusal_of
 
 HANDSHAKE_MAX_S: Final = 3.0
 BACKLOG_BYTES_MAX: Final = 64 * 1024 * 1024
@@ -63,6 +64,8 @@ class Connection(asyncio.Protocol):
         self.closed = False
         self.heard_at = time.monotonic()
         self.transport: asyncio.Transport | None = None
+        self.making: asyncio.Future[None] | None = None
+        """The task that makes the transport of an accepted connection."""
         self._owner = owner
         self._loop = loop
         self._heard_nothing = True
@@ -106,8 +109,11 @@ class Connection(asyncio.Protocol):
         if self.established is not None:
             self.heard_at = time.monotonic()
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
-        """Tell the owner; why the network broke is not ours to judge."""
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the owner; a node dialled that leaves before it said who it is has refused this one."""
+        if not self.closed and self.dialled is not None and self.established is None:
+            refusal = refusal_of(exc) if exc is not None else None
+            self._owner.refused(self, refusal or Refusal("silent", ""))
         self._end()
 
     def resume_writing(self) -> None:
@@ -165,6 +171,8 @@ class Connection(asyncio.Protocol):
         """End the connection at once."""
         if self.transport is not None:
             self.transport.abort()
+        elif self.making is not None:
+            self.making.cancel()
         self._end()
 
     def _tell(self, refusal: Refusal) -> None:
@@ -244,7 +252,10 @@ class Connection(asyncio.Protocol):
     def _refuse(self, refusal: Refusal) -> None:
         if not self.closed:
             self._owner.refused(self, refusal)
-            self.close(refusal)
+            if self.transport is None:
+                self.abort()
+            else:
+                self.close(refusal)
 
     def _end(self) -> None:
         if not self.closed:

@@ -1,6 +1,7 @@
 """How connections between nodes are protected: a shared secret, certificates, or this machine's walls."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from raft.errors import EXIT_WRONG_SETUP, RaftError
@@ -17,11 +18,20 @@ class SharedSecret:
 
 
 @dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """PEM files: the certificate of the cluster's authority, and this node's certificate and key."""
+
+    authority: Path
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True, slots=True)
 class LoopbackOnly:
     """No proof of identity; allowed while every address is one of this machine alone."""
 
 
-Protection = SharedSecret | LoopbackOnly
+Protection = SharedSecret | TlsFiles | LoopbackOnly
 
 
 def check_protection(protection: Protection, addresses: tuple[str, ...]) -> None:

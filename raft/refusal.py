@@ -15,6 +15,7 @@ Word = Literal[
     "unknown",
     "role",
     "certificate",
+    "authority",
     "expired",
     "clock",
     "mode",
@@ -22,13 +23,14 @@ Word = Literal[
     "superseded",
     "frame",
     "slow",
+    "silent",
     "crowd",
     "backlog",
 ]
 
 _REASONS: Final[dict[Word, str]] = {
     "protocol": "does not speak the protocol between nodes",
-    "tls": "speaks another protection: give every node certificates, or every node the shared secret",
+    "tls": "uses another protection: give every node certificates, or every node the shared secret",
     "version": "speaks another version of the protocol between nodes; upgrade the older side",
     "cluster": "belongs to another cluster; correct its address or its cluster name",
     "own-name": "uses this node's own name; give every node a name of its own",
@@ -36,6 +38,7 @@ _REASONS: Final[dict[Word, str]] = {
     "unknown": "is not a member of this cluster; add it first",
     "role": "has another role than the configuration gives it",
     "certificate": "says another name, role or cluster than its certificate",
+    "authority": "has a certificate that this cluster's authority did not make; issue it one",
     "expired": "has a certificate that is not valid now; renew it, and compare the clocks of both machines",
     "clock": "has a clock that is far off; set the clocks of both machines by NTP",
     "mode": "does not use the same protection; give every node the same secret or none",
@@ -43,6 +46,7 @@ _REASONS: Final[dict[Word, str]] = {
     "superseded": "was replaced by a newer process under the same name; stop one of the two",
     "frame": "sent what cannot be accepted",
     "slow": "did not prove who it is in time",
+    "silent": "ended the connection before it said who it is; look at what it logs about this node",
     "crowd": "too many connections wait to prove who they are",
     "backlog": "does not read what it is sent",
 }

@@ -6,7 +6,6 @@ raises ends the connection whose message it was given, and the loop's exception 
 
 import asyncio
 import secrets
-import socket
 import time
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
@@ -16,18 +15,18 @@ from pysyncobj.node import Node
 from pysyncobj.transport import Transport
 
 from raft.connection import Connection
+from raft.doorway import Doorway
 from raft.errors import EXIT_WRONG_SETUP, RaftError
 from raft.frames import FRAME_BYTES_MAX, encode_message
 from raft.handshake import Handshake
-from raft.identity import LocalIdentity, Role, parse_address
+from raft.identity import Certified, LocalIdentity, Role, parse_address
 from raft.link import Link
-from raft.listener import Listener
-from raft.protection import Protection, SharedSecret, check_protection
+from raft.protection import Protection, SharedSecret, TlsFiles, check_protection
 from raft.refusal import Refusal
 from raft.refusal_log import RefusalLog
 from raft.seal import stretch_secret
+from raft.tls import TlsContexts
 
-PENDING_CONNECTIONS_MAX: Final = 64
 PING_INTERVAL_S: Final = 1.0
 SILENCE_MAX_S: Final = 4.0
 """A connection on which nothing came for so long is dead: pings come four times as often."""
@@ -67,14 +66,17 @@ class SecureTransport(Transport):  # type: ignore[misc]  # the library has no ty
         self._local = LocalIdentity(
             settings.cluster, settings.node, settings.role, secrets.token_bytes(16), clock
         )
-        secret = settings.protection
+        protection = settings.protection
+        own = Certified(settings.cluster, settings.node, settings.role)
+        tls = TlsContexts(protection, own) if isinstance(protection, TlsFiles) else None
         self._cluster_key = (
-            stretch_secret(secret.octets, settings.cluster) if isinstance(secret, SharedSecret) else None
+            stretch_secret(protection.octets, settings.cluster)
+            if isinstance(protection, SharedSecret)
+            else None
         )
         self._refusals = RefusalLog(on_refused, time.monotonic)
-        self._listener = Listener(loop, self._accepted)
+        self._doorway = Doorway(loop, self, tls, self._hosts)
         self._links: dict[str, Link] = {}
-        self._pending: dict[Connection, None] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._ping_timer: asyncio.TimerHandle | None = None
         self._ping_due = 0.0
@@ -93,7 +95,7 @@ class SecureTransport(Transport):  # type: ignore[misc]  # the library has no ty
         """Listen and begin to dial; once. Raises ``RaftError`` if the address cannot be bound."""
         if self.ready or self._destroyed:
             return
-        self.address = self._listener.open(self._settings.bind)
+        self.address = self._doorway.open(self._settings.bind)
         for link in self._links.values():
             link.task = self._spawn(link.keep())
         self._ping_due = self._loop.time() + PING_INTERVAL_S
@@ -109,7 +111,7 @@ class SecureTransport(Transport):  # type: ignore[misc]  # the library has no ty
             )
         self.dropNode(node)
         decides = self._settings.node < node.id
-        link = self._links[node.id] = Link(node, self._dial, decides=decides)
+        link = self._links[node.id] = Link(node, self._doorway.dial, decides=decides)
         if self.ready:
             link.task = self._spawn(link.keep())
 
@@ -118,7 +120,7 @@ class SecureTransport(Transport):  # type: ignore[misc]  # the library has no ty
         link = self._links.pop(node.id, None)
         if link is not None:
             link.stop()
-            for connection in list(self._pending):
+            for connection in list(self._doorway.pending):
                 if connection.peer == node.id:
                     connection.close()
 
@@ -157,20 +159,19 @@ class SecureTransport(Transport):  # type: ignore[misc]  # the library has no ty
         self._onMessageReceivedCallback = None
         self._onNodeConnectedCallback = self._onNodeDisconnectedCallback = None
         self._onReadonlyNodeConnectedCallback = self._onReadonlyNodeDisconnectedCallback = None
-        self._listener.close()
+        self._doorway.close()
         if self._ping_timer is not None:
             self._ping_timer.cancel()
         for link in list(self._links.values()):
             self.dropNode(link.node)
-        for connection in list(self._pending):
-            connection.close()
         for task in self._tasks:
             task.cancel()
         self.address = None
 
     async def wait_closed(self) -> None:
         """Wait until what ``destroy`` cancelled has ended."""
-        while self._tasks:
+        await self._doorway.wait_closed()
+        if self._tasks:
             await asyncio.wait(self._tasks)
 
     # What connections call
@@ -178,7 +179,11 @@ class SecureTransport(Transport):  # type: ignore[misc]  # the library has no ty
     def handshake(self, connection: Connection) -> Handshake:
         """Return the handshake for a connection just made."""
         return Handshake(
-            self._local, meant=connection.dialled, role_of=self._role_of, cluster_key=self._cluster_key
+            self._local,
+            meant=connection.dialled,
+            role_of=self._role_of,
+            cluster_key=self._cluster_key,
+            certified=self._doorway.certified(connection),
         )
 
     def handshake_done(self, connection: Connection) -> None:
@@ -214,7 +219,7 @@ class SecureTransport(Transport):  # type: ignore[misc]  # the library has no ty
 
     def connection_closed(self, connection: Connection) -> None:
         """Forget the connection; tell the log if it was the one in use."""
-        self._pending.pop(connection, None)
+        self._doorway.pending.pop(connection, None)
         link = self._links.get(connection.peer or "")
         if link is not None and link.lose(connection):
             self._tell_disconnected(link.node)
@@ -222,7 +227,7 @@ class SecureTransport(Transport):  # type: ignore[misc]  # the library has no ty
     # Inner workings
 
     def _use(self, link: Link, connection: Connection) -> None:
-        self._pending.pop(connection, None)
+        self._doorway.pending.pop(connection, None)
         was_connected = link.current is not None
         link.use(connection)
         if was_connected:
@@ -244,6 +249,9 @@ class SecureTransport(Transport):  # type: ignore[misc]  # the library has no ty
         link = self._links.get(name)
         return link.node.role if link is not None else None
 
+    def _hosts(self) -> set[str]:
+        return {parse_address(link.node.address)[0] for link in self._links.values()}
+
     def _ping_all(self) -> None:
         now = self._loop.time()
         slept = now - self._ping_due > PING_INTERVAL_S  # then what came meanwhile is not read yet
@@ -251,44 +259,6 @@ class SecureTransport(Transport):  # type: ignore[misc]  # the library has no ty
             link.ping(None if slept else SILENCE_MAX_S)
         self._ping_due = now + PING_INTERVAL_S
         self._ping_timer = self._loop.call_at(self._ping_due, self._ping_all)
-
-    def _accepted(self, accepted: socket.socket, address: str) -> None:
-        if len(self._pending) >= PENDING_CONNECTIONS_MAX:
-            self._make_room()
-        connection = self._begin(None, address)
-        self._spawn(self._adopt(accepted, connection))
-
-    async def _adopt(self, accepted: socket.socket, connection: Connection) -> None:
-        try:
-            await self._loop.connect_accepted_socket(lambda: connection, accepted)
-        except OSError:
-            connection.close()
-
-    def _make_room(self) -> None:
-        """End the pending connection that is worth least: a stranger's before a peer's, an old before a new one."""
-        hosts = {parse_address(link.node.address)[0] for link in self._links.values()}
-        worth_least = min(
-            self._pending,
-            key=lambda pending: (pending.peer is not None, parse_address(pending.address)[0] in hosts),
-        )
-        self.refused(worth_least, Refusal("crowd", str(len(self._pending))))
-        worth_least.abort()
-
-    async def _dial(self, node: Node) -> Connection:
-        """Return a connection that is being made with the node. Raises ``OSError`` or ``TimeoutError``."""
-        host, port = parse_address(node.address)
-        connection = self._begin(node.id, node.address)
-        try:
-            await self._loop.create_connection(lambda: connection, host, port)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def _begin(self, dialled: str | None, address: str) -> Connection:
-        connection = Connection(self, self._loop, dialled=dialled, address=address)
-        self._pending[connection] = None
-        return connection
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(work)

@@ -81,6 +81,7 @@ class Supervisor:
         self._later: set[asyncio.Future[None]] = set()
         self._tending: asyncio.Task[None] | None = None
         self._pinged_at = 0.0
+        self._is_stopping = False
 
     async def start(self, addresses: tuple[str, ...], table: int) -> bool:
         """Adopt or start answerers; say whether adopted ones brought a table. Raises ``ListenFailed``."""
@@ -102,6 +103,7 @@ class Supervisor:
 
     async def stop(self) -> None:
         """End all answerers and close everything."""
+        self._is_stopping = True
         if self._tending is not None:
             self._tending.cancel()
             await asyncio.gather(self._tending, return_exceptions=True)
@@ -272,7 +274,8 @@ class Supervisor:
                 os.close(fd)
             if not message:
                 self._unlink(seat)
-                self._tend_once(time.monotonic())
+                if not self._is_stopping:
+                    self._tend_once(time.monotonic())
                 return
             seat.heard_at = time.monotonic()
             if message[:1] == links.QUESTION:

@@ -64,7 +64,7 @@ def test_nodes_that_dial_each_other_settle_on_one_connection(names: tuple[str, s
         async with closing(first, second):
             one, other = first.meet(second), second.meet(first)
             await until(lambda: first.transport.is_connected(one) and second.transport.is_connected(other))
-            await until(lambda: not first.transport._pending and not second.transport._pending)
+            await until(lambda: not first.transport._doorway.pending and not second.transport._doorway.pending)
             assert first.transport.send(one, {"text": 1})
             assert second.transport.send(other, {"text": 2})
             await until(lambda: first.messages and second.messages)
@@ -92,7 +92,8 @@ def test_a_stopped_node_comes_back() -> None:
             async with closing(again):
                 again.meet(a)
                 await until(lambda: a.transport.is_connected(to_b))
-                assert [("connected", "b"), ("disconnected", "b"), ("connected", "b")] == a.events
+                assert [("connected", "b"), ("disconnected", "b")] == a.events[:2]
+                assert ("connected", "b") == a.events[-1]
             assert [] == a.refusals
 
     asyncio.run(run())

@@ -33,7 +33,11 @@ def make_transport(
     settings: RaftSettings, peers: list[Node], loop: asyncio.AbstractEventLoop
 ) -> SecureTransport:
     """Make the transport with the protection that the settings ask for. Raises ``RaftError``."""
-    protection: Protection = SharedSecret(settings.secret) if settings.secret else LoopbackOnly()
+    protection: Protection = LoopbackOnly()
+    if settings.tls is not None:
+        protection = settings.tls
+    elif settings.secret:
+        protection = SharedSecret(settings.secret)
     own = TransportSettings(settings.cluster, settings.node, settings.bind, protection)
     return SecureTransport(loop, own, peers, on_refused=_tell_refusal)
 

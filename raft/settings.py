@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from raft.protection import TlsFiles
+
 
 @dataclass(frozen=True, slots=True)
 class RaftSettings:
@@ -17,6 +19,8 @@ class RaftSettings:
     data_dir: Path | None
     """None keeps everything in memory: allowed for a cluster of one."""
     secret: bytes | None = field(repr=False)
+    tls: TlsFiles | None = None
+    """Certificates; they take the place of the secret where both are given."""
     election_timeout_s: tuple[float, float] = (0.25, 0.5)
     heartbeat_s: float = 0.05
     proposals_max: int = 10_000

@@ -92,3 +92,14 @@ def test_no_machine_paths_in_texts() -> None:
     names = [name for name in listed.stdout.split("\n") if name.endswith((".py", ".md", ".toml", ".yaml"))]
     guilty = [name for name in names if (ROOT / name).exists() and pattern.search((ROOT / name).read_text())]
     assert [name for name in guilty if name != "tests/test_house.py"] == []
+
+
+def test_the_library_leaves_the_process_alone() -> None:
+    """What PySyncObj replaces in the socket module at import is put back."""
+    import socket
+
+    import raft
+
+    assert raft.__doc__
+    assert socket.inet_ntop(socket.AF_INET6, bytes(15) + b"\x01") == "::1"
+    assert socket.inet_pton(socket.AF_INET, "127.0.0.1") == b"\x7f\x00\x00\x01"

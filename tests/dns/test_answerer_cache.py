@@ -1,0 +1,118 @@
+"""The answerer's caches: bounded, forgotten by name, and not to be filled with names that do not exist."""
+
+import pytest
+
+from node.dns import answerer_cache, answerer_stats
+from node.state.state import Changed
+from node.zone.name import Name, from_text
+from node.zone.rrset import RRset, make
+from node.zone.zone import Replacement, with_changes
+from tests.dns.tables import Twin, packet
+from tests.dns.zones import zones
+
+APEX = from_text("example.")
+
+
+@pytest.fixture
+def twin() -> Twin:
+    """Build a table."""
+    return Twin(
+        zones(
+            {
+                "example.": "www A 192.0.2.1\nal CNAME www\nother A 192.0.2.3\nsub NS ns.sub\nns.sub A 192.0.2.9\n"
+            }
+        )
+    )
+
+
+def put(twin: Twin, rrset: RRset) -> None:
+    """Change an RRset."""
+    after = with_changes(twin.zones[APEX], [Replacement(rrset.name, rrset.type, rrset)], 2)
+    twin.change({APEX: after}, Changed(names=((APEX, rrset.name), (APEX, APEX)), zones=(APEX,)))
+
+
+def question(name: str, type_: int = 1) -> bytes:
+    """Write a query."""
+    return packet(from_text(name), type_)
+
+
+def test_a_change_forgets_its_name_and_what_looked_at_it(twin: Twin) -> None:
+    """The rest of a busy zone stays cached."""
+    for name in ("www.example.", "al.example.", "other.example."):
+        twin.answer(question(name))
+    put(twin, make(from_text("www.example."), 1, 60, [b"\x0a\x00\x00\x01"]))
+    known = twin.cache.by_packet
+    assert question("other.example.")[2:] in known
+    assert question("www.example.")[2:] not in known
+    assert question("al.example.")[2:] not in known
+    assert twin.allows(question("al.example."), twin.answer(question("al.example.")) or b"")
+
+
+def test_a_new_serial_forgets_denials_only(twin: Twin) -> None:
+    """A denial shows the SOA; an address does not."""
+    for _ in range(2):
+        twin.answer(question("no.example."))
+        twin.answer(question("www.example.", 28))
+        twin.answer(question("www.example."))
+    put(twin, make(from_text("other.example."), 1, 60, [b"\x0a\x00\x00\x01"]))
+    known = twin.cache.by_packet
+    assert question("no.example.")[2:] not in known
+    assert question("www.example.", 28)[2:] not in known
+    assert question("www.example.")[2:] in known
+    for query in (question("no.example."), question("www.example.", 28)):
+        assert twin.expected(query, 1) == [twin.answer(query)]
+
+
+def test_made_up_names_push_nothing_out(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A random-subdomain flood is answered without being kept."""
+    monkeypatch.setattr(answerer_cache, "LOOSE_MAX", 50)
+    twin.answer(question("www.example."))
+    for number in range(1_000):
+        query = question(f"n{number}.example.")
+        assert 3 == (twin.answer(query) or bytes(4))[3] & 15
+    assert question("www.example.")[2:] in twin.cache.by_packet
+    assert len(twin.cache.by_packet) < 60
+
+
+def test_the_caches_have_a_limit(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest answers make room, whatever is asked, twice or once, with any flags."""
+    monkeypatch.setattr(answerer_cache, "EXACT_MAX", 20)
+    monkeypatch.setattr(answerer_cache, "LOOSE_MAX", 20)
+    for type_ in range(1, 120):
+        for flags in range(16):
+            for name in (Name(APEX), from_text("www.example."), from_text("x.sub.example.")):
+                for _ in range(2):
+                    twin.answer(packet(name, type_, flags=flags, edns=500 + type_ if flags % 2 else None))
+    cache = twin.cache
+    assert len(cache.by_packet) <= 40 * 6
+    assert sum(len(kind.entries) for kind in (cache._plain, *cache._kinds.values())) <= 40
+    assert len(cache._kinds) <= 32
+
+
+def test_overlooked_notices_forget_everything(twin: Twin) -> None:
+    """A reader that was away for longer than the ring of notices is long starts anew."""
+    twin.answer(question("other.example."))
+    for number in range(600):
+        rrset = make(from_text("www.example."), 1, 60, [number.to_bytes(4, "big")])
+        zone = with_changes(twin.zones[APEX], [Replacement(rrset.name, 1, rrset)], 2)
+        twin.zones = {APEX: zone}
+        twin.writer.publish(twin.zones, Changed(names=((APEX, rrset.name), (APEX, APEX)), zones=(APEX,)))
+    twin.cache.catch_up()
+    assert {} == twin.cache.by_packet
+    assert twin.expected(question("www.example."), 1) == [twin.answer(question("www.example."))]
+
+
+def test_counts_tell_type_and_rcode(twin: Twin) -> None:
+    """One word counts an answer; a question known in another spelling is told apart from one looked up."""
+    for name in ("www.example.", "WWW.example.", "www.EXAMPLE."):
+        twin.cache.answer(packet(_spelled(name), 1))
+    twin.cache.answer(question("no.example.", 28))
+    line = twin.words.tolist()[: answerer_stats.LINE_WORDS]
+    counted = {(type_, rcode): count for type_, rcode, count in answerer_stats.answers(line)}
+    assert {("A", "NOERROR"): 3, ("AAAA", "NXDOMAIN"): 1} == counted
+    assert (2, 2) == (line[answerer_stats.QUESTION_HITS], line[answerer_stats.MISSES])
+
+
+def _spelled(name: str) -> bytes:
+    """Write a name with its upper case."""
+    return b"".join(bytes((len(label),)) + label.encode() for label in name.split("."))

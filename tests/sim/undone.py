@@ -1,6 +1,6 @@
 """The corrections, each undone by a patch: a simulation that notices none of them proves nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from typing import Any
 from unittest.mock import patch
@@ -75,9 +75,13 @@ def _remember_no_vote(self: Any, term: int, vote: str | None) -> None:
     self.term, self.voted_for = term, vote
 
 
-def _begin_log_always(self: Any, meta: Any, pieces: Any) -> None:
-    _restore(self, meta, pieces)
-    self._begin_log(meta)
+def _begin_log_always(self: Any, identity: str, offset: int, total: int, data: bytes) -> bool:
+    """Let the log begin with a received snapshot whether it knows what follows or not."""
+    taken = bool(_take_piece(self, identity, offset, total, data))
+    if taken and self._core.last_index > self.index:
+        meta, _ = self._store.read()
+        self._begin_log(meta)
+    return taken
 
 
 def _commit_any_term(self: Any) -> None:
@@ -107,7 +111,7 @@ _on_snapshot_piece = Core.on_snapshot_piece
 _on_append_reply = Appending.on_append_reply
 _on_append = Appending.on_append
 _stand = Elections.stand
-_restore = Compaction._restore
+_take_piece = Compaction.take_piece
 
 UNDONE: dict[str, list[Patch]] = {
     "prefix skip on append": [(Appending, "_take_entries", _take_and_cut)],
@@ -118,7 +122,7 @@ UNDONE: dict[str, list[Patch]] = {
     "pre-vote": [(Elections, "_ask", _stand_unasked)],
     "a voter counts once": [(Elections, "stand", _count_every_vote)],
     "term and vote on the medium": [(LibraryState, "set_term", _remember_no_vote)],
-    "entries behind a snapshot stay": [(Compaction, "_restore", _begin_log_always)],
+    "entries behind a snapshot stay": [(Compaction, "take_piece", _begin_log_always)],
     "commit of this term only": [(Appending, "commit_by_majority", _commit_any_term)],
     "stickiness to the leader": [(Elections, "hears_leader", _hear_no_leader)],
     "a leader of the past is told": [(Appending, "on_append", _ignore_the_past)],
@@ -135,7 +139,7 @@ def undo(name: str) -> ExitStack:
     return stack
 
 
-def first_noticed(name: str, seeds: range, run: Callable[[int], object]) -> tuple[int, str] | None:
+def first_noticed(name: str, seeds: Iterable[int], run: Callable[[int], object]) -> tuple[int, str] | None:
     """Return the first seed whose run fails without the correction, and how; None if none does."""
     with undo(name):
         for seed in seeds:

@@ -147,6 +147,7 @@ def _dns_server(plan: Plan, cluster: Cluster) -> DnsServer:
     return DnsServer(
         DnsSettings(listen=plan.dns_listen),
         lambda: View(cluster.state.zones, ready(), plan.node, plan.respond),
+        cluster.propose,
     )
 
 

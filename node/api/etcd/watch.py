@@ -30,11 +30,9 @@ def find_change(state: State, key: Key, since: int, *, recursive: bool) -> Chang
 
 
 def _in_zone(zone: Zone, key: Key, since: int, recursive: bool) -> tuple[int, Change] | None:
-    apex = zone.node(zone.name)
-    latest = apex.index if apex is not None else 0
-    if latest < since:
+    if not zone.history or zone.history[-1].index < since:
         return None
-    if not zone.history or (zone.history[0].index > since and zone.history[0].serial_from != 1):
+    if zone.history[0].index > since and zone.history[0].serial_from != 1:
         raise EtcdProblem(CLEARED, f"the history of this zone does not reach back to {since}; read it again")
     start = bisect_left(zone.history, since, key=lambda delta: delta.index)
     for delta in zone.history[start:]:

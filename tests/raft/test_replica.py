@@ -243,9 +243,9 @@ def test_a_snapshot_shortens_the_log_and_brings_all_back(tmp_path: Path) -> None
     """After enough entries the log is cut, and a restart finds snapshot and rest together."""
     settings = replace(sole(tmp_path), snapshot_entries=3_000)
     with alone(settings, Recorder()) as replica:
-        futures = [replica.propose(b"%d" % number) for number in range(9_000)]
-        assert all(isinstance(future.result(20), Committed) for future in futures)
-        wait_until(lambda: replica.status().snapshot_index > 6_000, "snapshots are written")
+        futures = [replica.propose(b"%d" % number, 60) for number in range(9_000)]
+        assert all(isinstance(future.result(60), Committed) for future in futures)
+        wait_until(lambda: replica.status().snapshot_index > 6_000, "snapshots are written", 60)
         replica.propose(b"last").result(5)
     machine = Recorder()
     with alone(settings, machine) as replica:
@@ -264,14 +264,14 @@ def test_a_node_far_behind_gets_a_snapshot(tmp_path: Path) -> None:
         trio.stop(away)
         leader = trio.leader()
         for _ in range(6):
-            futures = [trio.replicas[leader].propose(b"x" * 200) for _ in range(1_000)]
-            assert all(isinstance(future.result(20), Committed) for future in futures)
+            futures = [trio.replicas[leader].propose(b"x" * 200, 60) for _ in range(1_000)]
+            assert all(isinstance(future.result(60), Committed) for future in futures)
             count = len(trio.machines[leader].commands)
             wait_until(
                 lambda count=count: trio.replicas[leader].status().snapshot_index > count - 900, "a snapshot"
             )
         trio.start(away)
-        wait_until(lambda: trio.machines[away].commands == trio.machines[leader].commands, "caught up")
+        wait_until(lambda: trio.machines[away].commands == trio.machines[leader].commands, "caught up", 60)
         assert len(trio.machines[away].indexes) < 6_000
         assert isinstance(trio.say(away, "and on"), Committed)
         trio.stop(away)
@@ -288,10 +288,10 @@ def test_a_journal_without_its_snapshot_is_refused(tmp_path: Path) -> None:
     settings = replace(sole(tmp_path), snapshot_entries=1_000)
     with alone(settings, Recorder()) as replica:
         for _ in range(4):
-            futures = [replica.propose(b"x") for _ in range(1_500)]
-            assert all(isinstance(future.result(20), Committed) for future in futures)
+            futures = [replica.propose(b"x", 60) for _ in range(1_500)]
+            assert all(isinstance(future.result(60), Committed) for future in futures)
             index = replica.status().applied_index
-            wait_until(lambda index=index: replica.status().snapshot_index > index - 1_200, "a snapshot")
+            wait_until(lambda index=index: replica.status().snapshot_index > index - 1_200, "a snapshot", 60)
     (tmp_path / "snapshot").unlink()
     with pytest.raises(RaftError, match="what lies between"):
         Replica(settings, Recorder()).start()

@@ -53,8 +53,8 @@ class FastDns:
         self._shown: TableWriter | None = None
         """The table that answerers have been given; at first that of a predecessor, if there is one."""
         self._replaced: list[TableWriter] = []
-        self._is_broken = False
-        self._is_shown = False
+        self._is_broken = self._is_written = False
+        self._is_following = False
         self._lock = threading.Lock()
         """Held by whoever writes the table."""
         self._waiting = threading.Condition()
@@ -70,6 +70,11 @@ class FastDns:
     def seats(self) -> tuple[Seat, ...]:
         """The answerers."""
         return tuple(self._supervisor.seats)
+
+    @property
+    def is_shown(self) -> bool:
+        """Say whether the answerers answer from a table that this process has written."""
+        return self._shown is self._writer and self._is_written
 
     async def start(self, addresses: tuple[str, ...]) -> None:
         """Answer at these addresses (``ip:port``); adopt answerers that are there. Raises ``ListenFailed``."""
@@ -93,7 +98,7 @@ class FastDns:
 
     def publish(self, zones: Zones, changed: Changed | None) -> None:
         """Show what changed; None: anything may have. Called in the event loop; never raises."""
-        if not self._is_shown:
+        if not self._is_following:
             return
         if not self._queued and self._lock.acquire(blocking=False):
             try:
@@ -124,7 +129,7 @@ class FastDns:
         """Show nothing before the node knows what it may deny."""
         while not self._view().ready:  # noqa: ASYNC110 - the log tells nobody when it is ready
             await asyncio.sleep(_READY_INTERVAL_S)
-        self._is_shown = True
+        self._is_following = True
         self._queue(None)
 
     def _work(self) -> None:
@@ -177,6 +182,7 @@ class FastDns:
 
     def _show(self) -> None:
         """Let the answerers use the table that is written now."""
+        self._is_written = True
         if self._writer is not self._shown:
             self._shown = self._writer
             self._supervisor.show_table(self._writer.heap.fd)

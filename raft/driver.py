@@ -12,13 +12,13 @@ from raft.compaction import Compaction, Feed
 from raft.core import Core
 from raft.elections import Message
 from raft.identity import peer_node
-from raft.library import CANDIDATE, LEADER, Node, now_s
+from raft.library import LEADER, Node, now_s
 from raft.machine import StateMachine
 from raft.opening import SoleTransport, make_transport, open_journal
 from raft.proposal import Committed, NotCommitted, Outcome, Unknown
+from raft.report import Report
 from raft.settings import RaftSettings
 from raft.snapshots import SnapshotDamaged, SnapshotStore
-from raft.status import PeerStatus, ReplicaStatus
 from raft.waiting import Waiting, settle
 
 logger = structlog.get_logger()
@@ -27,7 +27,7 @@ TICK_S = 0.01
 """The longest time between two ticks."""
 LEADER_WAIT_S = 1.5
 """So long a proposal waits for a leader to appear before it is refused."""
-_FORWARDS_MAX = 10_000
+_STOPPING = NotCommitted("stopped", "this node is stopping")
 
 
 @dataclass(slots=True)
@@ -38,6 +38,8 @@ class _Held:
     command: bytes | None
     """None for a read barrier."""
     future: "Future[Outcome]"
+    not_before_s: float = 0.0
+    """When it may be tried again, after the node that was asked turned out to lead no more."""
 
 
 @dataclass(slots=True)
@@ -46,9 +48,10 @@ class _Barrier:
 
     round: int
     index: int
-    future: "Future[Outcome] | None" = None
+    held: _Held | None = None
+    """What a caller of this node asked for; or else"""
     node: Node | None = None
-    """Who asked, with this number."""
+    """who asked, with this number."""
     number: int = 0
 
 
@@ -63,14 +66,16 @@ class Driver:
         self._waiting = Waiting()
         self._held: deque[_Held] = deque()
         self._barriers: deque[_Barrier] = deque()
-        self._forwarded: dict[int, Future[Outcome]] = {}
+        self._forwarded: dict[int, _Held] = {}
+        self._undecided: dict[Future[Outcome], Outcome] = {}
+        """What each caller who waits is told if this node ends."""
         self._number = 0
-        self._open_proposals = 0
         self._stop_at_s: float | None = None
-        self._ready_index: int | None = None
-        self._ready = False
+        self._handed_over = False
+        self._closed = False
         self._core: Core | None = None
         self._compaction: Compaction | None = None
+        self._report: Report | None = None
         self._transport: Any = None
         self._journal: Any = None
 
@@ -88,6 +93,7 @@ class Driver:
         self._core = Core(settings, own, peers, self._journal, self._transport, self)
         self._compaction = self._make_compaction()
         self._compaction.load()
+        self._report = Report(settings, self._core, self._transport, self._loop.time)
         self._note_status()
 
     def _make_compaction(self) -> Compaction:
@@ -115,12 +121,13 @@ class Driver:
     async def run(self) -> None:
         """Tick until stopped. Raises ``RaftError`` when the log cannot go on."""
         while self._stop_at_s is None or now_s() < self._stop_at_s:
+            self._wake.clear()
             self.core.tick()
             self._settle_barriers()
             self._try_held()
             self.compaction.run()
             self._note_status()
-            if self._stop_at_s is not None and self.core.role != LEADER:
+            if self._stop_at_s is not None and self._has_left():
                 return
             if not self.core.is_behind:
                 await self._pause()
@@ -128,7 +135,6 @@ class Driver:
                 await asyncio.sleep(0)
 
     async def _pause(self) -> None:
-        self._wake.clear()
         wait_s = min(TICK_S, max(0.0, self.core.next_due_s - now_s()))
         try:
             async with asyncio.timeout(wait_s):
@@ -137,20 +143,26 @@ class Driver:
             pass
 
     def stop(self, until_s: float) -> None:
-        """Hand leadership over if this node leads, then end ``run``."""
-        alone = not self.core.voters
-        self._stop_at_s = now_s() if alone or not self.core.hand_over() else until_s
+        """Take nothing new, hand leadership over if this node leads, then end ``run``."""
+        self._stop_at_s = until_s
         self._wake.set()
+
+    def _has_left(self) -> bool:
+        """Say whether this node leads no more, or nobody is there to take over; ask one who has all."""
+        core = self.core
+        if core.role != LEADER or not core.voters & core.connected:
+            return True
+        if not self._handed_over:
+            self._handed_over = core.hand_over()
+        return False
 
     async def close(self) -> None:
         """Decide all that waits, close the connections and the journal."""
-        self._waiting.end_all("this node stopped while the entry was on its way")
+        self._closed = True
         for held in self._held:
-            settle(held.future, NotCommitted("stopped", "this node is stopping"))
-        for future in list(self._forwarded.values()):
-            settle(future, Unknown("this node stopped while the entry was on its way"))
-        for barrier in self._barriers:
-            self._answer_barrier(barrier, None)
+            settle(held.future, _STOPPING)
+        for future, outcome in list(self._undecided.items()):
+            settle(future, outcome)
         if self._transport is not None:
             self._transport.destroy()
             await self._transport.wait_closed()
@@ -163,58 +175,82 @@ class Driver:
 
     def propose(self, command: bytes, future: "Future[Outcome]", timeout_s: float) -> None:
         """Append here, forward to the leader, or wait a little for one."""
-        if self._open_proposals >= self._settings.proposals_max:
-            settle(future, NotCommitted("busy", f"{self._open_proposals} proposals wait already"))
-            return
-        self._open_proposals += 1
-        future.add_done_callback(lambda _: self._close_proposal())
-        self._end_in(future, timeout_s, Unknown("no outcome within the time allowed"))
-        self._offer(_Held(now_s() + min(timeout_s * 0.9, LEADER_WAIT_S), command, future))
+        at_deadline = Unknown("no outcome within the time allowed")
+        at_end = Unknown("this node stopped while the entry was on its way")
+        self._take(command, future, timeout_s, at_deadline, at_end)
 
     def read_barrier(self, future: "Future[Outcome]", timeout_s: float) -> None:
         """Ask the leader how far the log is committed, and wait until that is applied here."""
-        self._end_in(
-            future, timeout_s, NotCommitted("no-quorum", "no majority answered within the time allowed")
-        )
-        self._offer(_Held(now_s() + min(timeout_s * 0.9, LEADER_WAIT_S), None, future))
+        at_deadline = NotCommitted("no-quorum", "no majority answered within the time allowed")
+        self._take(None, future, timeout_s, at_deadline, _STOPPING)
 
-    def _close_proposal(self) -> None:
-        self._open_proposals -= 1
-
-    def _end_in(self, future: "Future[Outcome]", timeout_s: float, outcome: Outcome) -> None:
-        handle = self._loop.call_later(timeout_s, settle, future, outcome)
-        future.add_done_callback(lambda _: handle.cancel())
-
-    def _offer(self, held: _Held) -> None:
+    def _take(
+        self,
+        command: bytes | None,
+        future: "Future[Outcome]",
+        timeout_s: float,
+        at_deadline: Outcome,
+        at_end: Outcome,
+    ) -> None:
+        """See to it that the caller is told something in time, then begin."""
+        if self._closed or self._stop_at_s is not None:
+            settle(future, _STOPPING)
+            return
+        if len(self._undecided) >= self._settings.proposals_max:
+            settle(future, NotCommitted("busy", f"{len(self._undecided)} callers wait already"))
+            return
+        deadline = self._loop.call_later(timeout_s, settle, future, at_deadline)
+        self._undecided[future] = at_end
+        future.add_done_callback(lambda _: self._decided(future, deadline))
+        held = _Held(now_s() + min(timeout_s * 0.9, LEADER_WAIT_S), command, future)
         if not self._begin(held):
             self._held.append(held)
         self._wake.set()
 
+    def _decided(self, future: "Future[Outcome]", deadline: asyncio.TimerHandle) -> None:
+        deadline.cancel()
+        self._undecided.pop(future, None)
+
     def _begin(self, held: _Held) -> bool:
         """Start what was asked for if there is a leader; say whether it was started."""
         core = self.core
+        if now_s() < held.not_before_s:
+            return False
         if core.role == LEADER:
             if held.command is not None:
                 index, term = core.append(held.command)
                 self._waiting.add(index, term, held.future)
                 return True
             if core.is_open:
-                self._begin_barrier(_Barrier(0, core.commit_index, held.future))
+                self._begin_barrier(_Barrier(0, core.commit_index, held))
                 return True
             return False
-        if core.leader is None or len(self._forwarded) >= _FORWARDS_MAX:
+        if core.leader is None or core.leader not in core.connected:
             return False
-        return self._forward(core.leader, held)
-
-    def _forward(self, leader: Node, held: _Held) -> bool:
-        self._number += 1
-        kind = {"type": "read_index"} if held.command is None else {"type": "propose", "command": held.command}
-        if not self.core.wire.send(leader, {**kind, "number": self._number}):
-            return False
-        number = self._number
-        self._forwarded[number] = held.future
-        held.future.add_done_callback(lambda _: self._forwarded.pop(number, None))
+        self._forward(core.leader, held)
         return True
+
+    def _forward(self, leader: Node, held: _Held) -> None:
+        self._number += 1
+        number = self._number
+        kind = {"type": "read_index"} if held.command is None else {"type": "propose", "command": held.command}
+        self._forwarded[number] = held
+        held.future.add_done_callback(lambda _: self._forwarded.pop(number, None))
+        if not self.core.wire.send(leader, {**kind, "number": number}):
+            self._lose(number)  # the connection ended on it, and some of it may have left
+
+    def _lose(self, number: int) -> None:
+        """The answer will not come: ask anew what only reads, for what writes nobody can tell."""
+        held = self._forwarded.pop(number)
+        if held.command is None:
+            self._held.append(held)
+        else:
+            settle(held.future, Unknown("the connection or the leader went while the entry was on its way"))
+
+    def _hold_again(self, held: _Held) -> None:
+        """Nothing was done about it: try again a little later."""
+        held.not_before_s = now_s() + self._settings.heartbeat_s
+        self._held.append(held)
 
     def _try_held(self) -> None:
         """Start what waited for a leader; refuse what waited long enough."""
@@ -246,22 +282,23 @@ class Driver:
     def _take_proposal(self, node: Node, message: Message) -> None:
         core = self.core
         reply: Message = {"type": "proposed", "number": message["number"], "index": None, "term": core.term}
-        if core.role == LEADER and len(message["command"]) <= self._settings.proposal_bytes_max:
+        is_taken = core.role == LEADER and self._stop_at_s is None
+        if is_taken and len(message["command"]) <= self._settings.proposal_bytes_max:
             reply["index"], reply["term"] = core.append(message["command"])
         core.wire.send(node, reply)
 
     def _take_place(self, message: Message) -> None:
         """Wait for the entry that the leader made of our proposal."""
-        future = self._forwarded.pop(message["number"], None)
-        if future is None:
+        held = self._forwarded.pop(message["number"], None)
+        if held is None:
             return
         index, term = message["index"], message["term"]
         if index is None:
-            settle(future, NotCommitted("no-leader", "the node that was asked leads no more"))
+            self._hold_again(held)
         elif index <= self.core.applied_index:
-            settle(future, Unknown("the entry's place was passed before its outcome was known"))
+            settle(held.future, Unknown("the entry's place was passed before its outcome was known"))
         else:
-            self._waiting.add(index, term, future)
+            self._waiting.add(index, term, held.future)
 
     def _take_barrier(self, node: Node, number: int) -> None:
         core = self.core
@@ -271,13 +308,13 @@ class Driver:
             core.wire.send(node, {"type": "read_index_reply", "number": number, "index": None})
 
     def _take_read_index(self, message: Message) -> None:
-        future = self._forwarded.pop(message["number"], None)
-        if future is None:
+        held = self._forwarded.pop(message["number"], None)
+        if held is None:
             return
         if message["index"] is None:
-            settle(future, NotCommitted("no-leader", "the node that was asked leads no more"))
+            self._hold_again(held)
         else:
-            self._wait_applied(message["index"], future)
+            self._wait_applied(message["index"], held.future)
 
     def _wait_applied(self, index: int, future: "Future[Outcome]") -> None:
         if self.core.applied_index >= index:
@@ -304,10 +341,10 @@ class Driver:
             self.core.wire.send(
                 barrier.node, {"type": "read_index_reply", "number": barrier.number, "index": index}
             )
-        elif barrier.future is not None and index is not None:
-            self._wait_applied(index, barrier.future)
-        elif barrier.future is not None:
-            settle(barrier.future, NotCommitted("no-leader", "this node leads no more"))
+        elif barrier.held is not None and index is not None:
+            self._wait_applied(index, barrier.held.future)
+        elif barrier.held is not None:
+            self._hold_again(barrier.held)
 
     # --- what the core tells ----------------------------------------------------------------------------
 
@@ -340,52 +377,11 @@ class Driver:
         detail = "the leader changed while the entry was on its way"
         self._waiting.end_all(detail)
         for number in list(self._forwarded):
-            settle(self._forwarded.pop(number), Unknown(detail))
+            self._lose(number)
         while self._barriers:
             self._answer_barrier(self._barriers.popleft(), None)
         self._wake.set()
 
-    # --- status -----------------------------------------------------------------------------------------
-
     def _note_status(self) -> None:
-        core, settings = self.core, self._settings
-        self._note_ready()
-        role = "leader" if core.role == LEADER else "candidate" if core.role == CANDIDATE else "follower"
-        leader = None if core.leader is None else str(core.leader.id)
-        self.status = ReplicaStatus(
-            node=settings.node,
-            role=role,  # type: ignore[arg-type]
-            leader=leader,
-            term=core.term,
-            commit_index=core.commit_index,
-            applied_index=core.applied_index,
-            last_index=core.last_index,
-            snapshot_index=self.compaction.index,
-            log_bytes=int(self._journal.bytes_on_disk),
-            has_quorum=core.is_open if role == "leader" else leader is not None and core.hears_leader(),
-            ready=self._ready,
-            members=tuple(settings.members),
-            peers=tuple(self._peer(node) for node in sorted(core.voters, key=lambda each: str(each.id))),
-        )
-
-    def _note_ready(self) -> None:
-        """A node is ready once it has applied what the first leader it met had committed."""
-        core = self.core
-        if self._ready:
-            return
-        if self._ready_index is None and core.role == LEADER:
-            self._ready_index = core.opened_index
-        elif self._ready_index is None and core.leader is not None and core.leader_commit_index > 0:
-            self._ready_index = core.leader_commit_index
-        self._ready = self._ready_index is not None and core.applied_index >= self._ready_index
-
-    def _peer(self, node: Node) -> PeerStatus:
-        core = self.core
-        heard = self._transport.last_contact(node)
-        return PeerStatus(
-            name=str(node.id),
-            address=str(node.address),
-            connected=node in core.connected,
-            last_contact_s=None if heard is None else max(0.0, self._loop.time() - heard),
-            match_index=core.match_index.get(node) if core.role == LEADER else None,
-        )
+        assert self._report is not None
+        self.status = self._report.take(self.compaction.index, int(self._journal.bytes_on_disk))

@@ -170,6 +170,8 @@ class WalJournal(Journal):  # type: ignore[misc]  # the library has no types
 
     def sync(self) -> None:
         """Return when everything gathered is on the medium; at once if nothing is."""
+        if self._broken is not None:
+            raise self._broken
         if not self._gathered:
             return
         if self._commit != self._commit_written:

@@ -35,6 +35,8 @@ class Replica:
         self._settings = settings
         self._machine = machine
         self._on_fatal = on_fatal
+        self._lock = threading.Lock()
+        """Held to give the log's thread something to do, and to end that: nothing is given to a thread that ends."""
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._driver: Driver | None = None
@@ -80,14 +82,11 @@ class Replica:
 
     def _call(self, act: "Callable[[Driver], object]") -> bool:
         """Let the log's thread do something soon; False when there is no such thread any more."""
-        loop, driver = self._loop, self._driver
-        if loop is None or driver is None:
-            return False
-        try:
-            loop.call_soon_threadsafe(act, driver)
-        except RuntimeError:
-            return False
-        return True
+        with self._lock:
+            if self._loop is None or self._driver is None:
+                return False
+            self._loop.call_soon_threadsafe(act, self._driver)
+            return True
 
     def _run(self) -> None:
         loop = asyncio.new_event_loop()
@@ -100,7 +99,6 @@ class Replica:
             logger.exception("raft.failed")
             self._failed(error)
         finally:
-            self._loop = None
             loop.run_until_complete(loop.shutdown_asyncgens())
             loop.close()
 
@@ -112,7 +110,8 @@ class Replica:
             self._started.set_result(None)
             await driver.run()
         finally:
-            self._loop = None
+            with self._lock:
+                self._loop = None
             await driver.close()
 
     def _failed(self, error: Exception) -> None:

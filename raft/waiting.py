@@ -55,15 +55,12 @@ class Waiting:
         self._end(0, Unknown(detail))
 
     def _end(self, index: int, outcome: Outcome) -> None:
+        """End the proposals; barriers go on waiting, whoever leads, for as long as they may."""
         for later in [each for each in self.by_index if each >= index]:
-            for _, future in self.by_index.pop(later):
-                settle(future, outcome)
-
-    def forget_done(self) -> None:
-        """Let go of futures that their deadlines decided."""
-        for index in list(self.by_index):
-            left = [each for each in self.by_index[index] if not each[1].done()]
+            waiting = self.by_index.pop(later)
+            for expected, future in waiting:
+                if expected != 0:
+                    settle(future, outcome)
+            left = [(expected, future) for expected, future in waiting if not future.done()]
             if left:
-                self.by_index[index] = left
-            else:
-                del self.by_index[index]
+                self.by_index[later] = left

@@ -8,9 +8,8 @@ import heapq
 import random
 import zlib
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -54,10 +53,11 @@ class Process:
     machine: Registers
     driver: Driver
     clock_offset_s: float
+    owed_index: int
+    """What was acknowledged to anyone before this process began: it is not ready without."""
     task: Any = None
     error: BaseException | None = None
     is_over: bool = False
-    answers: "list[Future[Any]]" = field(default_factory=list)
 
 
 class Machine:
@@ -189,7 +189,9 @@ class World:
         registers = Registers(self.ledger, name, lambda: self._note_restore(machine))
         with self._as(machine), ExitStack() as undo:
             driver = Driver(self._settings(name), registers, loop)
-            machine.process = process = Process(name, loop, registers, driver, offset_s)
+            machine.process = process = Process(
+                name, loop, registers, driver, offset_s, self.ledger.acknowledged_index
+            )
             undo.callback(self._end, machine)
             try:
                 driver.open()
@@ -221,8 +223,12 @@ class World:
 
     def _check(self, machine: Machine, process: Process) -> None:
         core = process.driver.core
-        if core.role == LEADER:
+        if core.role == LEADER and core._fault is None:  # one that met a fault ends with its next turn
             self.ledger.leads(f"{machine.name}/{machine.starts}", core.term)
+        if process.driver.status.ready and core.applied_index < process.owed_index:
+            raise Violation(
+                f"{machine.name} calls itself ready at {core.applied_index}; {process.owed_index} is acknowledged"
+            )
         if process.loop.faults:
             raise Violation(f"a callback of {machine.name} failed: {process.loop.faults[0]!r}")
         if process.task is not None and process.task.done():

@@ -43,6 +43,8 @@ class DnsSettings:
     """Updates on their way through the log at one time."""
     transfers_max: int = 32
     """Zones being sent at one time."""
+    datagrams: bool = True
+    """Answer UDP in this process; False leaves UDP on these addresses to ``fast.FastDns``."""
     limiter: LimiterSettings | None = None
     """Limits the rate of answers over UDP; None for no limit."""
 
@@ -85,22 +87,23 @@ class DnsServer:
         with contextlib.ExitStack() as closing:
             pairs = []
             for text in self.settings.listen:
-                pairs.append(open_pair(read_address(text)))
-                closing.callback(pairs[-1][0].close)
-                closing.callback(pairs[-1][1].close)
+                pairs.append(self._open(read_address(text)))
+                for opened in filter(None, pairs[-1]):
+                    closing.callback(opened.close)
             tls = []
             for text in self.settings.tls_listen:
                 tls.append(open_stream(read_address(text)))
                 closing.callback(tls[-1].close)
             closing.pop_all()
         for datagram, stream in pairs:
-            listener = DatagramListener(datagram, self._answer_datagram, self._count_unsent)
-            listener.start()
-            self._datagrams.append(listener)
+            if datagram is not None:
+                listener = DatagramListener(datagram, self.answer_datagram, self._count_unsent)
+                listener.start()
+                self._datagrams.append(listener)
             await self._streams.listen(stream, None)
         for stream in tls:
             await self._streams.listen(stream, self.settings.tls)
-        self.addresses = tuple(_text(datagram) for datagram, _ in pairs)
+        self.addresses = tuple(_text(stream) for _, stream in pairs)
         self.tls_addresses = tuple(map(_text, tls))
 
     async def stop(self) -> None:
@@ -112,7 +115,18 @@ class DnsServer:
             task.cancel()
         await self._streams.stop()
 
-    def _answer_datagram(self, packet: bytes, address: str) -> bytes | Awaitable[bytes | None] | None:
+    def _open(self, address: ListenAddress) -> tuple[socket.socket | None, socket.socket]:
+        """Open UDP and TCP, or TCP alone; for any free port one is taken that UDP has free as well."""
+        if not self.settings.datagrams and address.port:
+            return None, open_stream(address)
+        datagram, stream = open_pair(address)
+        if self.settings.datagrams:
+            return datagram, stream
+        datagram.close()
+        return None, stream
+
+    def answer_datagram(self, packet: bytes, address: str) -> bytes | Awaitable[bytes | None] | None:
+        """Answer one message that came over UDP from an IP address; never raises."""
         answer = self._answer(packet, address, "udp")
         assert not isinstance(answer, Generator), "nothing is streamed over UDP"
         return answer

@@ -18,6 +18,7 @@ import pytest
 from node.dns import answerer_stats as stats
 from node.dns.fast import FastDns, is_supported
 from node.dns.respond import Client, Send, respond
+from node.dns.server import DnsServer, DnsSettings
 from node.dns.supervisor import SupervisorSettings
 from node.state.state import Changed
 from node.zone.name import Name, from_text
@@ -337,3 +338,31 @@ def test_an_orphan_answers_plain_questions_and_ends_with_its_directory(tmp_path:
     ):
         assert time.monotonic() < deadline, "the orphans did not end"
         time.sleep(0.05)
+
+
+def test_server_and_answerers_share_an_address(tmp_path: Path) -> None:
+    """TCP is the server's, UDP the answerers'; both say the same (RFC 7766 section 4)."""
+
+    async def scenario() -> None:
+        where = zones({"example.": ZONE})
+        server = DnsServer(DnsSettings(("127.0.0.1:0",), datagrams=False), lambda: view(where))
+        await server.start()
+        fast = FastDns(
+            SupervisorSettings(tmp_path, 1, orphan_life_s=30), lambda: view(where), server.answer_datagram
+        )
+        await fast.start(server.addresses)
+        host, _, port = server.addresses[0].rpartition(":")
+        query = packet(WWW, 1)
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(len(query).to_bytes(2, "big") + query)
+        over_tcp = await reader.readexactly(int.from_bytes(await reader.readexactly(2), "big"))
+        client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        client.setblocking(False)
+        client.connect((host, int(port)))
+        assert over_tcp == await ask(client, query)
+        client.close()
+        writer.close()
+        await fast.stop()
+        await server.stop()
+
+    asyncio.run(scenario())

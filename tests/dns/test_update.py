@@ -383,8 +383,8 @@ def test_a_repeated_update_is_proposed_once() -> None:
         update.add("new", 60, "A", "192.0.2.9")
         update.use_tsig(theirs(KEYS[from_text("all")]))
         packet = update.to_wire()
-        waiting = server._answer_datagram(packet, "192.0.2.9")
-        assert None is server._answer_datagram(packet, "192.0.2.9")
+        waiting = server.answer_datagram(packet, "192.0.2.9")
+        assert None is server.answer_datagram(packet, "192.0.2.9")
         gate.set()
         assert waiting is not None
         assert not isinstance(waiting, bytes)

@@ -91,6 +91,7 @@ def test_rotation_turns_the_addresses() -> None:
         (query("www.example. A", rdclass="ANY"), dns.rcode.REFUSED),
         (query("www.example. A", rdclass="HS"), dns.rcode.REFUSED),
     ],
+    ids=lambda value: None if isinstance(value, int) else "packet",  # query ids are random
 )
 def test_what_cannot_be_answered_gets_its_rcode(packet: bytes, rcode: dns.rcode.Rcode) -> None:
     """FORMERR, NOTIMP and REFUSED, each for its cause (RFC 1035 section 4.1.1)."""

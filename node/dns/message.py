@@ -22,6 +22,8 @@ NOTAUTH, BADVERS, BADCOOKIE = 9, 16, 23
 PLAIN_UDP_OCTETS_MAX = 512
 MESSAGE_OCTETS_MAX = 65_535
 EXTENDED_ERROR, PADDING = 15, 12
+_REASON_OCTETS_MAX = 160
+"""With the longest question and a cookie this is still less than 512 octets, and less than twice what was asked."""
 _POINTER_OFFSET_MAX = 0x3FFF
 _POINTER = 0xC000
 _HOPS_MAX = 8
@@ -160,7 +162,9 @@ def _opt(query: Query, response: Response, payload_octets: int) -> EDNS0 | None:
         return None
     options = [EDNSOption(code, data) for code, data in response.options]
     if response.error is not None:
-        data = response.error.code.to_bytes(2, "big") + response.error.text.encode()
+        reason = response.error.text.encode()[:_REASON_OCTETS_MAX]
+        whole = reason.decode(errors="ignore").encode()  # no character is cut in two
+        data = response.error.code.to_bytes(2, "big") + whole
         options.append(EDNSOption(EXTENDED_ERROR, data))
     return EDNS0(
         ext_rcode=response.rcode >> 4,

@@ -81,7 +81,7 @@ def _quorum_problems(found: Found) -> Iterator[Problem]:
         reached = 1 + sum(1 for peer in replica.peers if peer.connected)
         members = 1 + len(replica.peers)
         text = f"no quorum: this node is in contact with {reached} of {members} nodes; {answers}"
-        yield Problem("no_quorum", "critical", text, ("qdns", "doctor"))
+        yield Problem("no_quorum", "critical", text, ("qdns", "node", "list"))
     elif replica.leader is None:
         text = f"no leader: an election is going on; {answers}"
         yield Problem("no_leader", "critical", text, ("qdns", "status", "--watch"))

@@ -54,7 +54,7 @@ class StreamListeners:
         transport: Transport = "tcp" if tls is None else "tls"
         handshake_s = None if tls is None else self.settings.handshake_s
         server = await asyncio.get_running_loop().create_server(
-            lambda: StreamConnection(self, transport),
+            lambda: self._begin(transport),
             sock=bound,
             ssl=tls,
             ssl_handshake_timeout=handshake_s,
@@ -73,8 +73,20 @@ class StreamListeners:
         for connection in list(self.connections):
             connection.abort()
 
+    def _begin(self, transport: Transport) -> "StreamConnection":
+        """Make a connection; one that must shake hands first takes its place now (asyncio calls this in its task)."""
+        connection = StreamConnection(self, transport)
+        task = asyncio.current_task()
+        if transport == "tls" and task is not None:
+            connection.handshake = task
+            task.add_done_callback(connection.handshake_done)
+            self.opened(connection)
+        return connection
+
     def opened(self, connection: "StreamConnection") -> None:
         """Admit a connection; the idlest one makes room."""
+        if connection in self.connections:
+            return
         self.connections[connection] = None
         self.on_change(1)
         if len(self.connections) > self.settings.connections_max:
@@ -107,6 +119,8 @@ class StreamConnection(asyncio.Protocol):
         self.listeners = listeners
         self.over = over
         self.transport: asyncio.Transport | None = None
+        self.handshake: asyncio.Task[object] | None = None
+        """asyncio's task that makes a TLS transport."""
         self.address = ""
         self.pending = bytearray()
         self.is_answering = False
@@ -127,6 +141,12 @@ class StreamConnection(asyncio.Protocol):
         peer = transport.get_extra_info("peername")
         self.address = peer[0] if peer else ""
         self.listeners.opened(self)
+
+    def handshake_done(self, _: asyncio.Task[object]) -> None:
+        """Forget a client that never became one."""
+        self.handshake = None
+        if self.transport is None:
+            self.listeners.closed(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """Forget the client (asyncio's call)."""
@@ -172,6 +192,8 @@ class StreamConnection(asyncio.Protocol):
         self.listeners.closed(self)
         if self.transport is not None:
             self.transport.abort()
+        elif self.handshake is not None:
+            self.handshake.cancel()
 
     def _answer_some(self) -> None:
         """Answer some frames; what is left waits for its next turn, and reading waits with it."""

@@ -5,7 +5,7 @@ or the number of log entries that told of it make no difference.
 """
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Literal
 
 import msgspec
@@ -31,7 +31,7 @@ def select(service: Service, verdicts: Mapping[str, VerdictWord]) -> Selection:
     An undecided endpoint counts as good: nothing is withdrawn before a majority has said down. When
     more than ``fail_open_percent`` of the endpoints are down, all of them are kept.
     """
-    down = [each.address for each in service.endpoints if verdicts.get(each.address) == "down"]
+    down = frozenset(each.address for each in service.endpoints if verdicts.get(each.address) == "down")
     fail_open = len(down) * 100 > service.fail_open_percent * len(service.endpoints)
     candidates = (
         service.endpoints
@@ -40,13 +40,14 @@ def select(service: Service, verdicts: Mapping[str, VerdictWord]) -> Selection:
     )
     chosen = _best_priority(candidates, down) if service.mode == "active-standby" else candidates
     published = tuple(each.address for each in chosen)
+    chosen_ones = frozenset(published)
     reasons = tuple(
-        (each.address, _reason(each.address, verdicts, published, fail_open)) for each in service.endpoints
+        (each.address, _reason(each.address, verdicts, chosen_ones, fail_open)) for each in service.endpoints
     )
     return Selection(published, fail_open, reasons)
 
 
-def _best_priority(candidates: tuple[Endpoint, ...], down: list[str]) -> tuple[Endpoint, ...]:
+def _best_priority(candidates: tuple[Endpoint, ...], down: Collection[str]) -> tuple[Endpoint, ...]:
     """Keep the lowest priority number that has an endpoint not down; the lowest of all otherwise."""
     able = [each for each in candidates if each.address not in down] or list(candidates)
     best = min((each.priority for each in able), default=0)
@@ -54,7 +55,7 @@ def _best_priority(candidates: tuple[Endpoint, ...], down: list[str]) -> tuple[E
 
 
 def _reason(
-    address: str, verdicts: Mapping[str, VerdictWord], published: tuple[str, ...], fail_open: bool
+    address: str, verdicts: Mapping[str, VerdictWord], published: Collection[str], fail_open: bool
 ) -> Reason:
     verdict = verdicts.get(address, "undecided")
     if address not in published:

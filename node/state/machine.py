@@ -30,7 +30,9 @@ from node.state.command import (
     decode,
 )
 from node.state.draft import Draft
+from node.state.names import bad_name
 from node.state.state import Applied, Changed, Refused, Result, State, advanced
+from node.zone.name import Name
 
 MEMBERS_MAX = 99
 
@@ -49,6 +51,9 @@ def apply(state: State, index: int, data: bytes) -> Applied:
 def apply_entry(state: State, index: int, entry: Entry) -> Applied:
     """Apply one entry at this log index."""
     draft = Draft(state, index, entry)
+    wrong = bad_name(entry.command)
+    if wrong is not None:
+        return draft.finish(draft.refused("invalid", f"{wrong[:20].hex()} is not a name in its canonical form"))
     return draft.finish(_perform(draft, entry.command))
 
 
@@ -58,10 +63,21 @@ def _perform(draft: Draft, command: Any) -> Result:
 
 def _put_zone(draft: Draft, command: PutZone) -> Result:
     """Create or change a zone; services that wait for it appear in it."""
-    result = zones.put_zone(draft, command)
-    if not isinstance(result, Refused):
-        services.publish_zone(draft, command.zone)
-    return result
+    return _published(draft, command.zone, zones.put_zone(draft, command))
+
+
+def _change_zone(draft: Draft, command: ChangeZone) -> Result:
+    """Change RRsets; services that wait for a zone that this creates appear in it."""
+    is_there = command.zone in draft.state.zones
+    result = zones.change_zone(draft, command)
+    return result if is_there else _published(draft, command.zone, result)
+
+
+def _published(draft: Draft, zone: Name, result: Result) -> Result:
+    if isinstance(result, Refused):
+        return result
+    services.publish_zone(draft, zone)
+    return draft.accepted(draft.state.zones[zone].serial)
 
 
 def _seed(draft: Draft, command: Seed) -> Result:
@@ -99,7 +115,7 @@ _ACTIONS: dict[type, Callable[[Draft, Any], Result]] = {
     Seed: _seed,
     PutZone: _put_zone,
     DeleteZone: zones.delete_zone,
-    ChangeZone: zones.change_zone,
+    ChangeZone: _change_zone,
     PutService: services.put_service,
     DeleteService: services.delete_service,
     PutEndpoint: services.put_endpoint,

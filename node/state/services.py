@@ -17,10 +17,10 @@ from node.state.command import (
 from node.state.draft import Draft
 from node.state.state import EndpointState, Refused, Result, ServiceState, Vote
 from node.state.targets import leave_behind
-from node.state.zones import closest_zone, condition
-from node.zone.name import Name, to_text
+from node.state.zones import closest_zone, condition, hiding
+from node.zone.name import Name, is_within, to_text
 from node.zone.rrset import AAAA, CNAME, A, type_to_text
-from node.zone.zone import Replacement
+from node.zone.zone import Replacement, Zone
 
 BALLOTS_MAX = 10_000
 EVIDENCE_CHARACTERS_MAX = 200
@@ -41,7 +41,10 @@ def put_service(draft: Draft, command: PutService) -> Result:
         _write_rrsets(draft, old.service, ())
         leave_behind(draft, old.service, _addresses_ever(old))
     known = dict(old.endpoints) if old else {}
-    endpoints = tuple((each.address, known.get(each.address, EndpointState())) for each in service.endpoints)
+    endpoints = tuple(
+        (each.address, _of_electorate(known.get(each.address, EndpointState()), voters(draft, each)))
+        for each in service.endpoints
+    )
     published = old.published if old else ()
     current = {address for address, _ in endpoints}
     retired = tuple(each for each in _addresses_ever(old) if each not in current)[-RETIRED_MAX:] if old else ()
@@ -105,10 +108,10 @@ def cast_votes(draft: Draft, command: CastVotes) -> Result:
         return draft.refused("precondition", f"the votes of {command.node} are from before its lease ended")
     if len(command.ballots) > BALLOTS_MAX:
         return draft.refused("invalid", f"one entry can hold at most {BALLOTS_MAX} votes")
-    touched: dict[Name, None] = {}
+    by_service: dict[Name, list[Ballot]] = {}
     for ballot in command.ballots:
-        if _cast(draft, command.node, ballot):
-            touched[ballot.fqdn] = None
+        by_service.setdefault(ballot.fqdn, []).append(ballot)
+    touched = [fqdn for fqdn, ballots in by_service.items() if _cast(draft, command.node, fqdn, ballots)]
     for fqdn in touched:
         _judge(draft, fqdn)
     return draft.accepted()
@@ -153,23 +156,46 @@ def _with_endpoints(
 
 
 def _service_problem(draft: Draft, service: Service) -> Refused | None:
-    sentence = problem(service)
-    if sentence:
-        return draft.refused("invalid", f"{to_text(service.fqdn)}: {sentence}")
-    zone = closest_zone(draft, service.fqdn)
-    if zone is None:
-        return None  # pushed elsewhere only
     text = to_text(service.fqdn)
+    sentence = problem(service) or _electorate_problem(draft, service)
+    if sentence:
+        return draft.refused("invalid", f"{text}: {sentence}")
+    zone = closest_zone(draft, service.fqdn)
+    if zone is None or _is_elsewhere(draft, zone, service):
+        return None  # pushed elsewhere only
     if zone.name != service.zone:
         return draft.refused(
             "invalid", f"{text} lies in the zone {to_text(zone.name)}, not {to_text(service.zone)}"
         )
+    hidden_by = hiding(zone, service.fqdn)
+    if hidden_by is not None:
+        what = f"{to_text(hidden_by.name)} {type_to_text(hidden_by.type)}"
+        return draft.refused("conflict", f"{what} would hide the service {text}")
     if service.fqdn in draft.state.services:
         return None
     for type_ in (*_MANAGED, CNAME):
         if zone.get(service.fqdn, type_) is not None:
             what = f"{text} already has a record of type {type_to_text(type_)}"
             return draft.refused("conflict", what, f"qdns record rm {text} {type_to_text(type_)}")
+    return None
+
+
+def _is_elsewhere(draft: Draft, above: Zone, service: Service) -> bool:
+    """Say whether the service's zone is below ours and not ours: delegated, or there before ours was."""
+    if above.name == service.zone or not is_within(service.zone, above.name):
+        return False
+    known = draft.state.services.get(service.fqdn)
+    is_known = known is not None and known.service.zone == service.zone
+    return is_known or hiding(above, service.zone) is not None
+
+
+def _electorate_problem(draft: Draft, service: Service) -> str | None:
+    """Nodes that probe an endpoint must exist: without them its verdict would rest on fewer, or never come."""
+    names = {member.name for member in draft.state.members}
+    for endpoint in service.endpoints:
+        for name in endpoint.probe_from:
+            if name not in names:
+                return f"endpoint {endpoint.address}: {name} in probe_from is not a node of the cluster"
     return None
 
 
@@ -191,37 +217,54 @@ def _keep(draft: Draft, service_state: ServiceState) -> None:
 # --- votes and verdicts ---------------------------------------------------------------------------
 
 
-def _cast(draft: Draft, node: str, ballot: Ballot) -> bool:
-    """Put one vote into the state; say whether it differs from the node's last one."""
-    known = draft.state.services.get(ballot.fqdn)
-    endpoint = endpoint_of(known.service, ballot.address) if known else None
-    if known is None or endpoint is None or (endpoint.probe_from and node not in endpoint.probe_from):
+def _cast(draft: Draft, node: str, fqdn: Name, ballots: list[Ballot]) -> bool:
+    """Put a node's votes on one service into the state; say whether one differs from its last one."""
+    known = draft.state.services.get(fqdn)
+    if known is None:
         return False
+    definitions = {each.address: each for each in known.service.endpoints}
     endpoints = dict(known.endpoints)
-    state = endpoints[ballot.address]
-    votes = dict(state.votes)
+    counted = False
+    for ballot in ballots:
+        endpoint = definitions.get(ballot.address)
+        if endpoint is None or (endpoint.probe_from and node not in endpoint.probe_from):
+            continue
+        before = endpoints[ballot.address]
+        endpoints[ballot.address] = _with_vote(draft, node, ballot, before)
+        counted = counted or endpoints[ballot.address] is not before
+    if counted:
+        _keep(draft, msgspec.structs.replace(known, endpoints=tuple(endpoints.items())))
+    return counted
+
+
+def _with_vote(draft: Draft, node: str, ballot: Ballot, known: EndpointState) -> EndpointState:
+    votes = dict(known.votes)
     if node in votes and votes[node].up == ballot.up:
-        return False
+        return known
     evidence = ballot.evidence[:EVIDENCE_CHARACTERS_MAX]
     votes[node] = Vote(ballot.up, draft.index, draft.entry.at_ms, ballot.latency_ms, evidence)
-    endpoints[ballot.address] = msgspec.structs.replace(state, votes=tuple(sorted(votes.items())))
-    _keep(draft, msgspec.structs.replace(known, endpoints=tuple(endpoints.items())))
-    subject = f"{to_text(ballot.fqdn)} {ballot.address}"
+    text = to_text(ballot.fqdn)
     word = "up" if ballot.up else "down"
     draft.tell(
         "vote.cast",
-        subject,
+        f"{text} {ballot.address}",
         f"{node} {word}: {evidence}" if evidence else f"{node} {word}",
-        service=to_text(ballot.fqdn),
+        service=text,
         endpoint=ballot.address,
         node=node,
         vote=word,
     )
-    return True
+    return msgspec.structs.replace(known, votes=tuple(sorted(votes.items())))
 
 
 def _without(known: EndpointState, node: str) -> EndpointState:
     votes = tuple((name, vote) for name, vote in known.votes if name != node)
+    return known if votes == known.votes else msgspec.structs.replace(known, votes=votes)
+
+
+def _of_electorate(known: EndpointState, electorate: tuple[str, ...]) -> EndpointState:
+    """Forget the votes of nodes that no longer probe, so that they never count again as they are."""
+    votes = tuple((name, vote) for name, vote in known.votes if name in electorate)
     return known if votes == known.votes else msgspec.structs.replace(known, votes=votes)
 
 
@@ -235,7 +278,8 @@ def _judge(draft: Draft, fqdn: Name) -> None:
     """Decide every endpoint's verdict anew and publish what follows, for the whole service at once."""
     known = draft.state.services[fqdn]
     endpoints = tuple(
-        (address, _decided(draft, known.service, address, state)) for address, state in known.endpoints
+        (address, _decided(draft, known.service, endpoint, state))
+        for endpoint, (address, state) in zip(known.service.endpoints, known.endpoints, strict=True)
     )
     verdicts = {address: state.verdict for address, state in endpoints}
     selection = publish.select(known.service, verdicts)
@@ -248,10 +292,7 @@ def _judge(draft: Draft, fqdn: Name) -> None:
     _write_rrsets(draft, known.service, selection.published)
 
 
-def _decided(draft: Draft, service: Service, address: str, state: EndpointState) -> EndpointState:
-    endpoint = endpoint_of(service, address)
-    if endpoint is None:
-        return state
+def _decided(draft: Draft, service: Service, endpoint: Endpoint, state: EndpointState) -> EndpointState:
     electorate = voters(draft, endpoint)
     verdict = decide({name: vote.up for name, vote in state.votes}, electorate, state.verdict)
     if verdict == state.verdict:
@@ -260,10 +301,10 @@ def _decided(draft: Draft, service: Service, address: str, state: EndpointState)
     fqdn = to_text(service.fqdn)
     draft.tell(
         "verdict.changed",
-        f"{fqdn} {address}",
+        f"{fqdn} {endpoint.address}",
         f"{state.verdict} -> {verdict} ({agreeing} of {len(electorate)})",
         service=fqdn,
-        endpoint=address,
+        endpoint=endpoint.address,
         before=state.verdict,
         after=verdict,
     )

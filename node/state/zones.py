@@ -16,8 +16,8 @@ from node.state.command import (
 from node.state.draft import Draft
 from node.state.state import Refused, Result
 from node.zone.name import Name, is_within, iter_ancestors, to_text
-from node.zone.rrset import AAAA, ANY, CNAME, NS, SOA, A, RRset, make, problem, type_to_text
-from node.zone.zone import Node, Replacement, Zone, new_zone
+from node.zone.rrset import AAAA, ANY, CNAME, DNAME, NS, SOA, A, RRset, make, problem, type_to_text
+from node.zone.zone import Node, Replacement, Zone, new_zone, soa_with_serial
 
 CHANGES_MAX = 10_000
 _BESIDE_CNAME = frozenset({CNAME, 46, 47, 50, 25})
@@ -218,8 +218,14 @@ def _lay(draft: Draft, zone: Zone, overlay: Overlay, change: Change) -> Refused 
         sentence = _soa_problem(rrset.rdatas[0])
     if sentence:
         return draft.refused("invalid", f"{to_text(name)} {type_to_text(type_)}: {sentence}")
+    if type_ == SOA:
+        rrset = soa_with_serial(rrset, zone.serial)  # the serial is ours: another one alone is no change
     present = overlay.get((name, type_), zone.get(name, type_))
-    overlay[(name, type_)] = _combined(present, rrset, change)
+    combined = _combined(present, rrset, change)
+    sentence = problem(combined) if combined is not None else None
+    if sentence:
+        return draft.refused("invalid", f"{to_text(name)} {type_to_text(type_)}: {sentence}")
+    overlay[(name, type_)] = combined
     return _apex_problem(draft, zone, overlay, name, type_)
 
 
@@ -250,7 +256,10 @@ def _lay_deletion(draft: Draft, zone: Zone, overlay: Overlay, change: DeleteRRse
 
 
 def _apex_problem(draft: Draft, zone: Zone, overlay: Overlay, name: Name, type_: int) -> Refused | None:
-    if name == zone.name and type_ in (SOA, NS) and overlay[(name, type_)] is None:
+    if name != zone.name or type_ not in (SOA, NS):
+        return None
+    rrset = overlay[(name, type_)]
+    if rrset is None or rrset.disabled:
         return draft.refused("conflict", f"a zone cannot be without its {type_to_text(type_)} record")
     return None
 
@@ -272,7 +281,11 @@ def _names_problem(draft: Draft, zone: Zone, overlay: Overlay) -> Refused | None
     for (name, type_), rrset in overlay.items():
         touched.setdefault(name, {})[type_] = rrset
     for name, changes in touched.items():
-        wrong = _managed_problem(draft, zone, name, changes) or _alone_problem(draft, zone, name, changes)
+        wrong = (
+            _managed_problem(draft, zone, name, changes)
+            or _alone_problem(draft, zone, name, changes)
+            or _hiding_problem(draft, zone, name, changes)
+        )
         if wrong:
             return wrong
     return None
@@ -300,6 +313,41 @@ def _alone_problem(draft: Draft, zone: Zone, name: Name, changes: dict[int, RRse
     if CNAME in types and not types <= _BESIDE_CNAME:
         others = ", ".join(type_to_text(type_) for type_ in sorted(types - _BESIDE_CNAME))
         return draft.refused("conflict", f"{to_text(name)} cannot have a CNAME beside {others}")
+    return None
+
+
+def _hiding_problem(draft: Draft, zone: Zone, name: Name, changes: dict[int, RRset | None]) -> Refused | None:
+    """A delegation or a DNAME must not take a service of this zone out of its answers."""
+    new = [rrset for rrset in changes.values() if rrset is not None and hides(zone, rrset)]
+    if not new:
+        return None
+    for fqdn in sorted(draft.state.services):
+        if draft.state.services[fqdn].service.zone == zone.name and is_hidden_by(fqdn, new[0]):
+            what = f"{to_text(name)} {type_to_text(new[0].type)}"
+            return draft.refused("conflict", f"{what} would hide the service {to_text(fqdn)}")
+    return None
+
+
+def hides(zone: Zone, rrset: RRset) -> bool:
+    """Say whether an RRset sends those who ask below it elsewhere (RFC 1034 section 4.2.1, RFC 6672)."""
+    is_cut = rrset.type == NS and rrset.name != zone.name
+    return (is_cut or rrset.type == DNAME) and not rrset.disabled
+
+
+def is_hidden_by(name: Name, rrset: RRset) -> bool:
+    """Say whether a name is answered by such an RRset; a DNAME leaves its own name alone."""
+    return is_within(name, rrset.name) and (rrset.type != DNAME or name != rrset.name)
+
+
+def hiding(zone: Zone, name: Name) -> RRset | None:
+    """Return the RRset of the zone that hides a name, or None."""
+    for ancestor in iter_ancestors(name):
+        node = zone.node(ancestor)
+        for rrset in node.rrsets if node is not None else ():
+            if hides(zone, rrset) and is_hidden_by(name, rrset):
+                return rrset
+        if ancestor == zone.name:
+            break
     return None
 
 

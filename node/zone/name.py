@@ -74,6 +74,16 @@ def from_wire(octets: bytes) -> Name:
     raise BadName("the name does not end with the root label")
 
 
+def is_canonical(octets: bytes) -> bool:
+    """Say whether the octets are a name in the one form that names have here."""
+    if len(octets) > NAME_OCTETS_MAX or octets != octets.lower():
+        return False
+    position = 0
+    while position < len(octets) and 0 < octets[position] <= LABEL_OCTETS_MAX:
+        position += 1 + octets[position]
+    return position + 1 == len(octets) and octets[position] == 0
+
+
 def to_text(name: Name) -> str:
     """Write a name with its final dot; octets that master files give a meaning are escaped."""
     if name == ROOT:

@@ -1,21 +1,28 @@
 """Commands on zones and RRsets: what they change, what they refuse, what they leave alone."""
 
+import msgspec
 import pytest
 
+from node.health.service import Endpoint
 from node.state.command import (
     AddRdatas,
     ChangeZone,
     DeleteRRset,
+    DeleteService,
     DeleteZone,
+    Member,
     Prerequisite,
+    PutEndpoint,
     PutRRset,
+    PutService,
     PutZone,
     RemoveRdatas,
+    Seed,
 )
 from node.state.state import Accepted, Refused
 from node.zone.name import from_text
-from node.zone.rrset import ANY, CNAME, NS, SOA, A, make
-from tests.state.conftest import SETTINGS, WWW, ZONE, Cluster, rrset
+from node.zone.rrset import ANY, CNAME, NS, SOA, A, RRset, make
+from tests.state.conftest import SETTINGS, WWW, ZONE, Cluster, rrset, service
 
 
 def put(*rrsets: object) -> ChangeZone:
@@ -185,3 +192,81 @@ def test_a_change_elsewhere_does_not_touch_the_apex(cluster: Cluster) -> None:
     cluster.do(put(rrset("mail", "A", "192.0.2.25")))
     change = ChangeZone(ZONE, (PutRRset(rrset("@", "MX", "20 mail")),), if_index=index)
     assert isinstance(cluster.do(change).result, Accepted)
+
+
+def test_a_zone_keeps_visible_what_holds_it_up(cluster: Cluster) -> None:
+    """The SOA and the apex NS cannot be switched off: the zone would answer nothing but SERVFAIL."""
+    for type_ in (SOA, NS):
+        present = cluster.state.zones[ZONE].get(ZONE, type_)
+        assert present is not None
+        result = cluster.do(put(msgspec.structs.replace(present, disabled=True))).result
+        assert isinstance(result, Refused)
+        assert "conflict" == result.code
+
+
+def test_an_addition_is_judged_with_what_is_there(cluster: Cluster) -> None:
+    """Adding cannot make two CNAMEs of one (RFC 2181 section 10.1), nor grow an RRset beyond its limit."""
+    cluster.do(put(rrset("a", "CNAME", "b")))
+    assert isinstance(cluster.do(ChangeZone(ZONE, (AddRdatas(rrset("a", "CNAME", "c")),))).result, Refused)
+    many = [bytes((10, 0, each >> 8, each & 255)) for each in range(1_200)]
+    name = from_text("many.example.org")
+    assert isinstance(cluster.do(put(make(name, A, 5, many[:1_000]))).result, Accepted)
+    more = cluster.do(ChangeZone(ZONE, (AddRdatas(make(name, A, 5, many[1_000:])),))).result
+    assert isinstance(more, Refused)
+    assert "at most 1000" in more.detail
+
+
+def test_another_serial_alone_changes_nothing(cluster: Cluster) -> None:
+    """A tool that writes the SOA it read before makes no new version of the zone."""
+    old = rrset("@", "SOA", "ns1 host 1 3600 600 604800 60", ttl=SETTINGS.default_ttl)
+    before = cluster.state.zones[ZONE]
+    cluster.do(put(old))
+    assert before is cluster.state.zones[ZONE]
+
+
+def test_a_zone_created_by_its_first_record_holds_its_services(new_cluster: type[Cluster]) -> None:
+    """A service that waited for its zone appears however the zone comes to be, and the serial told is the last."""
+    cluster = new_cluster()
+    cluster.do(Seed((Member("ns1"),), (), (service("192.0.2.1"),)))
+    put_x = PutRRset(rrset("x", "A", "192.0.2.9"))
+    result = cluster.do(ChangeZone(ZONE, (put_x,), create=SETTINGS)).result
+    assert (b"\xc0\x00\x02\x01",) == cluster.addresses()
+    assert isinstance(result, Accepted)
+    assert cluster.state.zones[ZONE].serial == result.serial
+
+
+@pytest.mark.parametrize(
+    "hider",
+    [rrset("www", "NS", "ns.elsewhere."), rrset("@", "DNAME", "elsewhere.")],
+    ids=["delegation", "DNAME"],
+)
+def test_nothing_may_hide_a_service(cluster: Cluster, hider: RRset) -> None:
+    """A delegation or a DNAME over a service would take it from the answers, and is refused; so is the reverse."""
+    result = cluster.do(put(hider)).result
+    assert isinstance(result, Refused)
+    assert "hide the service www.example.org." in result.detail
+    cluster.do(DeleteService(WWW))
+    assert isinstance(cluster.do(put(hider)).result, Accepted)
+    again = cluster.do(PutService(service("192.0.2.1"))).result
+    assert isinstance(again, Refused)
+    assert "hide the service" in again.detail
+
+
+def test_a_service_below_a_delegation_is_pushed_elsewhere(cluster: Cluster) -> None:
+    """Where our zone delegates, a service of the zone below is accepted and only pushed."""
+    fqdn, below = from_text("www.sub.example.org"), from_text("sub.example.org")
+    elsewhere = msgspec.structs.replace(service("192.0.2.1", fqdn=fqdn), zone=below)
+    assert isinstance(cluster.do(PutService(elsewhere)).result, Refused)
+    cluster.do(put(rrset("sub", "NS", "ns.elsewhere.")))
+    assert isinstance(cluster.do(PutService(elsewhere)).result, Accepted)
+    assert cluster.state.zones[ZONE].get(fqdn, A) is None
+
+
+def test_a_zone_above_leaves_a_service_alone(new_cluster: type[Cluster]) -> None:
+    """A service whose zone others serve can be changed after a zone above it has come here."""
+    fqdn, below = from_text("www.sub.example.org"), from_text("sub.example.org")
+    elsewhere = msgspec.structs.replace(service("192.0.2.1", fqdn=fqdn), zone=below)
+    cluster = new_cluster()
+    cluster.do(Seed((Member("ns1"),), (), (elsewhere,)))
+    cluster.do(PutZone(ZONE, SETTINGS))
+    assert isinstance(cluster.do(PutEndpoint(fqdn, Endpoint("192.0.2.2"))).result, Accepted)

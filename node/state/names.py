@@ -1,0 +1,73 @@
+"""The names a command carries, all of which must be canonical before anything is done with them.
+
+Decoding takes any octets for a name, and what walks the labels of one relies on its form.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from node.health.service import Check
+from node.state.command import (
+    CastVotes,
+    Change,
+    ChangeZone,
+    DeleteEndpoint,
+    DeleteRRset,
+    DeleteService,
+    DeleteZone,
+    PutEndpoint,
+    PutService,
+    PutTarget,
+    PutZone,
+    Seed,
+    ZoneSettings,
+)
+from node.zone.name import Name, is_canonical
+
+
+def bad_name(command: Any) -> bytes | None:
+    """Return the first name of a command that is not in canonical form, or None."""
+    return next((name for name in _names(command) if not is_canonical(name)), None)
+
+
+def _names(command: Any) -> Iterator[Name]:
+    match command:
+        case Seed():
+            for zone in command.zones:
+                yield from _names(zone)
+            for service in command.services:
+                yield from _names(PutService(service))
+            for target in command.targets:
+                yield from target.zones
+        case PutZone():
+            yield from (command.zone, *_of_settings(command.settings))
+            yield from dict.fromkeys(rrset.name for rrset in command.rrsets)
+        case ChangeZone():
+            yield from (command.zone, *(_of_settings(command.create) if command.create else ()))
+            yield from dict.fromkeys(map(_of_change, command.changes))
+            yield from (each.name for each in command.prerequisites)
+        case PutService():
+            yield from (command.service.fqdn, command.service.zone, *_of_check(command.service.check))
+        case DeleteZone():
+            yield command.zone
+        case DeleteService() | PutEndpoint() | DeleteEndpoint():
+            yield command.fqdn
+        case CastVotes():
+            yield from dict.fromkeys(ballot.fqdn for ballot in command.ballots)
+        case PutTarget():
+            yield from command.target.zones
+
+
+def _of_settings(settings: ZoneSettings) -> tuple[Name, ...]:
+    return (*settings.nameservers, settings.contact)
+
+
+def _of_change(change: Change) -> Name:
+    return change.name if isinstance(change, DeleteRRset) else change.rrset.name
+
+
+def _of_check(check: Check) -> Iterator[Name]:
+    """Yield the names that dns checks ask for; an empty one stands for the service's own."""
+    for each in (check, *(part.check for part in check.parts)):
+        if each.query_name:
+            yield each.query_name

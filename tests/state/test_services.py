@@ -1,26 +1,37 @@
 """Commands on services and votes: majority, silence, fail-open, and what reaches the zone."""
 
+import sys
+from types import FrameType
+
 import msgspec
+import pytest
 
 from node.health.service import Endpoint
 from node.state.command import (
     Ballot,
     CastVotes,
+    ChangeZone,
     DeleteEndpoint,
+    DeleteRRset,
     DeleteService,
+    DeleteZone,
     DropVotes,
     Entry,
     Member,
+    Prerequisite,
     PutEndpoint,
+    PutRRset,
     PutService,
+    PutTarget,
     PutZone,
     Seed,
+    Target,
     encode,
 )
 from node.state.machine import apply
 from node.state.state import Accepted, Refused, State
-from node.zone.name import from_text
-from node.zone.rrset import AAAA, A
+from node.zone.name import Name, from_text
+from node.zone.rrset import AAAA, A, make
 from tests.state.conftest import SETTINGS, WWW, ZONE, Cluster, service
 
 IP1, IP2, IP3 = (bytes((192, 0, 2, each)) for each in (1, 2, 3))
@@ -178,3 +189,79 @@ def test_octets_that_are_no_command_are_a_result() -> None:
         applied = apply(State(), 7, data)
         assert isinstance(applied.result, Refused)
         assert 7 == applied.state.index
+
+
+def test_a_node_that_no_longer_probes_has_no_vote_left(cluster: Cluster) -> None:
+    """Votes of nodes taken out of ``probe_from`` are forgotten, and do not count again when they are back."""
+    one = service("192.0.2.1", "192.0.2.2", "192.0.2.3")
+    cluster.do(cast("ns1", "192.0.2.1", up=False))
+    narrow = (Endpoint("192.0.2.1", probe_from=("ns2", "ns3")), *one.endpoints[1:])
+    cluster.do(PutService(msgspec.structs.replace(one, endpoints=narrow)))
+    cluster.do(PutService(one))
+    cluster.do(cast("ns2", "192.0.2.1", up=False))
+    assert (IP1, IP2, IP3) == cluster.addresses()
+
+
+def test_probe_from_names_nodes_of_the_cluster(cluster: Cluster) -> None:
+    """A misspelt node would leave an endpoint to fewer votes, or to none for ever."""
+    endpoints = (Endpoint("192.0.2.1", probe_from=("ns1", "n2")),)
+    result = cluster.do(PutService(msgspec.structs.replace(service(), endpoints=endpoints))).result
+    assert isinstance(result, Refused)
+    assert "n2 in probe_from is not a node" in result.detail
+
+
+def test_an_address_that_libraries_write_differently_is_refused(cluster: Cluster) -> None:
+    """IPv4-mapped addresses have another canonical text in Python 3.13 than before: replicas would part."""
+    for address in ("::ffff:c000:201", "::ffff:192.0.2.1"):
+        result = cluster.do(PutService(service(address))).result
+        assert isinstance(result, Refused)
+        assert "write 192.0.2.1" in result.detail
+
+
+def test_many_votes_cost_what_they_are(cluster: Cluster) -> None:
+    """A vote does not look through all endpoints of its service for each endpoint: 256 judged in a moment."""
+    addresses = [f"10.0.0.{each}" for each in range(256)]
+    cluster.do(PutService(service(*addresses)))
+    calls = 0
+
+    def count(_frame: FrameType, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    sys.setprofile(count)
+    try:
+        cluster.do(cast("ns1", addresses[0], up=False))
+    finally:
+        sys.setprofile(None)
+    assert calls < 40 * len(addresses)
+
+
+@pytest.mark.parametrize("bad", [b"", b"\x05ab", b"\x03WWW\x00", b"\x00\x00", b"\xff" * 300])
+def test_octets_that_are_no_name_are_a_result(cluster: Cluster, bad: bytes) -> None:
+    """A name that is not in canonical form is refused in whatever command it stands, and leaves nothing."""
+    name = Name(bad)
+    settings = msgspec.structs.replace(SETTINGS, contact=name)
+    commands = (
+        PutZone(name, SETTINGS),
+        PutZone(from_text("example.net"), settings),
+        PutZone(from_text("example.net"), SETTINGS, (make(name, A, 5, [IP1]),)),
+        DeleteZone(name),
+        ChangeZone(name, ()),
+        ChangeZone(ZONE, (PutRRset(make(name, A, 5, [IP1])),)),
+        ChangeZone(ZONE, (DeleteRRset(name, A),)),
+        ChangeZone(ZONE, (), (Prerequisite("name-exists", name),)),
+        ChangeZone(from_text("example.net"), (), create=settings),
+        PutService(service("192.0.2.1", fqdn=name)),
+        PutService(msgspec.structs.replace(service("192.0.2.1", fqdn=name), zone=name)),
+        DeleteService(name),
+        PutEndpoint(name, Endpoint("192.0.2.1")),
+        DeleteEndpoint(name, "192.0.2.1"),
+        CastVotes("ns1", (Ballot(name, "192.0.2.1", True),)),
+        PutTarget(Target("t", "rfc2136", zones=(name,))),
+    )
+    for command in commands:
+        before = cluster.state
+        result = cluster.do(command).result
+        assert isinstance(result, Refused)
+        assert "invalid" == result.code
+        assert msgspec.structs.replace(before, index=before.index + 1) == cluster.state

@@ -123,31 +123,34 @@ class AnswerCache:
         lowered = spelled.lower()
         key = lowered + packet[end - 4 : end]
         entry = kind.entries.get(key)
+        ways = flags & 1 | packet[3] >> 3 & 2
         if entry is None:
             self.line[stats.MISSES] += 1
             entry = self._load(kind, key, lowered) if end >= 17 and self.is_ready else None
             if entry is None:
                 return None
+            self.line[entry.place] += 1
             if not entry.is_kept:
-                self.line[entry.place] += 1
-                return self._passing(entry, flags & 1 | packet[3] >> 3 & 2, packet[12:end])
+                return self._passing(entry, ways, packet[12:end])
         else:
             self.line[stats.QUESTION_HITS] += 1
-        self.line[entry.place] += 1
-        start = entry.heads[flags & 1 | packet[3] >> 3 & 2] + packet[12:end]
-        if spelled == lowered and len(entry.packets) < _PACKETS_PER_QUESTION_MAX:
-            self._keep_packet(packet[2:], entry, start)
-        return start + next(entry.turns)
+            self.line[entry.place] += 1
+            if spelled == lowered and len(entry.packets) < _PACKETS_PER_QUESTION_MAX:
+                return self._keep_packet(packet[2:], entry, entry.heads[ways] + packet[12:end])
+        return entry.heads[ways] + packet[12:end] + next(entry.turns)
 
     def _passing(self, entry: _Entry, ways: int, question: bytes) -> bytes:
         """Answer a question that is not kept; addresses take turns over all such questions."""
         self._turn += 1
         return entry.heads[ways] + question + entry.tails[self._turn % len(entry.tails)]
 
-    def _keep_packet(self, octets: bytes, entry: _Entry, start: bytes) -> None:
+    def _keep_packet(self, octets: bytes, entry: _Entry, start: bytes) -> bytes:
+        """Keep the answer to a packet that was asked for again, and return it."""
         answers = [start + tail for tail in entry.tails]
-        self.by_packet[octets] = (cycle(answers) if len(answers) > 1 else repeat(answers[0]), entry.place)
+        turns = cycle(answers) if len(answers) > 1 else repeat(answers[0])
+        self.by_packet[octets] = turns, entry.place
         entry.packets.append(octets)
+        return next(turns)
 
     # --- filling ---------------------------------------------------------------------------------
 

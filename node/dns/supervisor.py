@@ -32,7 +32,7 @@ from node.dns.answerer_process import (
     start,
     write_state,
 )
-from node.dns.listen import ListenAddress, open_datagram, read_address
+from node.dns.listen import ListenAddress, ListenFailed, open_datagram, read_address
 
 logger = structlog.get_logger()
 
@@ -97,7 +97,11 @@ class Supervisor:
             os.ftruncate(counters, stats.OCTETS)
             self._fds = counters, table
         self.stats = stats.Stats(mmap.mmap(self._fds[0], stats.OCTETS))
-        self._fill_seats(wanted)
+        try:
+            self._fill_seats(wanted)
+        except ListenFailed:
+            self._abandon()
+            raise
         self._tending = asyncio.create_task(self._tend())
         return adopted
 
@@ -123,6 +127,17 @@ class Supervisor:
             self.stats.close()
         if self._meeting is not None:
             self._meeting.close()
+
+    def _abandon(self) -> None:
+        """Give up without harm: a predecessor's answerers go on, what was started here ends."""
+        assert self._meeting is not None
+        for seat in self.seats:
+            self._unlink(seat)
+            if seat.process is not None:
+                kill(seat)
+            for bound in seat.sockets:
+                bound.close()
+        self._meeting.close()
 
     def show_table(self, table: int) -> None:
         """Give all answerers another table."""

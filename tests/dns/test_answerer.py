@@ -17,6 +17,7 @@ import pytest
 
 from node.dns import answerer_stats as stats
 from node.dns.fast import FastDns, is_supported
+from node.dns.listen import ListenFailed
 from node.dns.respond import Client, Send, respond
 from node.dns.server import DnsServer, DnsSettings
 from node.dns.supervisor import SupervisorSettings
@@ -214,6 +215,24 @@ def test_a_killed_answerer_is_replaced_and_its_queue_served(tmp_path: Path) -> N
                 assert expected_of(control, query) == await ask(client, query)
                 assert time.monotonic() - began < 2.5
                 assert pid != control.fast.seats[0].pid
+
+    asyncio.run(scenario())
+
+
+def test_a_taken_address_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    """The message says where and why; nothing stays behind."""
+
+    async def scenario() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            other.bind(("127.0.0.1", 0))
+            control = Control(tmp_path)
+            with pytest.raises(ListenFailed, match=f"127.0.0.1:{other.getsockname()[1]}.*another program"):
+                await control.fast.start((f"127.0.0.1:{other.getsockname()[1]}",))
+        assert not any(seat.pid for seat in control.fast.seats)
+        first = Control(tmp_path)
+        async with running(first, free_address()):
+            with pytest.raises(ListenFailed, match="in use by another running node"):
+                await Control(tmp_path).fast.start((free_address(),))
 
     asyncio.run(scenario())
 

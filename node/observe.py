@@ -13,6 +13,10 @@ LogFormat = Literal["auto", "console", "json"]
 logger = structlog.get_logger()
 
 _QUIET = frozenset({"vote.cast"})
+_tracebacks = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+)
+"""Traces go without local variables: those hold tokens, keys and whole states."""
 
 
 def configure_logging(level: str = "info", log_format: LogFormat = "auto") -> None:
@@ -22,7 +26,9 @@ def configure_logging(level: str = "info", log_format: LogFormat = "auto") -> No
         fmt="%H:%M:%S" if console else "iso", utc=not console, key="timestamp"
     )
     renderer: Any = (
-        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=18)
+        structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), pad_event_to=18, exception_formatter=structlog.dev.plain_traceback
+        )
         if console
         else structlog.processors.JSONRenderer(sort_keys=True)
     )
@@ -31,7 +37,7 @@ def configure_logging(level: str = "info", log_format: LogFormat = "auto") -> No
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             timestamp,
-            *([] if console else [structlog.processors.dict_tracebacks]),
+            *([] if console else [_tracebacks]),
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),

@@ -6,13 +6,13 @@ reader that comes back with ``Last-Event-ID``, to whichever node, misses nothing
 
 import json
 from collections.abc import AsyncIterator
-from itertools import groupby, islice
+from itertools import groupby, islice, takewhile
 
 from node.api.context import ApiContext
 from node.api.events import has_gap, iter_after
 from node.api.feed import Feed
 from node.api.views import event_row
-from node.state.state import Event
+from node.state.state import Event, State
 
 HEARTBEAT_S = 15.0
 RETRY_MS = 2_000
@@ -29,7 +29,7 @@ async def stream_events(context: ApiContext, feed: Feed, after: int) -> AsyncIte
             yield f"event: reset\nid: {after}\ndata: {{}}\n\n".encode()
         events = list(islice(iter_after(state, after), BATCH_EVENTS_MAX + 1))
         if len(events) > BATCH_EVENTS_MAX:
-            events = _whole_indexes(events)
+            events = _whole_indexes(state, events)
         if events:
             after = events[-1].index
             yield _written(events)
@@ -37,11 +37,11 @@ async def stream_events(context: ApiContext, feed: Feed, after: int) -> AsyncIte
             yield b": still here\n\n"
 
 
-def _whole_indexes(events: list[Event]) -> list[Event]:
-    """Cut a batch behind a complete index where that is possible."""
+def _whole_indexes(state: State, events: list[Event]) -> list[Event]:
+    """Cut a batch behind a complete index; an entry with more events than a batch goes out whole."""
     last = events[-1].index
     whole = [event for event in events if event.index != last]
-    return whole or events
+    return whole or list(takewhile(lambda event: event.index == last, iter_after(state, last - 1)))
 
 
 def _written(events: list[Event]) -> bytes:

@@ -12,8 +12,11 @@ import httpx
 import pytest
 
 from node.api.server import ApiError, ApiServer, ApiSettings
-from node.state.command import DeleteEndpoint
-from tests.api.conftest import WWW, FakeCluster
+from node.api.stream import BATCH_EVENTS_MAX
+from node.state.command import Ballot, CastVotes, DeleteEndpoint, PutService, PutZone
+from node.zone.name import from_text
+from tests.api.conftest import SETTINGS as ZONE_SETTINGS
+from tests.api.conftest import WWW, FakeCluster, service
 
 SETTINGS = ApiSettings(listen=("127.0.0.1:0",), body_octets_max=10_000, stop_s=1)
 
@@ -249,6 +252,29 @@ def _with_events(cluster: FakeCluster, events: Any) -> Any:
     import msgspec
 
     return msgspec.structs.replace(cluster.state, events=events)
+
+
+def test_stream_of_an_entry_with_many_events(cluster: FakeCluster) -> None:
+    """An entry with more events than a batch is told whole: hundreds of verdicts can change at once."""
+    count = 3 * BATCH_EVENTS_MAX
+    names = [from_text(f"s{each}.example.org") for each in range(count)]
+    for name in names:
+        cluster.do(PutService(service("192.0.2.1", fqdn=name)))
+    before = cluster.state.index
+    cluster.do(CastVotes("ns1", tuple(Ballot(name, "192.0.2.1", up=True) for name in names)))
+    cluster.do(PutZone(from_text("last.org"), ZONE_SETTINGS))
+
+    async def work(server: ApiServer, client: httpx.AsyncClient) -> None:
+        kinds: list[str] = []
+        accept = {"Accept": "text/event-stream"}
+        async with client.stream("GET", f"/v1/events?after={before}", headers=accept) as stream:
+            lines = stream.aiter_lines()
+            while not kinds or kinds[-1] != "zone.created":
+                block = await next_block(lines)
+                kinds += [json.loads(block["data"])["kind"]] if "data" in block else []
+        assert [*["vote.cast"] * count, "zone.created"] == kinds
+
+    serve(cluster, work)
 
 
 def test_streams_are_bounded(cluster: FakeCluster) -> None:

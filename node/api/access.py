@@ -60,9 +60,17 @@ def require_same_site(request: Request) -> None:
         return
     origin = request.headers.get("origin")
     host = request.headers.get("host", "").lower()
-    is_foreign = origin is not None and urlsplit(origin).netloc.lower() != host
+    is_foreign = origin is not None and _host_of(origin) != host
     if is_foreign or request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
         raise Problem("forbidden", "a page of another site cannot change anything here; nothing was changed")
+
+
+def _host_of(origin: str) -> str | None:
+    """Return the host and port of an Origin header, None where it is no URL."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return None
 
 
 def require_scope(identity: Identity, scope: str) -> None:

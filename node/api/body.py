@@ -12,15 +12,23 @@ from node.api.problem import Problem
 Model = TypeVar("Model", bound=BaseModel)
 
 _FAULTS_MAX = 50
+_INTEGER_BITS = 63
+"""What the log can carry."""
 
 
 def read_json(request: Request) -> Any:
     """Read the body as JSON (RFC 8259). Raises ``Problem``."""
     try:
-        return json.loads(request.body, parse_constant=_no_constant)
+        text = request.body.decode("utf-8-sig")
+        value = json.loads(text, parse_constant=_no_constant, parse_int=_integer)
+        if "\\ud" in text.lower():  # half a surrogate pair is no character, and cannot be written anywhere
+            json.dumps(value, ensure_ascii=False).encode()
+        return value
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise Problem("bad_request", f"the body is not JSON: {error.msg} at {where}") from None
+    except UnicodeEncodeError:
+        raise Problem("bad_request", "the body holds half a surrogate pair, which is no character") from None
     except UnicodeDecodeError as error:
         raise Problem("bad_request", f"the body is not UTF-8 at octet {error.start}") from None
     except (ValueError, RecursionError) as error:
@@ -35,14 +43,16 @@ def read_model(model: type[Model], request: Request) -> Model:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        faults = [(pointer(each["loc"]), _message(model, each)) for each in error.errors(include_url=False)]
-    raise faulty(faults)
+        errors = error.errors(include_url=False, include_context=False, include_input=False)
+    faults = [(pointer(each["loc"]), _message(model, each)) for each in errors[:_FAULTS_MAX]]
+    raise faulty(faults, len(errors))
 
 
-def faulty(faults: list[tuple[str, str]]) -> Problem:
-    """Return the ``Problem`` that lists these faults: pairs of pointer and sentence."""
+def faulty(faults: list[tuple[str, str]], count: int = 0) -> Problem:
+    """Return the ``Problem`` that lists these faults, pairs of pointer and sentence, of ``count`` in all."""
     first = " ".join(part for part in faults[0] if part)
-    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+    others = max(count, len(faults)) - 1
+    more = f" (and {others} more)" if others else ""
     return Problem(
         "invalid",
         f"{first}{more}; nothing was changed",
@@ -62,6 +72,13 @@ def _message(model: type[BaseModel], error: Any) -> str:
     known = model.model_fields if len(error["loc"]) == 1 else {}
     close = difflib.get_close_matches(key, known, 1)
     return f"is not a key here{f'; did you mean {close[0]}?' if close else ''}"
+
+
+def _integer(text: str) -> int:
+    number = int(text)
+    if number.bit_length() > _INTEGER_BITS:
+        raise ValueError(f"a number has {len(text)} digits, which is more than anything here can hold")
+    return number
 
 
 def _no_constant(text: str) -> NoReturn:

@@ -1,7 +1,7 @@
 """Reading the ring of committed events: from a log index on, and the gap a late reader has. Pure."""
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 
 from node.state.state import Event, State
@@ -33,9 +33,9 @@ def has_gap(state: State, index: int) -> bool:
     return oldest > 0 and bool(state.events) and state.events[oldest].index > index
 
 
-def matches(event: Event, pattern: str) -> bool:
-    """Say whether an event's kind is among the patterns, such as ``verdict.*,push.failed``."""
-    return not pattern or any(fnmatchcase(event.kind, each.strip()) for each in pattern.split(","))
+def matches(event: Event, patterns: Sequence[str]) -> bool:
+    """Say whether an event's kind is among the patterns, such as ``verdict.*``; without any all are."""
+    return not patterns or any(fnmatchcase(event.kind, each) for each in patterns)
 
 
 def time_of(state: State, index: int) -> int:

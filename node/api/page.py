@@ -16,7 +16,7 @@ from node.api.events import newest
 from node.api.message import HTML, PeerAnswer, Response
 from node.api.names import read_name
 from node.api.status import build
-from node.api.timeline import verdict_cells
+from node.api.timeline import CELLS, verdict_cells
 from node.api.views import Row, event_row
 from node.health.verdict import quorum
 
@@ -39,7 +39,8 @@ def status_page(context: ApiContext, answers: Mapping[str, PeerAnswer]) -> Respo
         for endpoint in service["endpoints"]:
             endpoint["by_node"] = {each["node"]: each for each in endpoint["votes"]}
             endpoint["held"] = _is_held(endpoint, len(state.members))
-            endpoint["cells"] = cells[fqdn, endpoint["address"]]
+            # The log's thread may have brought the endpoint in after the cells were made.
+            endpoint["cells"] = cells.get((fqdn, endpoint["address"]), ["undecided"] * CELLS)
     events = [event_row(event) for event in reversed(newest(state, EVENTS_SHOWN))]
     body = _render("status.html.j2", status=status, counts=_counts(status), events=events, now_ms=now_ms)
     return Response(body=body, content_type=HTML, headers=_HEADERS, index=state.index)

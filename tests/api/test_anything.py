@@ -1,10 +1,12 @@
 """Whatever is sent to whichever path, the answer is a sentence and never a bug of ours."""
 
 import json
+import time
 from typing import Any
 from urllib.parse import quote
 
 import httpx
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -66,3 +68,61 @@ def test_never_a_bug(data: st.DataObject) -> None:
     assert 500 > response.status_code, response.text
     if response.status_code >= 400:
         assert response.content
+
+
+HOSTILE = [
+    b'{"nameservers":["a"],"default_ttl":1' + b"0" * 30 + b"}",
+    b'{"rdatas":["192.0.2.1"],"ttl":-1' + b"0" * 30 + b"}",
+    b'{"check":"tcp://{}:1","endpoints":[{"address":"192.0.2.1","weight":1' + b"0" * 40 + b"}]}",
+    b'{"rrsets":[{"name":"x.example.org.","type":"A","ttl":1'
+    + b"0" * 30
+    + b',"records":[{"content":"192.0.2.1"}]}]}',
+    b'{"\\ud800":1}',
+    b'{"nameservers":["\\uDfff"]}',
+    b'{"check":{"kind":"http","port":80,"headers":{"\\ud800":"x"}}}',
+    b'{"check":"http://{}:80/","endpoints":["\\ud800"]}',
+    '{"nameservers":["\\ud800"]}'.encode("utf-16"),
+    b"[" * 1_000_000,
+    b'{"a":' * 600_000,
+]
+
+
+@pytest.mark.parametrize("body", HOSTILE, ids=range(len(HOSTILE)))
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("PUT", "/v1/zones/a.org"),
+        ("PUT", "/v1/zones/example.org/rrsets/x.example.org/A"),
+        ("PUT", "/v1/services/x.example.org"),
+        ("PATCH", "/api/v1/servers/localhost/zones/example.org."),
+        ("PUT", "/v2/keys/helix/org/example/x/TXT"),
+    ],
+)
+def test_hostile_bodies(api: Api, method: str, path: str, body: bytes) -> None:
+    """Numbers that the log cannot carry, halves of characters and depth without end are bad requests."""
+    assert 400 <= api.call(method, path, content=body).status_code < 500
+    assert 1 == len(api.cluster.entries)
+
+
+def test_many_faults_cost_little(api: Api) -> None:
+    """A body with faults without number tells of some and of how many there are, in a moment."""
+    body = json.dumps({f"k{each}": 0 for each in range(200_000)})
+    began_s = time.perf_counter()
+    answer = api.put("/v1/zones/a.org", content=body.encode())
+    assert 3 > time.perf_counter() - began_s
+    assert 422 == answer.status_code
+    assert "(and 200000 more)" in answer.json()["detail"]
+    assert 50 == len(answer.json()["errors"])
+
+
+def test_patterns_without_number(api: Api) -> None:
+    """Each pattern is tried on each event, so there are few."""
+    assert 400 == api.get("/v1/events?kind=" + "x," * 5_000).status_code
+    assert 400 == api.get("/v1/events?kind=" + "*a" * 1_000).status_code
+    assert api.get("/v1/events?kind=zone.*,%20service.*").json()["items"]
+
+
+def test_an_origin_that_is_no_url(api: Api) -> None:
+    """What is no URL is not this site."""
+    answer = api.put("/v1/zones/a.org", json={"nameservers": ["a"]}, headers={"Origin": "http://["})
+    assert 403 == answer.status_code

@@ -10,6 +10,9 @@ from node.api.problem import Problem
 from node.api.views import event_row
 from node.state.state import EVENTS_MAX, State
 
+PATTERNS_MAX = 20
+PATTERNS_CHARACTERS_MAX = 1_000
+
 
 def list_events(context: ApiContext, request: Request) -> Response | Follow:
     """List events, oldest first: those after a cursor, or the newest; stream them where SSE is accepted."""
@@ -17,22 +20,30 @@ def list_events(context: ApiContext, request: Request) -> Response | Follow:
     if "text/event-stream" in request.headers.get("accept", ""):
         last = request.headers.get("last-event-id") or request.query.get("after")
         return Follow(_read_cursor(last)[0] if last else state.index)
-    limit, pattern = read_limit(request), request.query.get("kind", "")
+    limit, patterns = read_limit(request), _read_patterns(request.query.get("kind", ""))
     after = request.query.get("after")
     if after is None:
-        found = [event for event in newest(state, EVENTS_MAX) if matches(event, pattern)][-limit:]
+        found = [event for event in newest(state, EVENTS_MAX) if matches(event, patterns)][-limit:]
         return shown({"items": [event_row(each) for each in found], "next": None}, state.index)
-    return _page(state, after, pattern, limit)
+    return _page(state, after, patterns, limit)
 
 
-def _page(state: State, after: str, pattern: str, limit: int) -> Response:
+def _page(state: State, after: str, patterns: list[str], limit: int) -> Response:
     index, number = _read_cursor(after)
-    following = (event for event in iter_after(state, index, number) if matches(event, pattern))
+    following = (event for event in iter_after(state, index, number) if matches(event, patterns))
     found = list(islice(following, limit + 1))
     cut = found[:limit]
     cursor = f"{cut[-1].index}.{cut[-1].number}" if len(found) > limit else None
     items = [event_row(each) for each in cut]
     return shown({"items": items, "next": cursor, "gap": has_gap(state, index)}, state.index)
+
+
+def _read_patterns(text: str) -> list[str]:
+    """Read ``verdict.*,push.failed``; each pattern is tried on each event. Raises ``Problem``."""
+    patterns = [each.strip() for each in text.split(",") if each.strip()]
+    if len(patterns) > PATTERNS_MAX or len(text) > PATTERNS_CHARACTERS_MAX:
+        raise Problem("bad_request", f"kind holds at most {PATTERNS_MAX} patterns")
+    return patterns
 
 
 def _read_cursor(text: str) -> tuple[int, int | None]:

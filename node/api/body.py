@@ -12,6 +12,7 @@ from node.api.problem import Problem
 Model = TypeVar("Model", bound=BaseModel)
 
 _FAULTS_MAX = 50
+_KEYS_MAX = 200
 _INTEGER_BITS = 63
 """What the log can carry."""
 
@@ -40,6 +41,10 @@ def read_model(model: type[Model], request: Request) -> Model:
     value = read_json(request)
     if not isinstance(value, dict):
         raise Problem("invalid", f"the body is {_kind(value)}, an object is expected; nothing was changed")
+    if len(value) > _KEYS_MAX:
+        raise Problem(
+            "invalid", f"the body has {len(value)} keys, {_KEYS_MAX} are allowed; nothing was changed"
+        )
     try:
         return model.model_validate(value)
     except ValidationError as error:

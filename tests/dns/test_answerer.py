@@ -282,6 +282,7 @@ def answerer_pids(directory: Path) -> list[int]:
     return sorted(row["pid"] for row in json.loads((directory / "answerers.json").read_text())["answerers"])
 
 
+@pytest.mark.real
 def test_no_query_is_lost_while_the_control_process_is_killed_and_restarted(tmp_path: Path) -> None:
     """Its answerers go on, and the successor adopts them with sockets and table: 100,000 queries, none lost."""
     address = free_address()
@@ -324,6 +325,7 @@ def test_no_query_is_lost_while_the_control_process_is_killed_and_restarted(tmp_
                 os.kill(pid, signal.SIGTERM)
 
 
+@pytest.mark.real
 def test_an_orphan_answers_plain_questions_and_ends_with_its_directory(tmp_path: Path) -> None:
     """Without a control process plain questions are answered, others get SERVFAIL; without its directory it ends."""
     address = free_address()

@@ -131,7 +131,7 @@ def check(twin: Twin, seed: int, count: int = 60) -> int:
     return answered
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(some_zones(), st.integers(0, 10**6))
 def test_the_table_answers_as_respond_does(where: dict[Name, Zone], seed: int) -> None:
     """Rendered ahead or on the spot, an answer has the same octets."""
@@ -184,7 +184,7 @@ def changed_by(
     return after, Changed(names=tuple(names), zones=tuple(touched))
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(histories(), st.integers(0, 10**6))
 def test_changes_reach_every_answer_they_alter(
     history: tuple[dict[Name, Zone], list[list[tuple[str, RRset, int]]]], seed: int
@@ -266,7 +266,7 @@ def test_addresses_take_turns() -> None:
     assert 3 == len(set(got[1:]))
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(some_zones())
 def test_the_short_way_makes_the_same_block(where: dict[Name, Zone]) -> None:
     """A name that holds nothing but data gets the block that lookup and render would give it."""

@@ -73,6 +73,8 @@ class Listener:
 
 
 def socket_address(address: tuple[str, int]) -> str:
-    """Write the first two fields of a socket's address as ``IP:PORT``."""
+    """Write the first two fields of a socket's address as ``IP:PORT``; an IPv4 address mapped to IPv6 as IPv4."""
     host, port = address[:2]
+    if "." in host:
+        host = host.removeprefix("::ffff:")
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -169,7 +169,8 @@ class _Walk:
         """Answer with a DNAME and the CNAME that follows from it (RFC 6672 section 3.1)."""
         rrset = visible(place.node, DNAME)
         assert rrset is not None
-        self.answers += self._signed(place.node, rrset, rrset.name)
+        if rrset not in self.answers:  # no record stands twice in an RRset (RFC 2181 section 5)
+            self.answers += self._signed(place.node, rrset, rrset.name)
         target = Name(name[: -len(place.owner)] + rrset.rdatas[0].lower())
         if len(target) > NAME_OCTETS_MAX:
             self.kind = Kind.OVERFLOW

@@ -40,7 +40,7 @@ def decode_message(payload: bytes | memoryview) -> dict[str, Any]:
     """Read a message; tuples come back as lists. Raises ``BadFrame``."""
     try:
         return _decoder.decode(payload)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:  # ValueError: text that is not UTF-8
         raise BadFrame(f"a message that cannot be read ({error})") from error
 
 

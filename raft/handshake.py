@@ -17,7 +17,7 @@ from typing import Final, Literal
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
-from raft.frames import FRAME_BYTES_MAX, BadFrame
+from raft.frames import FRAME_BYTES_MAX
 from raft.identity import Certified, LocalIdentity, Role
 from raft.refusal import CLOCK_SKEW_MAX_S, Refusal
 from raft.seal import Opener, Seal, Sealer, Unsealed, derive_seals
@@ -158,7 +158,7 @@ class Handshake:
         if role != hello.role:
             raise Refusal("role", f"{hello.node} as {hello.role}")
         self._check_certificate(hello)
-        if abs(hello.clock - self._local.clock()) > CLOCK_SKEW_MAX_S:
+        if not abs(hello.clock - self._local.clock()) <= CLOCK_SKEW_MAX_S:  # no number is as wrong as a far one
             raise Refusal("clock", f"{hello.clock - self._local.clock():+.0f} s")
         if (self._cluster_key is None) != (hello.key == b""):
             raise Refusal("mode", "a shared secret" if hello.key else "no shared secret")
@@ -209,7 +209,7 @@ def _decode_hello(payload: bytes) -> _Hello:
         raise Refusal("version", str(payload[start]))
     try:
         hello = msgspec.msgpack.decode(payload[start + 1 :], type=_Hello)
-    except (msgspec.DecodeError, BadFrame) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:  # ValueError: text that is not UTF-8
         raise Refusal("protocol", str(error)) from error
     if max(len(hello.cluster), len(hello.node), len(hello.meant), len(hello.instance)) > _NAME_LENGTH_MAX:
         raise Refusal("protocol", "a name that is too long")

@@ -96,7 +96,8 @@ class Link:
     async def _try(self) -> None:
         """Dial once; return when there is a connection in use or this one has failed."""
         try:
-            connection = await asyncio.wait_for(self._dial(self.node), DIAL_MAX_S)
+            async with asyncio.timeout(DIAL_MAX_S):  # wait_for may lose a cancellation (CPython issue 86296)
+                connection = await self._dial(self.node)
         except (OSError, TimeoutError):
             return
         await self._wait(lambda: connection.closed or self.current is not None)

@@ -99,7 +99,7 @@ def decode_header(data: bytes) -> tuple[Header, int]:
         raise BadHeader("its header is damaged")
     try:
         body = msgspec.msgpack.decode(data[_START.size : end], type=_HeaderBody)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, ValueError) as error:
         raise BadHeader(f"its header cannot be read ({error})") from error
     return Header(body.cluster, body.node, body.salt), end + _CRC.size
 

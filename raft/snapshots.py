@@ -300,5 +300,5 @@ def _decode_header(data: bytes) -> tuple[_Header, int]:
         raise SnapshotDamaged("its header is damaged")
     try:
         return msgspec.msgpack.decode(data[_START.size : end], type=_Header), end + _CRC.size
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, ValueError) as error:
         raise SnapshotDamaged(f"its header cannot be read ({error})") from None

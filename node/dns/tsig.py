@@ -132,7 +132,10 @@ def _read(packet: bytes, start: int) -> tuple[Name, Name, int, int, bytes, int, 
     try:
         name, position = read_name(packet, start)
         position += 10
-        algorithm, position = read_name(packet, position)
+        begin = position
+        algorithm, position = read_name(packet, begin)
+        if position - begin != len(algorithm):  # compressed, which it never is
+            raise Unsigned
         high, low, fudge_s, mac_length = struct.unpack_from("!HIHH", packet, position)
         position += 10
         mac = packet[position : position + mac_length]

@@ -31,3 +31,16 @@ def test_a_reason_does_not_amplify() -> None:
     outcome = respond(packet, Client("192.0.2.1", "udp"), view(zones({})))
     assert isinstance(outcome, Send)
     assert len(outcome.packet) < 2 * len(packet)
+
+
+def test_an_unknown_key_does_not_amplify() -> None:
+    """The algorithm's name is never compressed (RFC 8945 section 4.2), or two octets would come back as 255."""
+    question = LONGEST_NAME + struct.pack("!HH", SOA, 1)
+    pointer = b"\xc0\x0c"
+    fields = struct.pack("!HIHH", 0, 0, 300, 0) + struct.pack("!HHH", 7, 0, 0)
+    tsig = pointer + struct.pack("!HHIH", 250, 255, 0, len(pointer + fields)) + pointer + fields
+    packet = struct.pack("!6H", 7, 0, 1, 0, 0, 1) + question + tsig
+    outcome = respond(packet, Client("192.0.2.1", "udp"), view(zones({})))
+    assert isinstance(outcome, Send)
+    assert 1 == outcome.rcode, "FORMERR"
+    assert len(outcome.packet) <= len(packet)

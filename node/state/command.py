@@ -276,5 +276,5 @@ def decode(data: bytes) -> Entry:
         raise BadCommand(f"command format {found} is not known here, {FORMAT} is")
     try:
         return _decoder.decode(memoryview(data)[1:])
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:  # ValueError: text that is not UTF-8
         raise BadCommand(f"not a command: {error}") from None

@@ -73,6 +73,7 @@ def load(pieces: Iterable[bytes]) -> State:
         msgspec.DecodeError,
         msgspec.ValidationError,
         TypeError,
+        UnicodeDecodeError,
         KeyError,
         IndexError,
         RecursionError,

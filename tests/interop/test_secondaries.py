@@ -26,7 +26,7 @@ from tests.interop.references import PROGRAMS, Primary, Reference, missing_progr
 pytestmark = pytest.mark.real
 
 CHANGES = 1000
-CATCH_UP_S = 60.0
+CATCH_UP_S = 90.0
 KEY = KEYS[from_text("xfr")]
 
 

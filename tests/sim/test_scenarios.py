@@ -2,9 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,85 +14,9 @@ from raft.journal import JournalIdentity, WalJournal
 from raft.library import LEADER, Node
 from raft.proposal import Committed, NotCommitted, Outcome, Unknown
 from tests.raft.test_replica import Recorder, sole
+from tests.sim.calm import NAMES, calm
 from tests.sim.checker import Violation
 from tests.sim.disk import SimDisk
-from tests.sim.network import Weather
-from tests.sim.world import World
-
-CALM = Weather(slow=0.0)
-NAMES = ("n1", "n2", "n3")
-
-
-class Calm(World):
-    """A cluster of three in a kind world, with a leader."""
-
-    def __init__(self, snapshot_entries: int = 1000) -> None:
-        super().__init__(1, 3, CALM, snapshot_entries=snapshot_entries)
-        self.number = 0
-
-    def wait(self, condition: Callable[[], bool], seconds: float = 5.0) -> float:
-        """Let time pass until the condition holds; return how much passed."""
-        begin_s = self.now_s
-        assert self.run_until(begin_s + seconds, condition), "not in time"
-        return self.now_s - begin_s
-
-    def find_leader(self) -> str:
-        self.wait(lambda: self.leader() is not None)
-        found = self.leader()
-        assert found is not None
-        return found
-
-    def followers(self) -> list[str]:
-        leader = self.find_leader()
-        return [name for name in self.running() if name != leader]
-
-    def propose(self, name: str, timeout_s: float = 3.0) -> "Future[Outcome]":
-        self.number += 1
-        command = f"k={self.number}".encode()
-        future: Future[Outcome] = Future()
-        driver = self.driver(name)
-        self.in_node(name, lambda: driver.propose(command, future, timeout_s))
-        return future
-
-    def read(self, name: str, timeout_s: float = 3.0) -> "Future[Outcome]":
-        future: Future[Outcome] = Future()
-        driver = self.driver(name)
-        self.in_node(name, lambda: driver.read_barrier(future, timeout_s))
-        return future
-
-    def outcome(self, future: "Future[Outcome]", seconds: float = 5.0) -> Outcome:
-        self.wait(future.done, seconds)
-        return future.result()
-
-    def write(self, name: str, count: int = 1) -> None:
-        for _ in range(count):
-            assert isinstance(self.outcome(self.propose(name)), Committed)
-
-    def peer(self, name: str, other: str) -> Node:
-        return next(node for node in self.driver(name).core.voters if node.id == other)
-
-    def sent_by(self, name: str) -> list[dict[str, Any]]:
-        """Watch what a node sends from now on."""
-        sent: list[dict[str, Any]] = []
-        transport = self.network.transports[name]
-        send = transport.send
-
-        def watch(node: Node, message: dict[str, Any], *, bulk: bool = False) -> bool:
-            sent.append({"to": node.id, **message})
-            return send(node, message, bulk=bulk)
-
-        transport.send = watch  # type: ignore[method-assign]
-        return sent
-
-
-@contextmanager
-def calm(snapshot_entries: int = 1000) -> Iterator[Calm]:
-    world = Calm(snapshot_entries)
-    with world.installed():
-        for name in NAMES:
-            world.start(name)
-        world.write(world.find_leader())
-        yield world
 
 
 def test_what_ends_the_log_is_not_lost_in_the_message_that_brought_it() -> None:
@@ -259,8 +181,8 @@ def test_the_answer_to_a_snapshot_may_get_lost() -> None:
 
 def test_nobody_is_ready_before_the_latest_is_applied() -> None:
     """After all nodes lost their power, a new leader's first commit index is no proof of being up to date."""
-    for _ in range(5):
-        with calm() as world:
+    for seed in range(5):
+        with calm(seed=seed) as world:
             world.write(world.find_leader(), 10)
             for name in NAMES:
                 world.crash(name, power=True)

@@ -19,6 +19,7 @@ import pysyncobj.syncobj as library
 import raft.compaction
 import raft.core
 import raft.driver
+import raft.sending
 from raft.driver import Driver
 from raft.errors import RaftError
 from raft.journal import JournalIdentity, WalJournal
@@ -92,6 +93,8 @@ class World:
         self._current: Machine | None = None
         self.network = Network(random.Random(self.rng.random()), weather, self.now, self.at, self.in_node)
         self.machines = {name: Machine(name, SimDisk(random.Random(self.rng.random()))) for name in self.names}
+        self._is_like_tcp = not weather.ghost and not weather.duplicate
+        """Then what a process hears of was sent to it, not to the one before it."""
         self.violations: list[Exception] = []
 
     # --- time -----------------------------------------------------------------------------------------
@@ -225,7 +228,8 @@ class World:
         core = process.driver.core
         if core.role == LEADER and core._fault is None:  # one that met a fault ends with its next turn
             self.ledger.leads(f"{machine.name}/{machine.starts}", core.term)
-        if process.driver.status.ready and core.applied_index < process.owed_index:
+        is_ready = process.driver.status.ready and self._is_like_tcp
+        if is_ready and core.applied_index < process.owed_index:
             raise Violation(
                 f"{machine.name} calls itself ready at {core.applied_index}; {process.owed_index} is acknowledged"
             )
@@ -355,6 +359,7 @@ class World:
             (raft.driver, "TICK_S", 0.1),
             (raft.compaction, "TRAILING_ENTRIES", 10),
             (raft.compaction, "PIECE_BYTES", 100),
+            (raft.sending, "APPEND_ENTRIES_MAX", 5),
             (raft.compaction, "logger", _Silent()),
             (raft.driver, "logger", _Silent()),
             (raft.core, "logger", _Strict()),

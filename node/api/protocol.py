@@ -1,6 +1,10 @@
-"""uvicorn's HTTP protocol with the limits it leaves out: connections, header octets, header time."""
+"""uvicorn's HTTP protocol with the limits it leaves out: connections, header octets, and times.
+
+A client has a time for its headers, one for the whole request, and one to take some of the answer.
+"""
 
 import asyncio
+import socket
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -17,24 +21,35 @@ class LimitedProtocol(HttpToolsProtocol):
     connections_max = 512
     header_octets_max = 64 * 1024
     header_time_s = 10.0
+    request_time_s = 60.0
+    send_time_s = 30.0
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._header_octets = 0
         self._in_header = True
         self._deadline: asyncio.TimerHandle | None = None
+        self._sending: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Refuse a connection too many; give the others a time to send their headers in."""
+        """Refuse a connection too many; give the others a time to send their headers in.
+
+        One that was reset before it was accepted has no address any more, only octets to read. Without
+        an address it would pass for a Unix socket, whose clients are trusted.
+        """
         super().connection_made(transport)
+        if self.client is None and transport.get_extra_info("socket").family != socket.AF_UNIX:
+            transport.abort()
+            return
         if len(self.connections) > self.connections_max:
             self._refuse(_TOO_MANY)
             return
         self._deadline = self.loop.call_later(self.header_time_s, transport.close)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the deadline."""
+        """Forget the deadlines."""
         self._end_deadline()
+        self.resume_writing()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -56,10 +71,40 @@ class LimitedProtocol(HttpToolsProtocol):
             self._deadline = self.loop.call_later(self.header_time_s, self.transport.close)
 
     def on_headers_complete(self) -> None:
-        """End the time for headers."""
+        """End the time for headers; the rest of the request has a time, too, whoever reads it."""
         self._in_header = False
         self._end_deadline()
+        self._deadline = self.loop.call_later(self.request_time_s, self.transport.close)
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """End the time for the request."""
+        self._end_deadline()
+        super().on_message_complete()
+
+    def pause_writing(self) -> None:
+        """Watch a client that does not keep up with its answer."""
+        super().pause_writing()
+        if self._sending is None:
+            self._watch_sending()
+
+    def resume_writing(self) -> None:
+        """Watch no longer."""
+        if self._sending is not None:
+            self._sending.cancel()
+            self._sending = None
+        super().resume_writing()
+
+    def _watch_sending(self) -> None:
+        left = self.transport.get_write_buffer_size()
+        self._sending = self.loop.call_later(self.send_time_s, self._require_progress, left)
+
+    def _require_progress(self, before: int) -> None:
+        """Drop a client that took nothing for the time; its answer must not stay in memory for ever."""
+        if self.transport.get_write_buffer_size() >= before:
+            self.transport.abort()
+        else:
+            self._watch_sending()
 
     def _end_deadline(self) -> None:
         if self._deadline is not None:

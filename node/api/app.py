@@ -5,6 +5,7 @@ Starlette reads requests and writes responses; everything else is ``node.api.per
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import structlog
 from starlette.requests import ClientDisconnect
@@ -18,7 +19,7 @@ from node.api.context import ApiContext
 from node.api.feed import Feed
 from node.api.message import SAFE, Follow, Request, Response
 from node.api.peers import Peers
-from node.api.perform import Room, respond
+from node.api.perform import ReadBody, Room, respond
 from node.api.problem import Problem, rendered
 from node.api.settings import ApiSettings
 from node.api.stream import stream_events
@@ -42,54 +43,58 @@ class ApiApp:
         self._room = Room(context, TABLE, Feed(context.subscribe), Peers(context.peer_urls, context.node_token))
         self._streams = 0
         self._waiting = 0
+        self._serving: set[asyncio.Task[Any]] = set()
 
     def close(self) -> None:
-        """End streams and waits."""
+        """End streams and waits, and take no more requests."""
         if not self._room.feed.closed:
             self._room.feed.close()
             self._room.peers.close()
+
+    def abandon(self) -> None:
+        """Let every request that is still being served be answered now, by saying that the node stops."""
+        for task in self._serving:
+            task.cancel()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             return
         try:
-            request = await self._read(HttpRequest(scope, receive))
-            response = await self._respond(request)
+            response = await self._served(HttpRequest(scope, receive))
         except Problem as problem:
             response = rendered(problem)
-        except ClientDisconnect:
-            return
         if isinstance(response, Follow):
             await self._stream(response, scope, receive, send)
         else:
             await _written(response, scope).__call__(scope, receive, send)
 
-    async def _respond(self, request: Request) -> Response | Follow:
+    async def _served(self, http: HttpRequest) -> Response | Follow:
+        if self._room.feed.closed:
+            raise Problem("stopped", "this node is stopping; nothing was changed", "ask another node")
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
+        try:
+            return await self._respond(_head(http), lambda limit: self._read_body(http, limit))
+        finally:
+            self._serving.discard(task)
+
+    async def _respond(self, request: Request, read_body: ReadBody) -> Response | Follow:
         """Serve a request; those that may wait long are bounded in number."""
         if request.method not in SAFE or not {"index", "wait"} & set(request.query):
-            return await respond(self._room, request)
+            return await respond(self._room, request, read_body)
         if self._waiting >= self._settings.waiting_max:
             raise Problem("busy", f"{self._waiting} requests are waiting already, which is the limit")
         self._waiting += 1
         try:
-            return await respond(self._room, request)
+            return await respond(self._room, request, read_body)
         finally:
             self._waiting -= 1
 
-    async def _read(self, request: HttpRequest) -> Request:
-        """Read a request within the limits. Raises ``Problem``."""
-        return Request(
-            method=request.method,
-            path=request.scope.get("raw_path", request.scope["path"].encode()).decode("latin-1"),
-            query=dict(request.query_params),
-            headers={key.decode("latin-1"): _text(value) for key, value in request.headers.raw},
-            body=await self._read_body(request),
-            client=request.client.host if request.client is not None else "",
-        )
-
-    async def _read_body(self, request: HttpRequest) -> bytes:
-        limit = self._settings.body_octets_max
+    async def _read_body(self, request: HttpRequest, limit: int | None) -> bytes:
+        """Read a body within the limits. Raises ``Problem``."""
+        limit = self._settings.body_octets_max if limit is None else limit
         body = bytearray()
         try:
             async with asyncio.timeout(self._settings.body_time_s):
@@ -101,6 +106,8 @@ class ApiApp:
                         )
         except TimeoutError:
             raise Problem("bad_request", "the body did not arrive in time; nothing was changed") from None
+        except ClientDisconnect:
+            raise Problem("bad_request", "the client went before its body came; nothing was changed") from None
         return bytes(body)
 
     async def _stream(self, follow: Follow, scope: Scope, receive: Receive, send: Send) -> None:
@@ -123,6 +130,17 @@ class ApiApp:
         finally:
             self._streams -= 1
             await _closed(pieces)
+
+
+def _head(request: HttpRequest) -> Request:
+    """Return a request without its body."""
+    return Request(
+        method=request.method,
+        path=request.scope.get("raw_path", request.scope["path"].encode()).decode("latin-1"),
+        query=dict(request.query_params),
+        headers={key.decode("latin-1"): _text(value) for key, value in request.headers.raw},
+        client=request.client.host if request.client is not None else "",
+    )
 
 
 async def _closed(pieces: AsyncIterator[bytes]) -> None:

@@ -30,9 +30,12 @@ class Peers:
         self._pool = ThreadPoolExecutor(min(THREADS_MAX, max(1, len(urls))), "api-peers")
         self._asked: asyncio.Task[Mapping[str, PeerAnswer]] | None = None
         self._asked_at_s = float("-inf")
+        self._closed = False
 
     async def rows(self) -> Mapping[str, PeerAnswer]:
         """Return every other node's row, or a sentence that says why there is none."""
+        if self._closed:
+            return {name: PeerAnswer(error="not asked: this node is stopping") for name in self._urls}
         if not self._urls:
             return {}
         now_s = time.monotonic()
@@ -43,6 +46,7 @@ class Peers:
 
     def close(self) -> None:
         """Ask no more; threads that still wait end by their own deadline."""
+        self._closed = True
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def _ask_all(self) -> Mapping[str, PeerAnswer]:
@@ -50,7 +54,10 @@ class Peers:
         futures = {name: loop.run_in_executor(self._pool, self._ask, url) for name, url in self._urls.items()}
         await asyncio.wait(futures.values(), timeout=DEADLINE_S)
         late = PeerAnswer(error=f"no answer within {DEADLINE_S:g} s")
-        return {name: future.result() if future.done() else late for name, future in futures.items()}
+        return {
+            name: future.result() if future.done() and not future.cancelled() else late
+            for name, future in futures.items()
+        }
 
     def _ask(self, url: str) -> PeerAnswer:
         """Fetch one row; runs in a thread and never raises."""

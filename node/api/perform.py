@@ -6,7 +6,7 @@ condition lost against another writer, which means that nothing was changed.
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -31,6 +31,11 @@ FRESH_TIMEOUT_S = 5.0
 WAIT_S_MAX = 600.0
 REPLANS_MAX = 5
 REASON_CHARACTERS_MAX = 200
+OPEN_BODY_OCTETS_MAX = 4_096
+"""Of requests that need no token: a log-in form."""
+
+ReadBody = Callable[[int | None], Awaitable[bytes]]
+"""Reads the body up to a limit, None for the usual one. Raises ``Problem``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +49,29 @@ class Room:
     logins: FailedLogins = field(default_factory=FailedLogins)
 
 
-async def respond(room: Room, request: Request) -> Response | Follow:
-    """Serve one request; never raises."""
+async def respond(room: Room, request: Request, read_body: ReadBody) -> Response | Follow:
+    """Serve one request; never raises. Its body is read only when it is clear who asks and that they may.
+
+    When the node stops, what is cancelled is answered, too.
+    """
     refuse: Callable[[Problem, State], Response] = tell
+    stopped = Problem("stopped", "this node is stopping; nothing was changed", "ask another node")
     try:
         route, values = room.table.match(request.method, request.path)
         refuse = route.refuse
         request = replace(request, values=values)
         _require_patience(room, route, request)
         request = _admitted(room, route, request)
+        request = replace(request, body=await read_body(None if route.scope else OPEN_BODY_OCTETS_MAX))
         if route.scope is not None:  # who need not say who they are cannot make the log work
             await _wait_until_fresh(room, request)
+        if request.method not in SAFE:
+            stopped = of_outcome(Unknown("this node stopped before it knew what became of it"))
         return await _answer(room, route, request)
+    except asyncio.CancelledError:
+        if not room.feed.closed:
+            raise
+        return refuse(stopped, room.context.state())
     except BadToken as problem:
         room.logins.add(request.client, time.monotonic())
         logger.warning("login.failed", client=request.client, path=request.path)

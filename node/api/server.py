@@ -60,6 +60,9 @@ class ApiServer:
             self._app.close()
         if self._server is not None and self._serving is not None:
             self._server.should_exit = True
+            await asyncio.wait((self._serving,), timeout=self._settings.stop_s)
+            if self._app is not None:
+                self._app.abandon()
             await self._serving
         self._close_sockets()
 
@@ -101,5 +104,5 @@ def _uvicorn_config(app: ApiApp, settings: ApiSettings) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=settings.keep_alive_s,
-        timeout_graceful_shutdown=settings.stop_s,
+        timeout_graceful_shutdown=settings.stop_s + 2,
     )

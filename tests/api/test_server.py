@@ -1,8 +1,10 @@
 """The server itself, over real sockets: binding, limits, stopping, streams and blocking queries."""
 
 import asyncio
+import hashlib
 import json
 import socket
+import struct
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +13,13 @@ from typing import Any
 import httpx
 import pytest
 
+from node.api.context import Token
 from node.api.server import ApiError, ApiServer, ApiSettings
 from node.api.stream import BATCH_EVENTS_MAX
-from node.state.command import Ballot, CastVotes, DeleteEndpoint, PutService, PutZone
+from node.state.command import Ballot, CastVotes, Command, DeleteEndpoint, PutService, PutZone
 from node.zone.name import from_text
+from node.zone.rrset import TXT, make
+from raft.proposal import Outcome
 from tests.api.conftest import SETTINGS as ZONE_SETTINGS
 from tests.api.conftest import WWW, FakeCluster, service
 
@@ -314,6 +319,130 @@ def test_stop_ends_streams_and_waits(cluster: FakeCluster) -> None:
         return loop.time() - began
 
     assert 3 > asyncio.run(go())
+
+
+def test_a_write_in_flight_when_the_node_stops(cluster: FakeCluster, capfd: pytest.CaptureFixture[str]) -> None:
+    """It is answered, by a sentence that does not claim that nothing was changed, and the log has no trace."""
+
+    async def never(command: Command, *, actor: str, reason: str, timeout_s: float) -> Outcome:
+        proposed.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def go() -> httpx.Response:
+        server = ApiServer(SETTINGS, cluster.context(propose=never))
+        await server.start()
+        async with httpx.AsyncClient(base_url=f"http://{server.addresses[0]}") as client:
+            write = asyncio.create_task(client.put("/v1/zones/a.org", json={"nameservers": ["ns.a.org"]}))
+            await proposed.wait()
+            await server.stop()
+            return await write
+
+    proposed = asyncio.Event()
+    answer = asyncio.run(go())
+    assert (503, "outcome_unknown") == (answer.status_code, answer.json()["code"])
+    captured = capfd.readouterr()
+    assert "Traceback" not in captured.err + captured.out
+    assert "Cancel" not in captured.err
+
+
+def test_a_request_that_comes_while_the_node_stops(cluster: FakeCluster) -> None:
+    """On a connection that is still there it is told that the node stops."""
+
+    async def go() -> tuple[bytes, bytes]:
+        server = ApiServer(SETTINGS, cluster.context(peer_urls={"ns2": "http://127.0.0.1:1"}))
+        await server.start()
+        host, _, port = server.addresses[0].rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        ask = b"GET /v1/status HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        writer.write(ask)
+        first = await reader.readuntil(b"\n")
+        await reader.readuntil(b"}\n")
+        stop = asyncio.create_task(server.stop())
+        await asyncio.sleep(0)
+        writer.write(ask)
+        second = await reader.read()
+        await stop
+        writer.close()
+        return first, second
+
+    first, second = asyncio.run(go())
+    assert b"200" in first
+    assert second == b"" or (b"503" in second and b'"stopped"' in second)
+
+
+def test_a_connection_that_was_reset_is_nobody(cluster: FakeCluster) -> None:
+    """A client that resets its connection before it is accepted does not pass for a trusted Unix socket."""
+    body = b'{"nameservers":["a."]}'
+    head = f"PUT /v1/zones/evil.org HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
+
+    async def work(server: ApiServer, client: httpx.AsyncClient) -> None:
+        host, _, port = server.addresses[0].rpartition(":")
+        for _ in range(5):
+            with socket.create_connection((host, int(port))) as attack:  # the loop cannot accept meanwhile
+                attack.sendall(head.encode() + body)
+                attack.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        assert 200 == (await client.get("/healthz")).status_code
+        assert from_text("evil.org") not in cluster.state.zones
+
+    serve(cluster, work)
+
+
+def test_a_body_is_read_for_those_who_may_send_it(cluster: FakeCluster) -> None:
+    """Who is refused is refused before a body is taken in, and a log-in form is small."""
+    token = Token("ops", hashlib.sha256(b"qdns_right").hexdigest(), ("admin",))
+    context = cluster.context(tokens=(token,), trusted_loopback=False)
+
+    async def go() -> None:
+        server = ApiServer(SETTINGS, context)
+        await server.start()
+        head = "{} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000\r\n{}\r\n"
+        host, _, port = server.addresses[0].rpartition(":")
+        for line, body, expected in (
+            ("PUT /v1/zones/a.org", b"", b"401"),
+            ("POST /login", b"a" * 5_000, b"413"),
+        ):
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(head.format(line, "").encode() + body)
+            async with asyncio.timeout(2):
+                assert expected in await reader.readuntil(b"\n")
+            writer.close()
+        await server.stop()
+
+    asyncio.run(go())
+
+
+def test_a_request_has_a_time(cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A body that drips on behind an answer that came early does not hold its connection."""
+    monkeypatch.setattr("node.api.protocol.LimitedProtocol.request_time_s", 0.2)
+
+    async def work(server: ApiServer, client: httpx.AsyncClient) -> None:
+        head = b"PUT /nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000\r\n\r\nx"
+        assert b"404" in (await exchange(server.addresses[0], head))[:20]
+
+    serve(cluster, work)
+
+
+def test_a_reader_that_takes_nothing(cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that does not take its answer is dropped, and the answer with it."""
+    monkeypatch.setattr("node.api.protocol.LimitedProtocol.send_time_s", 0.2)
+    text = (b"\xff" + b"a" * 255) * 20
+    rrsets = tuple(make(from_text(f"t{each}.big.org"), TXT, 5, [text]) for each in range(2_500))
+    cluster.do(PutZone(from_text("big.org"), ZONE_SETTINGS, rrsets))
+
+    async def work(server: ApiServer, client: httpx.AsyncClient) -> None:
+        host, _, port = server.addresses[0].rpartition(":")
+        ask = b"GET /api/v1/servers/localhost/zones/big.org/export HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        with socket.socket() as reader:
+            reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            reader.connect((host, int(port)))
+            reader.sendall(ask)
+            assert server._server is not None
+            connections = server._server.server_state.connections
+            await until(lambda: bool(connections))
+            await until(lambda: not connections)
+
+    serve(cluster, work)
 
 
 def test_peers_rows(cluster: FakeCluster) -> None:

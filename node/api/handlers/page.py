@@ -48,5 +48,12 @@ def tell(problem: Problem, _state: State) -> Response:
     """Tell of a problem to a person: the log-in form where a token is asked for, else plain text."""
     if problem.code == "unauthorized":
         return login_page(problem.detail if isinstance(problem, BadToken) else "", 401)
-    status = {"forbidden": 403, "too_many": 429, "failed": 500, "not_found": 404}.get(problem.code, 503)
+    status = {
+        "forbidden": 403,
+        "not_found": 404,
+        "too_large": 413,
+        "too_many": 429,
+        "bad_request": 400,
+        "failed": 500,
+    }.get(problem.code, 503)
     return Response(status, f"{problem.detail}\n{problem.hint}\n".encode(), TEXT, problem.headers)

@@ -12,7 +12,7 @@ import msgspec
 from node.dns.additional import _targets
 from node.dns.lookup import RRSIG, Answer
 from node.dns.place import _is_hash, visible
-from node.zone.name import ROOT, Name, iter_ancestors, parent
+from node.zone.name import ROOT, Name, is_wildcard, iter_ancestors, parent
 from node.zone.rrset import DNAME, NS, SOA
 from node.zone.zone import Node, Zone
 
@@ -63,9 +63,12 @@ class WatchedZones(Mapping[Name, Zone]):
     def depends(self) -> frozenset[Name]:
         """Return the names elsewhere that were looked at.
 
-        What stands above the name itself is the readers' to check, and an apex counts only as a target.
+        What stands above the name itself is the readers' to check, and an apex counts only as a target. A wildcard above
+        may also have been looked at for what it stands for elsewhere.
         """
-        passed = self._seen - self._above - self._apexes
+        leads_on = bool(self._targets - {self._name})
+        above = {name for name in self._above if not (leads_on and is_wildcard(name))}
+        passed = self._seen - above - self._apexes
         return frozenset((passed | self._targets) - {self._name})
 
     def serials(self) -> frozenset[Name]:

@@ -200,6 +200,20 @@ def test_changes_reach_every_answer_they_alter(
         check(twin, seed + number + 1, 20)
 
 
+def test_a_wildcard_above_a_name_may_answer_for_its_target() -> None:
+    """A name below an asterisk label hangs on that label's records too, when its alias leads there."""
+    twin = Twin(zones({"example.": "a.a.* CNAME b.b\n"}))
+    query, apex, wildcard = (
+        packet(from_text("a.a.*.example."), A),
+        from_text("example."),
+        from_text("*.example."),
+    )
+    assert twin.expected(query, 1) == [twin.answer(query)]
+    after = with_changes(twin.zones[apex], [Replacement(wildcard, A, make(wildcard, A, 60, [b"1234"]))], 2)
+    twin.change({apex: after}, Changed(names=((apex, wildcard), (apex, apex)), zones=(apex,)))
+    assert twin.expected(query, 1) == [twin.answer(query)]
+
+
 PLAIN = {
     "example.": "www A 192.0.2.1\nwww A 192.0.2.2\nwww A 192.0.2.3\nal CNAME www\nfar CNAME host.other.\nmx MX 1 www\n"
     "sub NS ns.sub\nns.sub A 192.0.2.9\n*.wild A 192.0.2.7\n*.wild TXT hello\n*.alias CNAME www\nent.a.b A 192.0.2.8\n"

@@ -27,6 +27,8 @@ MAGIC: Final = b"RAFTSNAP"
 FORMAT_VERSION: Final = 1
 PIECE_BYTES_MAX: Final = 16 * 1024 * 1024
 RECEIVED_BYTES_MAX: Final = 16 * 1024**3
+_SYNC_BYTES: Final = 4 * 1024 * 1024
+"""A snapshot is received in the log's thread: many short waits for the disk, never a long one."""
 _START: Final = struct.Struct("<8sII")
 _CRC: Final = struct.Struct("<I")
 _PIECE: Final = struct.Struct("<II")
@@ -121,7 +123,10 @@ class SnapshotStore:
         with self._lock:
             if self._current is None or self._current[0] != identity:
                 return None
-            return self._disk.read(self._path, offset, min(limit, self._current[1] - offset))
+            try:
+                return self._disk.read(self._path, offset, min(limit, self._current[1] - offset))
+            except OSError as error:
+                raise self._fault("read", error) from error
 
     # --- receiving --------------------------------------------------------------------------------------
 
@@ -142,10 +147,11 @@ class SnapshotStore:
                 raise SnapshotDamaged("a chunk does not follow the one before")
             receiving.file.write(data)
             receiving.position += len(data)
-            if receiving.position < total:
-                return False
-            receiving.file.fdatasync()
-            return True
+            whole = receiving.position == total
+            if whole or receiving.position - receiving.synced >= _SYNC_BYTES:
+                receiving.file.fdatasync()
+                receiving.synced = receiving.position
+            return whole
         except OSError as error:
             raise self._fault("received", error) from error
 
@@ -247,6 +253,7 @@ class _Receiving:
         self.total = total
         self.file = file
         self.position = 0
+        self.synced = 0
         self.verified: str | None = None
 
     def fits(self, identity: str, offset: int, total: int, data: bytes) -> bool:

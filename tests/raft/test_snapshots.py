@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from raft.disk import AppendFile, RealDisk
 from raft.errors import RaftError
 from raft.snapshots import SnapshotDamaged, SnapshotMeta, SnapshotStore
+from tests.raft.test_journal import FailingDisk
 
 META = SnapshotMeta(90, 4, 89, 3, ("ns1", "ns2"))
 PIECES = [b"one", b"two" * 1000, b"", b"three"]
@@ -74,6 +76,59 @@ def test_a_failed_write_leaves_the_old_one(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError):
         store(tmp_path).write(META, broken())
     assert data == (tmp_path / "snapshot").read_bytes()
+
+
+@pytest.mark.parametrize("what", ["create", "write", "fdatasync", "replace", "sync_directory"])
+def test_a_fault_of_the_disk_is_told_and_leaves_a_whole_snapshot(tmp_path: Path, what: str) -> None:
+    """Whichever step fails, the next start finds the old snapshot or the new one, whole."""
+    old = written(tmp_path)
+    disk = FailingDisk()
+    disk.fails = what
+    with pytest.raises(RaftError, match="Input/output error") as caught:
+        SnapshotStore(tmp_path / "snapshot", "c", disk).write(META, iter([b"newer"]))
+    assert 70 == caught.value.exit_code
+    found = store(tmp_path).read()
+    assert found is not None
+    assert list(found[1]) in ([b"newer"], [b"one", b"two" * 1000, b"three"])
+    assert what == "sync_directory" or old == (tmp_path / "snapshot").read_bytes()
+    assert ["snapshot"] == [path.name for path in tmp_path.iterdir()]
+
+
+def test_a_long_snapshot_is_synced_while_it_comes(tmp_path: Path) -> None:
+    """Receiving waits for the disk in short steps, and the last step makes all of it durable."""
+    source = store(tmp_path)
+    source.write(META, iter([bytes(1 << 20)] * 10))
+    disk = CountingDisk()
+    target = SnapshotStore(tmp_path / "target", "c", disk)
+    for chunk in chunks(source, 256 << 10):
+        target.accept(*chunk)
+        assert disk.waiting <= 4 << 20
+    assert 0 == disk.waiting
+
+
+class CountingDisk(RealDisk):
+    """Counts the octets written and not synced."""
+
+    waiting = 0
+
+    def create(self, path: Path) -> AppendFile:
+        return CountingFile(self, super().create(path))
+
+
+class CountingFile:
+    def __init__(self, disk: CountingDisk, file: AppendFile) -> None:
+        self.disk, self.file = disk, file
+
+    def write(self, data: bytes) -> None:
+        self.disk.waiting += len(data)
+        self.file.write(data)
+
+    def fdatasync(self) -> None:
+        self.disk.waiting = 0
+        self.file.fdatasync()
+
+    def close(self) -> None:
+        self.file.close()
 
 
 def test_a_snapshot_travels_in_chunks(tmp_path: Path) -> None:

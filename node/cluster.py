@@ -5,9 +5,10 @@ the event loop proposes, holds the latest State by one reference, and calls the 
 """
 
 import asyncio
+import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
 
 import structlog
 
@@ -15,7 +16,7 @@ from node.state import machine, snapshot
 from node.state.command import Command, Entry, encode
 from node.state.state import Changed, Refused, State, advanced
 from raft.machine import BadSnapshot
-from raft.proposal import NotCommitted, Outcome
+from raft.proposal import Outcome
 from raft.replica import Replica, ReplicaStatus
 from raft.settings import RaftSettings
 
@@ -44,6 +45,7 @@ class Machine:
             self.failures += 1
             logger.exception("entry.failed", index=index)
             self.state = advanced(self.state, index)
+            self._hand_over(Changed())
             return Refused(index, "failed", "applying the entry failed on this node; nothing was changed")
         self.state = applied.state
         self._hand_over(applied.changed)
@@ -69,8 +71,8 @@ class Cluster:
     def __init__(self, settings: RaftSettings, on_fatal: Callable[[], object]) -> None:
         self._machine = Machine(self._hand_over)
         self._replica = Replica(settings, self._machine, on_fatal=on_fatal)
-        self._handed_over: deque[Changed | None] = deque(maxlen=HANDED_OVER_MAX)
-        self._lost = False
+        self._handed_over: list[Changed | None] = []
+        self._handing = threading.Lock()
         self._scheduled = False
         self._listeners: list[Listener] = []
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
@@ -147,21 +149,17 @@ class Cluster:
         """Say so also for an entry without a command, which changes no State."""
         return self.state.index >= index or self._replica.status().applied_index >= index
 
-    async def _outcome(self, future: "asyncio.Future[Outcome] | object") -> Outcome:
-        try:
-            return await asyncio.wrap_future(future)  # type: ignore[arg-type]
-        except asyncio.CancelledError:
-            if self._loop is None:
-                return NotCommitted("stopped", "this node is stopping")
-            raise
+    async def _outcome(self, future: "Future[Outcome]") -> Outcome:
+        return await asyncio.wrap_future(future)
 
     # --- from the log's thread to the event loop ---------------------------------------------------
 
     def _hand_over(self, changed: Changed | None) -> None:
         """Called in the log's thread; many entries cost one wake-up of the event loop."""
-        if len(self._handed_over) == HANDED_OVER_MAX:
-            self._lost = True
-        self._handed_over.append(changed)
+        with self._handing:
+            if len(self._handed_over) >= HANDED_OVER_MAX:
+                self._handed_over = [None]  # too many to tell one by one: anything may have changed
+            self._handed_over.append(changed)
         loop = self._loop
         if loop is None or self._scheduled:
             return
@@ -173,11 +171,9 @@ class Cluster:
 
     def _drain(self) -> None:
         self._scheduled = False
-        lost, self._lost = self._lost, False
-        batch = [self._handed_over.popleft() for _ in range(len(self._handed_over))]
+        with self._handing:
+            batch, self._handed_over = self._handed_over, []
         state = self.state
-        if lost:
-            batch = [None]
         for changed in _merged(batch):
             self._tell(state, changed)
         for index, waiter in self._waiters:

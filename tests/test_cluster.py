@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 
-from node.cluster import Cluster, Machine
+from node.cluster import HANDED_OVER_MAX, Cluster, Machine
 from node.state import machine
 from node.state.command import Entry, Member, PutZone, Seed, encode
 from node.state.state import Accepted, Changed, Refused, State
@@ -131,3 +132,45 @@ def test_a_snapshot_passes_between_machines() -> None:
         with pytest.raises(BadSnapshot):
             third.restore(broken)
     assert State() == third.state
+
+
+def test_a_failed_entry_wakes_those_who_wait_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its index is applied like any other."""
+    handed_over: list[Changed | None] = []
+    ours = Machine(handed_over.append)
+    monkeypatch.setattr(machine, "apply_entry", lambda *_: 1 / 0)
+    ours.apply(1, encode(Entry(SEED, 0)))
+    assert [Changed()] == handed_over
+
+
+def test_more_changes_than_are_kept_are_told_as_anything() -> None:
+    """A loop that was held up hears of every change, or that anything may have changed; never of a part."""
+
+    async def act(cluster: Cluster) -> None:
+        heard: list[Changed | None] = []
+        cluster.subscribe(lambda _state, changed: heard.append(changed))
+        kept = Changed(services=(WWW,))
+        for count, expected in ((3, {kept}), (HANDED_OVER_MAX + 3, {None})):
+            heard.clear()
+            for _ in range(count):
+                cluster._hand_over(kept)
+            await asyncio.sleep(0)
+            assert expected == set(heard)
+            assert not cluster._handed_over
+
+    with_cluster(act)
+
+
+def test_a_cancelled_caller_is_cancelled() -> None:
+    """Whoever gives up waiting for an outcome is not told one, also after the node has stopped."""
+
+    async def act(cluster: Cluster) -> None:
+        waiting = asyncio.create_task(cluster._outcome(Future()))
+        await asyncio.sleep(0)
+        loop, cluster._loop = cluster._loop, None
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        cluster._loop = loop
+
+    with_cluster(act)

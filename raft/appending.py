@@ -103,7 +103,7 @@ class Appending(Elections):
 
     def on_append_reply(self, node: Node, message: Message) -> None:
         """Learn how far a follower agrees."""
-        self.see_term(message["term"])
+        self.see_term(node, message["term"])
         if self.role != LEADER or message["term"] != self.term or node not in self.next_index:
             return
         self.heard_s[node] = now_s()

@@ -54,9 +54,9 @@ class Elections(LibraryState):
         """Give the leader, or the candidate just voted for, another election timeout."""
         self.election_deadline_s = now_s() + self.draw_election_timeout_s()
 
-    def see_term(self, term: int) -> None:
-        """Fall back to follower when another node is in a later term."""
-        if term > self.term:
+    def see_term(self, node: Node, term: int) -> None:
+        """Fall back to follower when another voter is in a later term; nobody else may raise ours."""
+        if term > self.term and node in self.voters:
             self.set_term(term, None)
             self.step_down()
 
@@ -140,7 +140,7 @@ class Elections(LibraryState):
 
     def on_pre_vote_reply(self, node: Node, message: Message) -> None:
         """Stand once a majority would vote for this node."""
-        self.see_term(message["term"])
+        self.see_term(node, message["term"])
         wanted = self._asked_term == message["asked"] == self.term + 1
         if not (wanted and message["granted"] is True and node in self.voters and self.role == FOLLOWER):
             return
@@ -152,7 +152,7 @@ class Elections(LibraryState):
         """Vote once a term, for a voter whose log is not behind ours."""
         if node not in self.voters or (self.hears_leader() and not message.get("transfer")):
             return
-        self.see_term(message["term"])
+        self.see_term(node, message["term"])
         granted = (
             message["term"] == self.term
             and self.role == FOLLOWER
@@ -166,7 +166,7 @@ class Elections(LibraryState):
 
     def on_vote_reply(self, node: Node, message: Message) -> None:
         """Count a vote of this term, once a voter."""
-        self.see_term(message["term"])
+        self.see_term(node, message["term"])
         if message["term"] == self.term and message["granted"] is True and node in self.voters:
             self._votes_for.add(node.id)
             self._count_votes()

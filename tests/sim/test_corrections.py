@@ -248,3 +248,19 @@ def test_what_is_acknowledged_outlives_the_power_of_all() -> None:
         assert owed < world.ledger.acknowledged_index
         assert owed in world.ledger.commands
         world.wait(lambda: all(world.process(name).machine.index > owed for name in world.names))
+
+
+def test_who_does_not_vote_raises_no_term() -> None:
+    """A replica, or a former member, deposes no leader by whatever it answers."""
+    with calm() as world:
+        leader = world.find_leader()
+        core = world.driver(leader).core
+        term = core.term
+        stranger = Node("edge")
+        core.learners.add(stranger)
+        core.next_index[stranger] = core.match_index[stranger] = 1
+        late = {"term": term + 1000, "round": 0, "matched": 1, "next": 2, "granted": True, "asked": term + 1000}
+        with world.in_turn(leader):
+            for kind in ("append_reply", "vote_reply", "pre_vote_reply"):
+                core.on_message(stranger, late | {"type": kind})
+            assert (LEADER, term) == (core.role, core.term)

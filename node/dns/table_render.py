@@ -132,7 +132,7 @@ class Renderer:
         """Look up all that can be asked of a name, and which of it answers ANY."""
         types = [rrset.type for rrset in node.rrsets if not rrset.disabled]
         if flags & layout.NODE_CUT:
-            types = [type_ for type_ in types if type_ == DS]
+            types = [DS] if DS in types or CNAME in types else []
         entries = [_found(watched, name, type_) for type_ in types[:_ENTRIES_MAX]]
         if flags & layout.NODE_CUT or len(types) > _ENTRIES_MAX or not types:
             return entries, layout.NO_ENTRY

@@ -14,7 +14,7 @@ import structlog
 
 from node.state.command import Command, DropVotes, Seed
 from node.state.state import Refused, State
-from raft.proposal import Committed, Outcome
+from raft.proposal import Committed, NotCommitted, Outcome
 from raft.replica import ReplicaStatus
 
 logger = structlog.get_logger()
@@ -59,7 +59,7 @@ class Duties:
         self._settings = settings
         self._sleep = sleep
         self._monotonic_s = monotonic_s
-        self._refused = False
+        self._refused_at: int | None = None
         self._leading_since_s: float | None = None
 
     async def run(self) -> None:
@@ -88,11 +88,21 @@ class Duties:
             await self._door.propose(DropVotes(name), actor=status.node, reason="not heard from")
 
     async def _plant(self) -> None:
+        """Seed the cluster; what was refused is not proposed again before the State is another one."""
+        if self._door.state.index == self._refused_at:
+            return
         outcome = await self._door.propose(self._seed(), actor=self._door.status().node, reason="first start")
-        refused = isinstance(outcome, Committed) and isinstance(outcome.result, Refused)
-        if refused and not self._refused:
-            logger.error("seed.refused", detail=outcome.result.detail)  # type: ignore[union-attr]
-        self._refused = refused
+        detail = _refusal(outcome)
+        if detail is not None:
+            logger.error("seed.refused", detail=detail)
+            self._refused_at = self._door.state.index
+
+
+def _refusal(outcome: Outcome) -> str | None:
+    """Return why an entry will not do, however often it is proposed; None when that is not so."""
+    if isinstance(outcome, Committed):
+        return outcome.result.detail if isinstance(outcome.result, Refused) else None
+    return outcome.detail if isinstance(outcome, NotCommitted) and outcome.reason == "too-large" else None
 
 
 def silent_voters(state: State, status: ReplicaStatus, lease_s: float) -> tuple[str, ...]:

@@ -3,13 +3,15 @@
 import asyncio
 from dataclasses import dataclass, field, replace
 
+import msgspec
 import pytest
+import structlog.testing
 
 from node.duties import Duties, DutySettings
-from node.state.command import Ballot, CastVotes, Command, DropVotes, Entry, Member, Seed
+from node.state.command import Ballot, CastVotes, Command, DropVotes, Entry, Member, Seed, SetFormat
 from node.state.machine import apply_entry
 from node.state.state import State
-from raft.proposal import Committed, Outcome
+from raft.proposal import Committed, NotCommitted, Outcome
 from raft.replica import PeerStatus, ReplicaStatus
 from tests.state.conftest import WWW, service
 
@@ -98,3 +100,33 @@ def test_a_silent_node_loses_its_votes_after_the_lease(clock: Clock) -> None:
     asyncio.run(work.do_due())
     asyncio.run(work.do_due())
     assert (*before, DropVotes("ns2")) == door.proposed
+
+
+def test_a_refused_seed_is_not_proposed_for_ever(clock: Clock) -> None:
+    """A seed that will not do costs the log one entry, not two a second; another State gives it another try."""
+    door = Door(LEADER)
+    bad = Seed((Member("ns1"),), (), (msgspec.structs.replace(service("192.0.2.1"), ttl=0),))
+    work = Duties(door, lambda: bad, DutySettings(), monotonic_s=clock)
+    for _ in range(3):
+        asyncio.run(work.do_due())
+    assert [bad] == list(door.proposed)
+    asyncio.run(door.propose(SetFormat(1)))
+    asyncio.run(work.do_due())
+    assert [bad, SetFormat(1), bad] == list(door.proposed)
+
+
+def test_a_seed_that_is_too_large_is_told(clock: Clock) -> None:
+    """A seed beyond what the log carries is said so, once, and not silently tried again and again."""
+    tries = []
+
+    class Small(Door):
+        async def propose(self, command: Command, *, actor: str = "", reason: str = "") -> Outcome:
+            tries.append(command)
+            return NotCommitted("too-large", "5000000 octets are more than the 4194304 allowed")
+
+    work = duties(Small(LEADER), clock)
+    with structlog.testing.capture_logs() as lines:
+        asyncio.run(work.do_due())
+        asyncio.run(work.do_due())
+    assert [SEED] == tries
+    assert ["seed.refused"] == [line["event"] for line in lines]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from node.api.context import ApiContext
+from node.api.order import HEAVY_ROWS
 from node.state.command import Command
 from node.state.state import Accepted, Refused, State
 
@@ -17,7 +18,6 @@ JSON = "application/json"
 HTML = "text/html; charset=utf-8"
 TEXT = "text/plain; charset=utf-8"
 PROBLEM = "application/problem+json"
-HEAVY_ROWS = 2_000
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing (RFC 9110 section 9.2.1)."""
 

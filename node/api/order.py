@@ -13,6 +13,8 @@ from node.zone.name import Name, sort_key
 from node.zone.zone import Delta, Zone
 
 ORDERS_MAX = 64
+HEAVY_ROWS = 2_000
+"""A zone with more RRsets is listed in threads."""
 _BEHIND_ALL_LABELS = b"\xff" * 64
 
 
@@ -22,6 +24,7 @@ class NameOrder:
     def __init__(self) -> None:
         self._orders: OrderedDict[Name, tuple[Zone, list[Name]]] = OrderedDict()
         self._lock = threading.Lock()
+        self._sorting = threading.Lock()
 
     def after(self, zone: Zone, name: Name | None) -> Iterator[Name]:
         """Yield the zone's names from ``name`` on (it included), or all of them."""
@@ -50,13 +53,25 @@ class NameOrder:
             position = bisect_left(names, (*key, _BEHIND_ALL_LABELS), key=sort_key)
 
     def _names(self, zone: Zone) -> list[Name]:
-        """Return the zone's names in order; the list is never changed. Large zones are listed in threads."""
+        """Return the zone's names in order; the list is never changed.
+
+        Large zones are listed in threads, one at a time, so that the same names are not sorted twice at
+        once; the event loop, which lists small ones, never waits for that.
+        """
+        if zone.rrset_count <= HEAVY_ROWS:
+            return self._brought_up(zone)
+        with self._sorting:
+            return self._brought_up(zone)
+
+    def _brought_up(self, zone: Zone) -> list[Name]:
         with self._lock:
-            known, names = self._orders.pop(zone.name, (None, []))
-            if known is not zone:
-                deltas = None if known is None else _deltas_since(zone, known)
-                names = sorted(zone.nodes, key=sort_key) if deltas is None else _carried(zone, names, deltas)
+            known, names = self._orders.get(zone.name, (None, []))
+        if known is not zone:
+            deltas = None if known is None else _deltas_since(zone, known)
+            names = sorted(zone.nodes, key=sort_key) if deltas is None else _carried(zone, names, deltas)
+        with self._lock:
             self._orders[zone.name] = (zone, names)
+            self._orders.move_to_end(zone.name)
             if len(self._orders) > ORDERS_MAX:
                 self._orders.popitem(last=False)
         return names

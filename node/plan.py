@@ -21,6 +21,7 @@ from node.duties import DutySettings
 from node.observe import LogFormat
 from node.push.settings import TsigSecret
 from node.state.command import Member, Seed
+from raft.seal import stretch_secret
 from raft.settings import RaftSettings
 
 logger = structlog.get_logger()
@@ -94,7 +95,7 @@ def plan_of(config: Config, environ: Mapping[str, str] = os.environ) -> Plan:
         duties=DutySettings(vote_lease_s=(3 * health.interval_ms + health.timeout_ms) / 1000),
         api_listen=config.api.listen,
         peer_urls={each.name: each.api for each in config.nodes if each.name != config.node.name},
-        node_token=None if secret is None else _node_token(secret),
+        node_token=None if secret is None else _node_token(config.cluster.name, secret),
         tokens=tuple(
             Token(each.name, hashlib.sha256(_read(each.secret, environ)).hexdigest(), each.scopes)
             for each in config.api.tokens
@@ -156,6 +157,7 @@ def _keys(config: Config, environ: Mapping[str, str]) -> dict[str, TsigSecret]:
     return keys
 
 
-def _node_token(secret: bytes) -> str:
-    """Derive what nodes show each other's API from the cluster's secret."""
-    return "qdns_node_" + hmac.new(secret, b"quorumdns node to node api v1", hashlib.sha256).hexdigest()
+def _node_token(cluster: str, secret: bytes) -> str:
+    """Derive what nodes show each other's API: it goes over the wire as it is, and must not help to guess the secret."""
+    key = stretch_secret(secret, cluster)
+    return "qdns_node_" + hmac.new(key, b"quorumdns node to node api v2", hashlib.sha256).hexdigest()

@@ -4,6 +4,7 @@ import asyncio
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -14,10 +15,10 @@ from hypothesis import strategies as st
 from node.api.etcd.errors import EtcdProblem
 from node.api.etcd.keys import key_text, read_key
 from node.api.server import ApiServer
-from node.state.command import ChangeZone, DeleteRRset, PutRRset
+from node.state.command import ChangeZone, Command, DeleteRRset, PutRRset
 from node.zone.name import from_labels, from_text, to_text
 from node.zone.rrset import A, make, type_from_text
-from raft.proposal import NotCommitted
+from raft.proposal import NotCommitted, Outcome
 from tests.api.conftest import ZONE, Api, FakeCluster
 from tests.api.test_server import serve, until
 
@@ -239,6 +240,22 @@ def test_a_faster_writer_costs_no_record(api: Api) -> None:
     rrset = api.cluster.state.zones[ZONE].get(from_text("foo.example.org"), A)
     assert rrset is not None
     assert [1, 2, 3] == [rdata[3] for rdata in rrset.rdatas]
+
+
+@pytest.mark.parametrize("key", [FOO, f"{FOO}/x"])
+def test_a_record_that_is_gone_again_was_written(api: Api, key: str) -> None:
+    """A write that another writer undid at once succeeded, and is told so."""
+    name = from_text("foo.example.org")
+    direct = api.context.propose
+
+    async def overtaken(command: Command, **how: Any) -> Outcome:
+        outcome = await direct(command, **how)
+        api.cluster.do(ChangeZone(ZONE, (DeleteRRset(name, A),)))
+        return outcome
+
+    api.context = replace(api.context, propose=overtaken)
+    answer = api.put(key, data={"value": "192.0.2.1"})
+    assert (201, "192.0.2.1") == (answer.status_code, answer.json()["node"]["value"])
 
 
 def test_post_adds(api: Api) -> None:

@@ -1,7 +1,9 @@
 """Answers in etcd's shape, with its headers."""
 
 from node.api.context import ApiContext
-from node.api.etcd.tree import Node, rrset_node
+from node.api.etcd.errors import EtcdProblem
+from node.api.etcd.keys import Key
+from node.api.etcd.tree import Node, Tree, rrset_node
 from node.api.message import Response, encode
 from node.api.names import closest_zone
 from node.state.state import State
@@ -24,6 +26,14 @@ def headers(context: ApiContext) -> tuple[tuple[str, str], ...]:
         ("X-Raft-Index", str(replica.commit_index)),
         ("X-Raft-Term", str(replica.term)),
     )
+
+
+def written_node(context: ApiContext, state: State, key: Key, value: str, index: int) -> Node:
+    """Show what was written at this log index; another writer may have taken it away since."""
+    try:
+        return Tree(state, context.order).find(key)
+    except EtcdProblem:
+        return {"key": str(key), "value": value, "createdIndex": index, "modifiedIndex": index}
 
 
 def before_entry(state: State, name: Name, type_: int, index: int) -> RRset | None:

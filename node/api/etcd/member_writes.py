@@ -5,13 +5,13 @@ from collections.abc import Callable
 import msgspec
 
 from node.api.context import ApiContext
-from node.api.etcd.answers import answered
+from node.api.etcd.answers import answered, written_node
 from node.api.etcd.errors import COMPARE_FAILED, EXISTS, INVALID_FIELD, NOT_DIR, NOT_FOUND, EtcdProblem
 from node.api.etcd.form import Form
 from node.api.etcd.keys import Key, key_text
 from node.api.etcd.members import members, with_members
 from node.api.etcd.place import DELETIONS, Place, action, find_place
-from node.api.etcd.tree import Node, Tree, is_directory
+from node.api.etcd.tree import Node, is_directory
 from node.api.etcd.values import read_value, write_records
 from node.api.message import Proposal, Response
 from node.state.command import ChangeZone, DeleteRRset, PutRRset
@@ -34,7 +34,9 @@ def put_member(context: ApiContext, key: Key, form: Form, word: str = "set") -> 
     rrset = with_members(base, by_key | {key.member: rdatas[0]})
     command = ChangeZone(place.zone, (PutRRset(rrset),), create=place.create)
     done = action(form, word, "compareAndSwap")
-    return _proposal(context, key, place, command, done, before, lambda: put_member(context, key, form, word))
+    return _proposal(
+        context, key, place, command, done, before, rdatas[0], lambda: put_member(context, key, form, word)
+    )
 
 
 def delete_member(context: ApiContext, key: Key, form: Form) -> Proposal:
@@ -50,7 +52,9 @@ def delete_member(context: ApiContext, key: Key, form: Form) -> Proposal:
     change = PutRRset(with_members(place.present, by_key)) if by_key else DeleteRRset(key.name, key.type)
     command = ChangeZone(place.zone, (change,))
     done = action(form, "delete", "compareAndDelete")
-    return _proposal(context, key, place, command, done, before, lambda: delete_member(context, key, form))
+    return _proposal(
+        context, key, place, command, done, before, None, lambda: delete_member(context, key, form)
+    )
 
 
 def _by_key(key: Key, place: Place) -> dict[str, bytes]:
@@ -85,9 +89,11 @@ def _proposal(
     command: ChangeZone,
     done: str,
     before: bytes | None,
+    written: bytes | None,
     replan: Callable[[], Proposal],
 ) -> Proposal:
     assert key.type is not None
+    key_type = key.type
     command = msgspec.structs.replace(command, if_index=place.index)
     previous = None if before is None else write_records(key.type, (before,))
 
@@ -95,7 +101,8 @@ def _proposal(
         indexes = {"createdIndex": accepted.index, "modifiedIndex": accepted.index}
         node: Node = {"key": str(key)} | indexes
         if done not in DELETIONS:
-            node = Tree(state, context.order).find(key)
+            value = write_records(key_type, (written,)) if written is not None else ""
+            node = written_node(context, state, key, value, accepted.index)
         body: dict[str, object] = {"action": done, "node": node}
         if previous is not None:
             body["prevNode"] = {"key": str(key), "value": previous} | {

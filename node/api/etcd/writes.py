@@ -3,7 +3,7 @@
 import msgspec
 
 from node.api.context import ApiContext
-from node.api.etcd.answers import answered, before_entry, previous_node
+from node.api.etcd.answers import answered, before_entry, previous_node, written_node
 from node.api.etcd.errors import (
     COMPARE_FAILED,
     DIR_NOT_EMPTY,
@@ -18,9 +18,9 @@ from node.api.etcd.errors import (
 from node.api.etcd.form import Form, read_form
 from node.api.etcd.keys import Key, read_key
 from node.api.etcd.member_writes import delete_member, put_member
-from node.api.etcd.place import DELETIONS, action, find_place, require_record
+from node.api.etcd.place import action, find_place, require_record
 from node.api.etcd.tree import Node, Tree, is_directory
-from node.api.etcd.values import read_value, write_records
+from node.api.etcd.values import read_value, write_records, write_value
 from node.api.message import Proposal, Request, Response
 from node.api.names import closest_zone
 from node.api.problem import of_refused
@@ -82,7 +82,8 @@ def _put_whole(context: ApiContext, key: Key, form: Form) -> Proposal:
     done = action(form, "set", "compareAndSwap")
 
     def answer(state: State, accepted: Accepted) -> Response:
-        return _changed(context, state, key, done, accepted.index)
+        node = written_node(context, state, key, write_value(rrset), accepted.index)
+        return _changed(context, state, key, done, accepted.index, node)
 
     return Proposal(command, answer, lambda refused, state: _refused(context, key, form, refused, state))
 
@@ -90,14 +91,16 @@ def _put_whole(context: ApiContext, key: Key, form: Form) -> Proposal:
 def _delete_whole(context: ApiContext, key: Key, form: Form) -> Proposal:
     assert key.type is not None
     zone = closest_zone(context.state(), key.name)
-    assert zone is not None
+    if zone is None:
+        raise EtcdProblem(NOT_FOUND, str(key))
     exists = Prerequisite("rrset-exists", key.name, key.type)
     command = ChangeZone(zone.name, (DeleteRRset(key.name, key.type),), (exists,))
     command = _conditional(key, form, command)
     done = action(form, "delete", "compareAndDelete")
 
     def answer(state: State, accepted: Accepted) -> Response:
-        return _changed(context, state, key, done, accepted.index)
+        node = {"key": str(key), "createdIndex": accepted.index, "modifiedIndex": accepted.index}
+        return _changed(context, state, key, done, accepted.index, node)
 
     return Proposal(command, answer, lambda refused, state: _refused(context, key, form, refused, state))
 
@@ -119,15 +122,10 @@ def _conditional(key: Key, form: Form, command: ChangeZone) -> ChangeZone:
     return msgspec.structs.replace(command, prerequisites=tuple(prerequisites), if_index=form.prev_index)
 
 
-def _changed(context: ApiContext, state: State, key: Key, done: str, index: int) -> Response:
+def _changed(context: ApiContext, state: State, key: Key, done: str, index: int, node: Node) -> Response:
     """Answer a write with the key as it is now and as it was."""
     assert key.type is not None
     before = before_entry(state, key.name, key.type, index)
-    node: Node
-    if done in DELETIONS:
-        node = {"key": str(key), "createdIndex": index, "modifiedIndex": index}
-    else:
-        node = Tree(state, context.order).find(key)
     body: dict[str, object] = {"action": done, "node": node}
     if before is not None:
         body["prevNode"] = previous_node(before, index)

@@ -103,7 +103,9 @@ def post_zone(context: ApiContext, request: Request) -> Proposal:
     settings = _settings(apex, [read_name(each) for each in body.nameservers or []], rrsets)
 
     def answer(state: State, _accepted: Accepted) -> Response:
-        zone = state.zones[apex]
+        zone = state.zones.get(apex)
+        if zone is None:
+            raise Problem("not_found", f"{to_text(apex)} was created and has been deleted since")
         row = zone_row(zone) | {"rrsets": list(iter_rrset_rows(state, context.order, zone))}
         return shown(row, status=201)
 

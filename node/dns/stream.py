@@ -99,7 +99,7 @@ class StreamListeners:
             self.on_change(-1)
 
     def used(self, connection: "StreamConnection") -> None:
-        """Note that a connection has brought a message."""
+        """Note that a connection has brought a message, or has taken one of many."""
         if connection in self.connections:
             self.connections.move_to_end(connection)
 
@@ -223,9 +223,12 @@ class StreamConnection(asyncio.Protocol):
         del self.pending[:end]
         return frame
 
-    def _answer(self, frame: bytes) -> None:
+    def _note_use(self) -> None:
         self.used_at = self.loop.time()
         self.listeners.used(self)
+
+    def _answer(self, frame: bytes) -> None:
+        self._note_use()
         answer = self.listeners.answer(frame, self.address, self.over)
         if self.transport is None:
             return
@@ -253,7 +256,7 @@ class StreamConnection(asyncio.Protocol):
                 if self.transport is None:
                     return
                 self._write(message)
-                self.used_at = self.loop.time()
+                self._note_use()
                 await asyncio.sleep(0)
 
     def _write(self, packet: bytes) -> None:

@@ -1,4 +1,4 @@
-"""What clients of DNS over TLS hold before they have shown that they speak TLS at all."""
+"""Who holds a place among the connections, and who loses it when there is one too many."""
 
 import asyncio
 import ssl
@@ -9,10 +9,10 @@ import dns.asyncquery
 import dns.message
 import trustme
 
-from node.dns.listen import read_address
+from node.dns.listen import open_stream, read_address
 from node.dns.server import DnsServer, DnsSettings
-from node.dns.stream import StreamSettings
-from tests.dns.test_server import serve
+from node.dns.stream import Messages, StreamListeners, StreamSettings
+from tests.dns.test_server import framed, serve
 from tests.dns.test_tls import ZONES, context
 from tests.dns.zones import view
 
@@ -85,3 +85,36 @@ def test_a_handshake_that_never_ends_is_ended(tmp_path: Path) -> None:
         assert [] == faults
 
     serve(test, tls_settings(tmp_path, authority, handshake_s=0.3), lambda: view(ZONES))
+
+
+def test_a_client_that_takes_a_zone_is_not_idle() -> None:
+    """When there is one connection too many, a transfer on its way is not what ends (RFC 7766 section 6.2.3)."""
+
+    def zone() -> Messages:
+        while True:
+            yield bytes(1000)
+
+    async def run() -> None:
+        listeners = StreamListeners(
+            StreamSettings(connections_max=2),
+            lambda frame, *_client: zone() if frame == b"zone" else frame,
+            lambda _change: None,
+        )
+        bound = open_stream(read_address("127.0.0.1:0"))
+        port = bound.getsockname()[1]
+        await listeners.listen(bound, None)
+        taker, taking = await asyncio.open_connection("127.0.0.1", port)
+        taking.write(framed(b"zone"))
+        await taker.readexactly(10_000)
+        asker, asking = await asyncio.open_connection("127.0.0.1", port)
+        asking.write(framed(bytes(20)))
+        await asker.readexactly(22)
+        await taker.readexactly(1_000_000)
+        _, third = await asyncio.open_connection("127.0.0.1", port)
+        assert await ends_soon(asker)
+        await taker.readexactly(1_000_000)
+        for writer in (taking, asking, third):
+            writer.close()
+        await listeners.stop()
+
+    asyncio.run(run())

@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
@@ -149,53 +149,51 @@ def encode_mark(salt: bytes) -> bytes:
     return encode_record(RecordType.MARK, salt)
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A record as read, and where it begins."""
+class Record(NamedTuple):
+    """A record as read, and from where to where it goes."""
 
     offset: int
+    end: int
     kind: RecordType
     payload: bytes
-
-    @property
-    def end(self) -> int:
-        """Where the next record begins."""
-        return self.offset + _HEAD.size + len(self.payload)
 
 
 def scan(data: bytes, start: int, salt: bytes) -> Iterator[Record]:
     """Yield the records from ``start`` to where the last write was torn, or the end. Raises ``Damaged``."""
     offset = start
     while offset < len(data):
-        fault = _fault_at(data, offset)
-        if fault is not None:
-            if not _is_torn(data, offset, fault, salt):
-                raise Damaged(offset, fault)
+        record = _record_at(data, offset)
+        if isinstance(record, str):
+            if not _is_torn(data, offset, record, salt):
+                raise Damaged(offset, record)
             return
-        length, kind, _, _ = _HEAD.unpack_from(data, offset)
-        begin = offset + _HEAD.size
-        if kind not in RecordType.__members__.values():
-            raise Damaged(offset, f"a record of unknown type {kind}")
-        yield Record(offset, RecordType(kind), data[begin : begin + length])
-        offset = begin + length
+        yield record
+        offset = record.end
 
 
 _SHORT: Final = "the file ends inside a record"
+_KINDS: Final = {kind.value: kind for kind in RecordType}
 
 
-def _fault_at(data: bytes, offset: int) -> str | None:
-    if len(data) - offset < _HEAD.size:
+def _record_at(data: bytes, offset: int) -> Record | str:
+    """Return the record, or what is wrong with it. Raises ``Damaged`` for one that no version 1 wrote."""
+    begin = offset + _HEAD.size
+    if len(data) < begin:
         return _SHORT
-    length, kind, check, crc = _HEAD.unpack_from(data, offset)
-    guarded = zlib.crc32(_GUARDED.pack(length, kind))
+    length, number, check, crc = _HEAD.unpack_from(data, offset)
+    guarded = zlib.crc32(data[offset : offset + _GUARDED.size])
     if guarded & 0xFFFF != check:
         return "the head of a record is damaged"
-    begin = offset + _HEAD.size
-    if len(data) - begin < length:
+    end = begin + length
+    if len(data) < end:
         return _SHORT
-    if zlib.crc32(memoryview(data)[begin : begin + length], guarded) != crc:
+    payload = data[begin:end]
+    if zlib.crc32(payload, guarded) != crc:
         return "a record is damaged"
-    return None
+    kind = _KINDS.get(number)
+    if kind is None:
+        raise Damaged(offset, f"a record of unknown type {number}")
+    return Record(offset, end, kind, payload)
 
 
 def _is_torn(data: bytes, offset: int, fault: str, salt: bytes) -> bool:

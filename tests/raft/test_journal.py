@@ -22,7 +22,8 @@ from raft.journal import JournalIdentity, WalJournal
 from raft.records import encode_mark
 
 IDENTITY = JournalIdentity("c1", "ns1")
-GOLDEN = Path(__file__).parent.parent / "golden" / "journal-v1.bin"
+ROOT = Path(__file__).parents[2]
+GOLDEN = ROOT / "tests" / "golden" / "journal-v1.bin"
 
 
 def opened(folder: Path, identity: JournalIdentity = IDENTITY) -> WalJournal:
@@ -482,7 +483,7 @@ def test_a_killed_writer_loses_nothing_it_confirmed(tmp_path: Path) -> None:
     rng = random.Random(1)
     for _ in range(5):
         command = [sys.executable, "-c", WRITER, str(tmp_path)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
             assert process.stdout is not None
             confirmed = [process.stdout.readline() for _ in range(rng.randrange(20, 120))]
             process.send_signal(signal.SIGKILL)

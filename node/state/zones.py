@@ -121,11 +121,15 @@ def _create_zone(draft: Draft, command: PutZone) -> Result:
 
 def _shadow_problem(draft: Draft, name: Name) -> Refused | None:
     """A new zone must not take over the names of a service that lives in a zone above it."""
-    for fqdn, each in draft.state.services.items():
-        if is_within(fqdn, name) and len(each.service.zone) < len(name):
-            text = to_text(fqdn)
-            return draft.refused("conflict", f"the service {text} lives in {to_text(each.service.zone)}")
-    return None
+    shadowed = [
+        (fqdn, each.service.zone)
+        for fqdn, each in draft.state.services.items()
+        if is_within(fqdn, name) and len(each.service.zone) < len(name)
+    ]
+    if not shadowed:
+        return None
+    fqdn, zone = min(shadowed)
+    return draft.refused("conflict", f"the service {to_text(fqdn)} lives in {to_text(zone)}")
 
 
 def _keep_settings(draft: Draft, zone: Name, settings: ZoneSettings) -> None:
@@ -281,14 +285,10 @@ def _names_problem(draft: Draft, zone: Zone, overlay: Overlay) -> Refused | None
     for (name, type_), rrset in overlay.items():
         touched.setdefault(name, {})[type_] = rrset
     for name, changes in touched.items():
-        wrong = (
-            _managed_problem(draft, zone, name, changes)
-            or _alone_problem(draft, zone, name, changes)
-            or _hiding_problem(draft, zone, name, changes)
-        )
+        wrong = _managed_problem(draft, zone, name, changes) or _alone_problem(draft, zone, name, changes)
         if wrong:
             return wrong
-    return None
+    return _hiding_problem(draft, zone, overlay)
 
 
 def _managed_problem(draft: Draft, zone: Zone, name: Name, changes: dict[int, RRset | None]) -> Refused | None:
@@ -316,16 +316,25 @@ def _alone_problem(draft: Draft, zone: Zone, name: Name, changes: dict[int, RRse
     return None
 
 
-def _hiding_problem(draft: Draft, zone: Zone, name: Name, changes: dict[int, RRset | None]) -> Refused | None:
+def _hiding_problem(draft: Draft, zone: Zone, overlay: Overlay) -> Refused | None:
     """A delegation or a DNAME must not take a service of this zone out of its answers."""
-    new = [rrset for rrset in changes.values() if rrset is not None and hides(zone, rrset)]
-    if not new:
+    new: dict[Name, list[RRset]] = {}
+    for rrset in overlay.values():
+        if rrset is not None and hides(zone, rrset):
+            new.setdefault(rrset.name, []).append(rrset)
+    tenants = (fqdn for fqdn, each in draft.state.services.items() if each.service.zone == zone.name)
+    hidden = [fqdn for fqdn in tenants if _hider(new, fqdn) is not None] if new else []
+    if not hidden:
         return None
-    for fqdn in sorted(draft.state.services):
-        if draft.state.services[fqdn].service.zone == zone.name and is_hidden_by(fqdn, new[0]):
-            what = f"{to_text(name)} {type_to_text(new[0].type)}"
-            return draft.refused("conflict", f"{what} would hide the service {to_text(fqdn)}")
-    return None
+    hider = _hider(new, min(hidden))
+    assert hider is not None
+    what = f"{to_text(hider.name)} {type_to_text(hider.type)}"
+    return draft.refused("conflict", f"{what} would hide the service {to_text(min(hidden))}")
+
+
+def _hider(new: dict[Name, list[RRset]], name: Name) -> RRset | None:
+    above = (rrset for ancestor in iter_ancestors(name) for rrset in new.get(ancestor, ()))
+    return next((rrset for rrset in above if is_hidden_by(name, rrset)), None)
 
 
 def hides(zone: Zone, rrset: RRset) -> bool:

@@ -1,5 +1,8 @@
 """Commands on zones and RRsets: what they change, what they refuse, what they leave alone."""
 
+import sys
+from types import FrameType
+
 import msgspec
 import pytest
 
@@ -270,3 +273,23 @@ def test_a_zone_above_leaves_a_service_alone(new_cluster: type[Cluster]) -> None
     cluster.do(Seed((Member("ns1"),), (), (elsewhere,)))
     cluster.do(PutZone(ZONE, SETTINGS))
     assert isinstance(cluster.do(PutEndpoint(fqdn, Endpoint("192.0.2.2"))).result, Accepted)
+
+
+def test_many_delegations_beside_many_services(cluster: Cluster) -> None:
+    """Delegations are held against the services once an entry, not once each: the log's thread applies them."""
+    for each in range(400):
+        cluster.do(PutService(service("192.0.2.1", fqdn=from_text(f"s{each}.example.org"))))
+    names = [from_text(f"d{each}.example.org") for each in range(1_000)]
+    calls = 0
+
+    def count(_frame: FrameType, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    sys.setprofile(count)
+    try:
+        result = cluster.do(put(*(make(name, NS, 5, [b"\x01a\x00"]) for name in names))).result
+    finally:
+        sys.setprofile(None)
+    assert isinstance(result, Accepted)
+    assert calls < 100 * len(names)

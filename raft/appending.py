@@ -25,6 +25,8 @@ class Appending(Elections):
         self.round = 0
         """Number of the latest round of messages to the followers; acknowledgements carry it back."""
         self.rounds_heard: dict[str, int] = {}
+        self._went_back_in: dict[str, int] = {}
+        """Round of the latest step back, by follower."""
         self.leader_commit_index = 0
         super().__init__(*arguments, **keywords)
 
@@ -111,10 +113,16 @@ class Appending(Elections):
             self.rounds_heard[node.id] = max(message["round"], self.rounds_heard.get(node.id, 0))
         matched = message["matched"]
         if matched is None:
-            self.go_back(node, message["next"])
+            self._take_refusal(node, message)
         elif matched <= self.last_index:
             self.match_index[node] = max(self.match_index[node], matched)
             self.next_index[node] = max(self.next_index[node], self.match_index[node] + 1)
+
+    def _take_refusal(self, node: Node, message: Message) -> None:
+        """Go back once for all that was sent until now: every message of it will be refused."""
+        if message["round"] > self._went_back_in.get(node.id, 0):
+            self._went_back_in[node.id] = self.round
+            self.go_back(node, message["next"])
 
     def go_back(self, node: Node, hint: int) -> None:
         """Send again from where the follower's log ends or leaves ours."""

@@ -11,14 +11,15 @@ from tests.sim.network import Weather
 from tests.sim.world import World
 
 CALM = Weather(slow=0.0)
+FAR = Weather(delay_s=(0.04, 0.041), slow=0.0)
 NAMES = ("n1", "n2", "n3")
 
 
 class Calm(World):
     """A cluster of three in a kind world, with a leader."""
 
-    def __init__(self, seed: int, snapshot_entries: int) -> None:
-        super().__init__(seed, 3, CALM, snapshot_entries=snapshot_entries)
+    def __init__(self, seed: int, snapshot_entries: int, weather: Weather) -> None:
+        super().__init__(seed, 3, weather, snapshot_entries=snapshot_entries)
         self.number = 0
 
     def wait(self, condition: Callable[[], bool], seconds: float = 5.0) -> float:
@@ -83,9 +84,9 @@ class Calm(World):
 
 
 @contextmanager
-def calm(snapshot_entries: int = 1000, seed: int = 1) -> Iterator[Calm]:
+def calm(snapshot_entries: int = 1000, seed: int = 1, weather: Weather = CALM) -> Iterator[Calm]:
     """Run a cluster that has a leader and has committed something."""
-    world = Calm(seed, snapshot_entries)
+    world = Calm(seed, snapshot_entries, weather)
     with world.installed():
         for name in NAMES:
             world.start(name)

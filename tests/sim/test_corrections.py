@@ -4,7 +4,7 @@ from typing import Any
 
 from raft.library import CANDIDATE, LEADER, Node
 from raft.proposal import Committed
-from tests.sim.calm import Calm, calm
+from tests.sim.calm import FAR, Calm, calm
 
 
 def hide_commits(world: Calm, source: str, target: str) -> None:
@@ -264,3 +264,28 @@ def test_who_does_not_vote_raises_no_term() -> None:
             for kind in ("append_reply", "vote_reply", "pre_vote_reply"):
                 core.on_message(stranger, late | {"type": kind})
             assert (LEADER, term) == (core.role, core.term)
+
+
+def test_a_conflict_far_away_is_sent_once() -> None:
+    """A leader that is refused goes back once, not once for every message that was on its way."""
+    with calm(weather=FAR) as world:
+        old = world.find_leader()
+        isolate(world, old)
+        for _ in range(100):
+            world.propose(old, 0.3)
+        world.wait(lambda: world.leader() not in (None, old))
+        new = world.find_leader()
+        world.network.break_wire(frozenset((old, new)))
+        world.run_until(world.now_s + 1.0)
+        world.write(new, 20)
+        sent = world.sent_by(new)
+        world.network.heal()
+        for _ in range(40):
+            world.propose(new)
+            world.run_until(world.now_s + 0.01)
+        last = world.driver(new).core.last_index
+        world.wait(lambda: world.driver(old).core.applied_index >= last)
+        entries = [
+            len(each["entries"]) for each in sent if each["to"] == old and each["type"] == "append_entries"
+        ]
+        assert 200 > sum(entries)

@@ -23,6 +23,8 @@ from raft.settings import RaftSettings
 logger = structlog.get_logger()
 
 HANDED_OVER_MAX = 10_000
+LOOK_AGAIN_S = 0.1
+"""An entry without a command is applied without a new State to tell of it."""
 CHUNK_OCTETS = 256 * 1024
 
 Listener = Callable[[State, Changed | None], None]
@@ -133,17 +135,22 @@ class Cluster:
 
     async def wait_applied(self, index: int, timeout_s: float) -> bool:
         """Wait until this node has applied the entry at ``index``; say whether it did in time."""
-        if self._has_applied(index):
-            return True
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + timeout_s
+        while not self._has_applied(index):
+            rest_s = until_s - loop.time()
+            if rest_s <= 0:
+                return False
+            await self._wait_for_state(index, min(rest_s, LOOK_AGAIN_S))
+        return True
+
+    async def _wait_for_state(self, index: int, timeout_s: float) -> None:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters.append((index, waiter))
         try:
-            await asyncio.wait_for(waiter, timeout_s)
-        except TimeoutError:
-            return self._has_applied(index)
+            await asyncio.wait({waiter}, timeout=timeout_s)
         finally:
             self._waiters = [each for each in self._waiters if each[1] is not waiter]
-        return True
 
     def _has_applied(self, index: int) -> bool:
         """Say so also for an entry without a command, which changes no State."""

@@ -51,6 +51,16 @@ def test_a_proposal_comes_back_with_its_result() -> None:
         assert await cluster.wait_applied(outcome.index, 1.0)
         assert not await cluster.wait_applied(outcome.index + 1, 0.01)
 
+
+def test_an_entry_without_a_command_is_waited_for_no_longer_than_others() -> None:
+    """The entry that opens a leader's term is applied although it changes no State."""
+
+    async def act(cluster: Cluster) -> None:
+        start = asyncio.get_running_loop().time()
+        assert await cluster.wait_applied(2, 10.0)
+        assert asyncio.get_running_loop().time() - start < 5.0
+        assert cluster.state.index == 0
+
     with_cluster(act)
 
 

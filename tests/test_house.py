@@ -103,3 +103,18 @@ def test_the_library_leaves_the_process_alone() -> None:
     assert raft.__doc__
     assert socket.inet_ntop(socket.AF_INET6, bytes(15) + b"\x01") == "::1"
     assert socket.inet_pton(socket.AF_INET, "127.0.0.1") == b"\x7f\x00\x00\x01"
+
+
+@pytest.mark.parametrize("package", ["node", "raft"])
+def test_a_shared_environment_is_refused(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where another distribution owns one of our import names, a node says so and does not start."""
+    from node import wiring
+    from node.plan import StartError
+
+    owners = {"node": ["quorumdns"], "raft": ["quorumdns"]}
+    monkeypatch.setattr(wiring.importlib.metadata, "packages_distributions", lambda: owners)
+    wiring.refuse_shared_environment()
+    owners[package] = ["quorumdns", "stranger"]
+    with pytest.raises(StartError, match=rf"stranger .* owns the import name '{package}'") as caught:
+        wiring.refuse_shared_environment()
+    assert caught.value.exit_code == 3

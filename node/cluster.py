@@ -216,6 +216,7 @@ def _merged(batch: list[Changed | None]) -> Iterator[Changed | None]:
         zones=tuple(dict.fromkeys(zone for changed in known for zone in changed.zones)),
         services=tuple(dict.fromkeys(fqdn for changed in known for fqdn in changed.services)),
         events=tuple(event for changed in known for event in changed.events),
+        leases=tuple(dict.fromkeys(key for changed in known for key in changed.leases)),
     )
 
 

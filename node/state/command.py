@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 
 from node.health.service import Endpoint, Service
+from node.zone.lease import LeaseKey
 from node.zone.name import Name
 from node.zone.rrset import RRset
 
@@ -96,10 +97,30 @@ Change = PutRRset | AddRdatas | RemoveRdatas | DeleteRRset
 class Prerequisite(msgspec.Struct, frozen=True):
     """What must be true of the zone when the entry is applied, or nothing happens (RFC 2136 2.4)."""
 
-    kind: Literal["name-exists", "name-absent", "rrset-exists", "rrset-absent", "rrset-equals"]
+    kind: Literal[
+        "name-exists",
+        "name-absent",
+        "rrset-exists",
+        "rrset-absent",
+        "rrset-equals",
+        "directory-exists",
+        "directory-absent",
+    ]
+    """A directory is there as long as something lies at the name or below it, or it was made explicitly."""
     name: Name
     type: int = 255
     rdatas: tuple[bytes, ...] = ()
+
+
+class LeaseWish(msgspec.Struct, frozen=True):
+    """Grant, renew or end a lease.
+
+    ``ttl_s`` is how long what it is on stays without being renewed, 0 for ever. None takes a directory's
+    own existence away: it then stays only as long as something lies below it.
+    """
+
+    key: LeaseKey
+    ttl_s: int | None
 
 
 # --- the kinds ------------------------------------------------------------------------------------
@@ -142,6 +163,23 @@ class ChangeZone(msgspec.Struct, frozen=True, tag_field="op", tag="change-zone")
     """Create the zone first when it does not exist (development mode and imports)."""
     if_index: int | None = None
     """Condition on the RRset of the first change."""
+    leases: tuple[LeaseWish, ...] = ()
+    """Leases on what stands after the changes."""
+    keep_leases: bool = False
+    """Leave the leases of what stays alone; else an RRset that is put is free of any."""
+
+
+class Grant(msgspec.Struct, frozen=True, array_like=True):
+    """One period of a lease: from the log index at which it was granted or last renewed."""
+
+    key: LeaseKey
+    index: int
+
+
+class ExpireLeases(msgspec.Struct, frozen=True, tag_field="op", tag="expire-leases"):
+    """Take away what these leases are on, but for those that were renewed or ended since."""
+
+    grants: tuple[Grant, ...]
 
 
 class PutService(msgspec.Struct, frozen=True, tag_field="op", tag="put-service"):
@@ -243,6 +281,7 @@ Command = (
     | DeleteEndpoint
     | CastVotes
     | DropVotes
+    | ExpireLeases
     | ReportPush
     | PutTarget
     | DeleteTarget

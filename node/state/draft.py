@@ -9,7 +9,19 @@ from typing import Any
 import msgspec
 
 from node.state.command import Entry
-from node.state.state import EVENTS_MAX, Accepted, Applied, Changed, Event, Refused, Result, State, advanced
+from node.state.state import (
+    EVENTS_MAX,
+    Accepted,
+    Applied,
+    Changed,
+    Event,
+    Lease,
+    Refused,
+    Result,
+    State,
+    advanced,
+)
+from node.zone.lease import LeaseKey
 from node.zone.name import Name, to_text
 from node.zone.zone import Replacement, Zone, with_changes
 
@@ -26,6 +38,7 @@ class Draft:
         self._names: dict[tuple[Name, Name], None] = {}
         self._zones: dict[Name, None] = {}
         self._services: dict[Name, None] = {}
+        self._leases: dict[LeaseKey, None] = {}
 
     def update(self, **fields: Any) -> None:
         """Replace fields of the State."""
@@ -62,9 +75,19 @@ class Draft:
         self._zones[name] = None
         self.update(zones=self.state.zones.delete(name))
 
-    def change_zone(self, zone: Zone, replacements: list[Replacement]) -> None:
+    def put_lease(self, key: LeaseKey, lease: Lease | None) -> None:
+        """Put a lease, or take it away."""
+        if self.state.leases.get(key) == lease:
+            return
+        self._leases[key] = None
+        leases = self.state.leases
+        self.update(leases=leases.delete(key) if lease is None else leases.set(key, lease))
+
+    def change_zone(
+        self, zone: Zone, replacements: list[Replacement], expired: tuple[LeaseKey, ...] = ()
+    ) -> None:
         """Put the next version of a zone; without a real difference nothing happens."""
-        after = with_changes(zone, replacements, self.index)
+        after = with_changes(zone, replacements, self.index, expired=expired)
         if after is zone:
             return
         self.put_zone(after)
@@ -83,6 +106,7 @@ class Draft:
             zones=tuple(self._zones),
             services=tuple(self._services),
             events=tuple(self._events),
+            leases=tuple(self._leases),
         )
         self._keep_events()
         self.update(index=self.index)

@@ -8,7 +8,7 @@ command says.
 from collections.abc import Callable
 from typing import Any
 
-from node.state import services, targets, zones
+from node.state import leases, services, targets, zones
 from node.state.command import (
     FORMAT,
     BadCommand,
@@ -20,6 +20,7 @@ from node.state.command import (
     DeleteZone,
     DropVotes,
     Entry,
+    ExpireLeases,
     PutEndpoint,
     PutService,
     PutTarget,
@@ -122,6 +123,7 @@ _ACTIONS: dict[type, Callable[[Draft, Any], Result]] = {
     DeleteEndpoint: services.delete_endpoint,
     CastVotes: services.cast_votes,
     DropVotes: services.drop_votes,
+    ExpireLeases: leases.expire,
     ReportPush: targets.report_push,
     PutTarget: targets.put_target,
     DeleteTarget: targets.delete_target,

@@ -15,6 +15,7 @@ from node.state.command import (
     DeleteRRset,
     DeleteService,
     DeleteZone,
+    ExpireLeases,
     PutEndpoint,
     PutService,
     PutTarget,
@@ -46,6 +47,9 @@ def _names(command: Any) -> Iterator[Name]:
             yield from (command.zone, *(_of_settings(command.create) if command.create else ()))
             yield from dict.fromkeys(map(_of_change, command.changes))
             yield from (each.name for each in command.prerequisites)
+            yield from (name for wish in command.leases for name in (wish.key.zone, wish.key.name))
+        case ExpireLeases():
+            yield from (name for grant in command.grants for name in (grant.key.zone, grant.key.name))
         case PutService():
             yield from (command.service.fqdn, command.service.zone, *_of_check(command.service.check))
         case DeleteZone():

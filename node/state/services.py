@@ -15,6 +15,7 @@ from node.state.command import (
     PutService,
 )
 from node.state.draft import Draft
+from node.state.leases import subtree_above, text_of
 from node.state.state import EndpointState, Refused, Result, ServiceState, Vote
 from node.state.targets import leave_behind
 from node.state.zones import closest_zone, condition, hiding
@@ -171,6 +172,10 @@ def _service_problem(draft: Draft, service: Service) -> Refused | None:
     if hidden_by is not None:
         what = f"{to_text(hidden_by.name)} {type_to_text(hidden_by.type)}"
         return draft.refused("conflict", f"{what} would hide the service {text}")
+    lease = subtree_above(draft, zone.name, service.fqdn)
+    if lease is not None:
+        what = f"{text} lies under a lease on {text_of(lease)}"
+        return draft.refused("conflict", what, "choose a name that nobody else takes away")
     if service.fqdn in draft.state.services:
         return None
     for type_ in (*_MANAGED, CNAME):

@@ -13,7 +13,8 @@ import msgspec
 from immutables import Map
 
 from node.state.command import Member, Target, ZoneSettings
-from node.state.state import Delivery, Event, ServiceState, State
+from node.state.state import Delivery, Event, Lease, ServiceState, State
+from node.zone.lease import LeaseKey
 from node.zone.name import Name
 from node.zone.rrset import RRset
 from node.zone.zone import Delta, Zone, restored_zone
@@ -62,6 +63,7 @@ def dump(state: State) -> Iterator[bytes]:
     deliveries = ((key, state.deliveries[key]) for key in sorted(state.deliveries))
     yield from _dump_rows("deliveries", deliveries)
     yield from _dump_rows("events", ((key, state.events[key]) for key in sorted(state.events)))
+    yield from _dump_rows("leases", ((key, state.leases[key]) for key in sorted(state.leases)))
     yield _encode(["end", digest(state)])
 
 
@@ -97,6 +99,8 @@ def digest(state: State) -> str:
         hasher.update(_encode((state.targets[key], state.target_indexes.get(key, 0))))
     for key in sorted(state.deliveries):
         hasher.update(_encode((key, state.deliveries[key])))
+    for lease in sorted(state.leases):
+        hasher.update(_encode((lease, state.leases[lease])))
     return hasher.hexdigest()
 
 
@@ -128,6 +132,7 @@ class _Reader:
         self.targets: list[tuple[Target, int]] = []
         self.deliveries: list[tuple[str, Delivery]] = []
         self.events: list[tuple[int, Event]] = []
+        self.leases: list[tuple[LeaseKey, Lease]] = []
         self.digest: str | None = None
 
     def read(self, pieces: Iterable[bytes]) -> State:
@@ -164,6 +169,8 @@ class _Reader:
             self.deliveries.extend(_decode(value, list[tuple[str, Delivery]]))
         elif kind == "events":
             self.events.extend(_decode(value, list[tuple[int, Event]]))
+        elif kind == "leases":
+            self.leases.extend(_decode(value, list[tuple[LeaseKey, Lease]]))
         elif kind == "end":
             self.digest = _decode(value, str)
         else:
@@ -185,6 +192,7 @@ class _Reader:
             drops=Map(head.drops),
             events=Map(dict(self.events)),
             events_next=head.events_next,
+            leases=Map(dict(self.leases)),
         )
 
 

@@ -13,6 +13,7 @@ from immutables import Map
 from node.health.service import Service
 from node.health.verdict import VerdictWord
 from node.state.command import Member, Target, ZoneSettings
+from node.zone.lease import LeaseKey
 from node.zone.name import Name
 from node.zone.zone import Zone
 
@@ -85,6 +86,16 @@ class Try(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
+class Lease(msgspec.Struct, frozen=True, array_like=True):
+    """How long something stays: ``ttl_s`` seconds from log index ``index``; 0 is for ever (a directory that was made)."""
+
+    ttl_s: int
+    index: int
+    """Log index at which it was granted or last renewed."""
+    since: int
+    """Log index at which it was first granted."""
+
+
 class Event(msgspec.Struct, frozen=True):
     """One committed change, for people, SSE and webhooks."""
 
@@ -121,6 +132,7 @@ class State(msgspec.Struct, frozen=True):
     events: "Map[int, Event]" = Map()
     """A ring of the newest ``EVENTS_MAX`` events by running number."""
     events_next: int = 0
+    leases: "Map[LeaseKey, Lease]" = Map()
 
 
 class Accepted(msgspec.Struct, frozen=True):
@@ -152,6 +164,8 @@ class Changed(msgspec.Struct, frozen=True):
     """Zones that appeared, vanished, or whose serial changed."""
     services: tuple[Name, ...] = ()
     events: tuple[Event, ...] = ()
+    leases: tuple[LeaseKey, ...] = ()
+    """Leases that were granted, renewed or ended."""
 
 
 class Applied(msgspec.Struct, frozen=True):

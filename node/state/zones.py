@@ -2,6 +2,7 @@
 
 import msgspec
 
+from node.state import leases
 from node.state.command import (
     AddRdatas,
     Change,
@@ -56,6 +57,7 @@ def delete_zone(draft: Draft, command: DeleteZone) -> Result:
     if tenants:
         return draft.refused("conflict", f"the service {tenants[0]} lives in the zone", "delete it first")
     draft.drop_zone(command.zone)
+    leases.forget_zone(draft, command.zone)
     draft.update(
         zone_settings=draft.state.zone_settings.delete(command.zone),
         zone_indexes=draft.state.zone_indexes.delete(command.zone),
@@ -81,8 +83,10 @@ def change_zone(draft: Draft, command: ChangeZone) -> Result:
     wrong = wrong or _names_problem(draft, zone, overlay)
     if wrong:
         return wrong
+    leases.shorten(overlay, command.leases)
     draft.change_zone(zone, [Replacement(name, type_, rrset) for (name, type_), rrset in overlay.items()])
-    return draft.accepted(draft.state.zones[command.zone].serial)
+    wrong = leases.settle(draft, zone, overlay, command)
+    return wrong or draft.accepted(draft.state.zones[command.zone].serial)
 
 
 def no_zone(draft: Draft, name: Name) -> Refused:
@@ -173,7 +177,7 @@ def _changes_problem(draft: Draft, zone: Zone, command: ChangeZone) -> Refused |
         if wrong:
             return wrong
     for prerequisite in command.prerequisites:
-        sentence = unmet(zone, prerequisite)
+        sentence = leases.unmet_directory(draft, zone, prerequisite) or unmet(zone, prerequisite)
         if sentence:
             return draft.refused("precondition", sentence)
     return None
@@ -189,6 +193,8 @@ def _target(change: Change) -> tuple[Name, int]:
 
 def unmet(zone: Zone, prerequisite: Prerequisite) -> str | None:
     """Return a sentence that says what is not as the prerequisite wants it, or None (RFC 2136 section 2.4)."""
+    if prerequisite.kind in ("directory-exists", "directory-absent"):
+        return None
     node = zone.node(prerequisite.name)
     name = to_text(prerequisite.name)
     if prerequisite.kind in ("name-exists", "name-absent"):

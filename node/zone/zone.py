@@ -13,6 +13,7 @@ import msgspec
 from immutables import Map, MapMutation
 
 from node.zone import serial as serials
+from node.zone.lease import LeaseKey
 from node.zone.name import Name, parent, sort_key
 from node.zone.rrset import SOA, RRset
 
@@ -55,6 +56,8 @@ class Delta(msgspec.Struct, frozen=True):
     index: int
     removed: tuple[RRset, ...]
     added: tuple[RRset, ...]
+    expired: tuple[LeaseKey, ...] = ()
+    """The leases whose end the change is."""
 
 
 class Zone(msgspec.Struct, frozen=True):
@@ -98,7 +101,9 @@ class Replacement(msgspec.Struct, frozen=True):
     rrset: RRset | None
 
 
-def with_changes(zone: Zone, replacements: Iterable[Replacement], index: int) -> Zone:
+def with_changes(
+    zone: Zone, replacements: Iterable[Replacement], index: int, *, expired: tuple[LeaseKey, ...] = ()
+) -> Zone:
     """Return the next version of the zone; the very same object when nothing really changes.
 
     The serial advances by one (RFC 1982) when anything but the SOA's own serial changed.
@@ -116,7 +121,22 @@ def with_changes(zone: Zone, replacements: Iterable[Replacement], index: int) ->
         added += [] if replacement.rrset is None else [replacement.rrset]
     if not removed and not added:
         return zone
-    return _finished(zone, nodes, removed, added, index)
+    return _finished(zone, nodes, Delta(zone.serial, zone.serial, index, tuple(removed), tuple(added), expired))
+
+
+def served_as(zone: Zone, replacements: Iterable[Replacement]) -> Zone:
+    """Return the zone as it is answered while these RRsets look otherwise: same serial, same history."""
+    nodes = zone.nodes.mutate()
+    digest = zone.digest
+    for replacement in replacements:
+        node = nodes.get(replacement.name, _NOWHERE)
+        old = node.get(replacement.type)
+        if old == replacement.rrset:
+            continue
+        _put(nodes, zone.name, replacement, node.index)
+        digest -= 0 if old is None else _hash(old)
+        digest += 0 if replacement.rrset is None else _hash(replacement.rrset)
+    return msgspec.structs.replace(zone, nodes=nodes.finish(), digest=digest % _DIGEST_MODULUS)
 
 
 def new_zone(name: Name, rrsets: Iterable[RRset], index: int, serial: int = 1) -> Zone:
@@ -186,11 +206,10 @@ def soa_with_serial(soa: RRset, serial: int) -> RRset:
     return msgspec.structs.replace(soa, rdatas=(rdata[:-20] + serial.to_bytes(4, "big") + rdata[-16:],))
 
 
-def _finished(
-    zone: Zone, nodes: "MapMutation[Name, Node]", removed: list[RRset], added: list[RRset], index: int
-) -> Zone:
+def _finished(zone: Zone, nodes: "MapMutation[Name, Node]", delta: Delta) -> Zone:
     """Advance the serial, keep history and digest, and close the version."""
     serial = serials.add(zone.serial, 1)
+    removed, added = list(delta.removed), list(delta.added)
     current = nodes.get(zone.name, _NOWHERE).get(SOA)
     if current is not None:
         soa = soa_with_serial(current, serial)
@@ -199,7 +218,8 @@ def _finished(
         before = zone.get(zone.name, SOA)
         removed = [rrset for rrset in removed if rrset.type != SOA] + ([] if before is None else [before])
         added = [rrset for rrset in added if rrset.type != SOA] + [soa]
-    history, history_rrsets = _extended(zone, Delta(zone.serial, serial, index, tuple(removed), tuple(added)))
+    delta = msgspec.structs.replace(delta, serial_to=serial, removed=tuple(removed), added=tuple(added))
+    history, history_rrsets = _extended(zone, delta)
     return Zone(
         name=zone.name,
         serial=serial,

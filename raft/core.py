@@ -20,6 +20,8 @@ logger = structlog.get_logger()
 
 APPLIED_AT_ONCE_MAX = 1_000
 _NEVER_S = 1e9
+_SEAL_S = 1.0
+"""From a write to the proof on the medium that it was whole, at most."""
 
 
 class Host(Protocol):
@@ -61,6 +63,7 @@ class Core(Sending):
         self._told_commit_index = 0
         self._fault: Exception | None = None
         self._ticked_s = now_s()
+        self._seal_due_s = now_s() + _SEAL_S
         self._was_still = False
         self._handlers: dict[str, Callable[[Node, Message], None]] = {
             "append_entries": self.on_append,
@@ -92,6 +95,9 @@ class Core(Sending):
             self._told_commit_index = self.commit_index
             self.send_entries()
         self.wire.flush()
+        if now_s() >= self._seal_due_s:
+            self._seal_due_s = now_s() + _SEAL_S
+            self.log.onOneSecondTimer()
 
     def _stood_still(self) -> bool:
         """Say, never twice in a row, that this process did not run: what others sent meanwhile comes first."""

@@ -4,13 +4,18 @@ Nothing a node has said may be lost with its power. ``add`` only gathers; ``sync
 gathered and returns when it is on the medium, so a hundred entries cost one wait. Term and vote sync
 themselves. Any error of the disk ends the journal: what a failed ``fdatasync`` left is unknown, and
 asking again may say yes to what was lost.
+
+The next batch is the proof that the one before it was whole on the medium, and a bad record before such a
+proof is damage. So that what was promised does not wait long for its proof, a quiet journal is sealed within a
+second by an empty batch, and a closed or rewritten one at once; only what was written in the last moment before
+a crash may be taken for a write that the machine did not finish.
 """
 
 import errno
 import os
 from array import array
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, overload
@@ -20,6 +25,7 @@ from pysyncobj.journal import Journal
 from raft.disk import AppendFile, Disk, RealDisk
 from raft.errors import EXIT_DISK_FAULT, EXIT_WRONG_SETUP, RaftError
 from raft.records import (
+    MARK_BYTES,
     SALT_BYTES,
     Header,
     RecordType,
@@ -59,6 +65,8 @@ class WalJournal(Journal):  # type: ignore[misc]  # the library has no types
         self._gathered = bytearray()
         self._file: AppendFile | None = None
         self._size = 0
+        self._is_sealed = False
+        """Whether the last batch on the medium holds nothing that was promised."""
         self._entries: list[Entry] = []
         self._offsets: array[int] = array("Q")
         self._term, self._commit, self._commit_written = 0, 0, 0
@@ -122,6 +130,8 @@ class WalJournal(Journal):  # type: ignore[misc]  # the library has no types
         try:
             if self._broken is None:
                 self.sync()
+                with suppress(RaftError):  # nothing is owed any more
+                    self.seal()
         finally:
             if self._file is not None:
                 self._file.close()
@@ -151,10 +161,8 @@ class WalJournal(Journal):  # type: ignore[misc]  # the library has no types
         return self._vote
 
     def onOneSecondTimer(self) -> None:  # noqa: N802
-        """Write a commit index that no entry has carried along."""
-        if self._commit != self._commit_written:
-            self._gather(b"")
-            self.sync()
+        """Seal what was written, and write a commit index that no entry has carried along."""
+        self.seal()
 
     # What is ours
 
@@ -177,6 +185,7 @@ class WalJournal(Journal):  # type: ignore[misc]  # the library has no types
         if self._commit != self._commit_written:
             self._gathered += encode_number(RecordType.COMMIT, self._commit)
             self._commit_written = self._commit
+        self._gathered[:MARK_BYTES] = encode_mark(self._header.salt, len(self._gathered))
         file = self._file
         assert file is not None
         with self._faults("written"):
@@ -184,6 +193,14 @@ class WalJournal(Journal):  # type: ignore[misc]  # the library has no types
             file.fdatasync()
         self._size += len(self._gathered)
         self._gathered.clear()
+        self._is_sealed = False
+
+    def seal(self) -> None:
+        """Prove that what is on the medium was whole, unless that is proven or more is gathered to do so."""
+        if not self._gathered and not (self._is_sealed and self._commit == self._commit_written):
+            self._gather(b"")
+            self.sync()
+            self._is_sealed = True
 
     def reset(self, entries: Sequence[Entry]) -> None:
         """Put these entries in the place of all, at once and durably: the start after a received snapshot."""
@@ -256,6 +273,9 @@ class WalJournal(Journal):  # type: ignore[misc]  # the library has no types
             for piece in tail:
                 file.write(piece)
                 size += len(piece)
+            seal = encode_mark(self._header.salt)
+            file.write(seal)
+            size += len(seal)
             file.fdatasync()
             self._disk.replace(self._new_path, self._path)
             self._disk.sync_directory(self._path.parent)
@@ -263,7 +283,7 @@ class WalJournal(Journal):  # type: ignore[misc]  # the library has no types
             self._file.close()
         self._file, self._size = file, size
         self._gathered.clear()
-        self._commit_written = self._commit
+        self._commit_written, self._is_sealed = self._commit, True
         return len(head)
 
     def _lock(self) -> Callable[[], None]:

@@ -6,9 +6,10 @@ Version 1, all numbers little-endian:
     record  length u32 | type u8 | check u16 | crc32 u32 | payload
 
 ``check`` guards length and type, ``crc32`` guards those and the payload, so that damage to a length is
-told from a file that ends too early. Every batch begins with a MARK, which holds the salt of the file
-and says: all before me was on the medium when I was written. A bad record before a MARK is damage; one
-after the last MARK may be a write the machine did not finish.
+told from a file that ends too early. Every batch begins with a MARK, which holds the salt of the file and, but
+for those of older programs, the octets of the batch. It says: all before me was on the medium when I was
+written. A bad record of a batch that anything follows is damage; in the last one it is a write the machine did
+not finish. A MARK that no other record follows seals what is before it.
 """
 
 import struct
@@ -29,10 +30,7 @@ _GUARDED: Final = struct.Struct("<IB")
 _CRC: Final = struct.Struct("<I")
 _ENTRY: Final = struct.Struct("<QQ")
 _NUMBER: Final = struct.Struct("<Q")
-_SECTOR_BYTES: Final = 512
-_ZERO_TAIL_BYTES: Final = 32
-_ZERO_HEAD_BYTES: Final = 5
-"""No record begins with so many zeros: its type is none."""
+_LENGTH: Final = struct.Struct("<I")
 _HEADER_BYTES_MAX: Final = 4096
 
 
@@ -74,6 +72,14 @@ class _HeaderBody(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     cluster: str
     node: str
     salt: bytes
+
+
+class Torn(Exception):
+    """The last batch was never wholly written; it begins at ``offset``."""
+
+    def __init__(self, offset: int) -> None:
+        super().__init__(f"at offset {offset}")
+        self.offset = offset
 
 
 def encode_header(header: Header) -> bytes:
@@ -144,9 +150,12 @@ def decode_meta(payload: bytes) -> tuple[int, str | None]:
     return _NUMBER.unpack_from(payload)[0], text[1:].decode() if text else None
 
 
-def encode_mark(salt: bytes) -> bytes:
-    """Return the record that begins a batch."""
-    return encode_record(RecordType.MARK, salt)
+def encode_mark(salt: bytes, batch_bytes: int = 0) -> bytes:
+    """Return the record that begins a batch of so many octets, itself included; 0 for not known."""
+    return encode_record(RecordType.MARK, salt + _LENGTH.pack(batch_bytes))
+
+
+MARK_BYTES: Final = len(encode_mark(bytes(SALT_BYTES)))
 
 
 class Record(NamedTuple):
@@ -159,18 +168,33 @@ class Record(NamedTuple):
 
 
 def scan(data: bytes, start: int, salt: bytes) -> Iterator[Record]:
-    """Yield the records from ``start`` to where the last write was torn, or the end. Raises ``Damaged``."""
-    offset = start
+    """Yield the records from ``start`` to the end. Raises ``Torn`` where that is a write that did not finish.
+
+    Such a write may leave any part of itself: a file that ends early, sectors that were never written, half a
+    sector. What tells it from damage is that nothing was written after its batch. Raises ``Damaged``.
+    """
+    offset = batch_begin = start
+    batch_end = 0
     while offset < len(data):
         record = _record_at(data, offset)
         if isinstance(record, str):
-            if not _is_torn(data, offset, record, salt):
-                raise Damaged(offset, record)
-            return
+            was_whole = offset < batch_end < len(data) or data.find(salt, offset + _OWN_SALT_BYTES) >= 0
+            raise Damaged(offset, record) if was_whole else Torn(batch_begin if offset < batch_end else offset)
+        if record.kind is RecordType.MARK:
+            batch_begin, batch_end = offset, offset + _batch_bytes(record.payload)
         yield record
         offset = record.end
+    if offset < batch_end:
+        raise Torn(batch_begin)
 
 
+def _batch_bytes(payload: bytes) -> int:
+    known: int = _LENGTH.unpack_from(payload, SALT_BYTES)[0] if len(payload) > SALT_BYTES else 0
+    return known
+
+
+_OWN_SALT_BYTES: Final = _HEAD.size + SALT_BYTES
+"""The salt of a later batch is further away than this from any record."""
 _SHORT: Final = "the file ends inside a record"
 _KINDS: Final = {kind.value: kind for kind in RecordType}
 
@@ -194,25 +218,3 @@ def _record_at(data: bytes, offset: int) -> Record | str:
     if kind is None:
         raise Damaged(offset, f"a record of unknown type {number}")
     return Record(offset, end, kind, payload)
-
-
-def _is_torn(data: bytes, offset: int, fault: str, salt: bytes) -> bool:
-    """Tell an unfinished last write from damage to what was on the medium.
-
-    A torn write leaves a file that ends early, or sectors of zeros that were never written; nothing
-    that began a later batch can follow it.
-    """
-    if data.find(encode_mark(salt), offset + 1) >= 0:
-        return False
-    return fault is _SHORT or _has_unwritten_sector(data, offset)
-
-
-def _has_unwritten_sector(data: bytes, offset: int) -> bool:
-    boundary = min(len(data), (offset // _SECTOR_BYTES + 1) * _SECTOR_BYTES)
-    if boundary - offset >= _ZERO_HEAD_BYTES and not any(memoryview(data)[offset:boundary]):
-        return True
-    for begin in range(boundary, len(data), _SECTOR_BYTES):
-        sector = memoryview(data)[begin : begin + _SECTOR_BYTES]
-        if len(sector) >= _ZERO_TAIL_BYTES and not any(sector):
-            return True
-    return False

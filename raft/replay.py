@@ -12,6 +12,7 @@ from raft.records import (
     Header,
     Record,
     RecordType,
+    Torn,
     UnknownVersion,
     decode_entry,
     decode_header,
@@ -34,7 +35,7 @@ class Replayed:
     vote: str | None = None
     commit: int = 0
     end: int = 0
-    """Where the last whole record ends; what follows was never finished."""
+    """Where the last whole batch ends; what follows was never finished, and so never told to anyone."""
 
 
 def read_header(path: Path, data: bytes, cluster: str, node: str) -> tuple[Header, int]:
@@ -62,6 +63,8 @@ def replay(path: Path, data: bytes, begin: int, salt: bytes) -> Replayed:
     try:
         for record in scan(data, begin, salt):
             _take(replayed, record)
+    except Torn as torn:
+        return replay(path, data[: torn.offset], begin, salt)
     except (Damaged, ValueError, struct.error) as damage:
         raise RaftError(
             f"The journal {path} is damaged {damage}. What it held cannot be trusted any more: restore the data "

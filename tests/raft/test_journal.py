@@ -19,7 +19,7 @@ from pysyncobj.journal import MemoryJournal
 from raft.disk import AppendFile, RealDisk
 from raft.errors import RaftError
 from raft.journal import JournalIdentity, WalJournal
-from raft.records import encode_mark
+from raft.records import MARK_BYTES, encode_mark
 
 IDENTITY = JournalIdentity("c1", "ns1")
 ROOT = Path(__file__).parents[2]
@@ -43,19 +43,18 @@ def reopened(folder: Path) -> tuple[Any, ...]:
 
 
 def written(folder: Path, batches: int = 4) -> list[tuple[int, list[Any]]]:
-    """Write some batches; return, after each record, where the file ends and which entries it then holds."""
+    """Write some batches; return, after each, where the file ends and which entries it then holds."""
     journal = opened(folder)
     journal.setCurrentTerm(3, "ns2")
     steps = [(journal.bytes_on_disk, journal[:])]
     for number in range(1, batches + 1):
         if number == 3:
             journal.deleteEntriesFrom(len(journal) - 1)
-            steps.append((journal.bytes_on_disk, journal[:]))
         for _ in range(2):
             journal.add(b"command %d" % number, journal[-1][1] + 1 if len(journal) else 1, number)
-            steps.append((journal.bytes_on_disk, journal[:]))
         journal.setRaftCommitIndex(number)
         journal.sync()
+        steps.append((journal.bytes_on_disk, journal[:]))
     journal._destroy()
     return steps
 
@@ -101,7 +100,7 @@ def test_the_commit_index_never_points_beyond_the_log(tmp_path: Path) -> None:
 
 
 def test_a_quiet_node_writes_its_commit_index_once_a_second(tmp_path: Path) -> None:
-    """The timer writes a commit index no entry carried along, and nothing when it is known already."""
+    """The timer writes a commit index no entry carried along, and nothing when it is known and sealed already."""
     journal = opened(tmp_path)
     journal.add(b"one", 1, 1)
     journal.sync()
@@ -173,8 +172,8 @@ def test_it_holds_what_the_librarys_journal_in_memory_holds(operations: list[tup
         assert expected == reopened(Path(folder)) if operations else True
 
 
-def test_a_journal_cut_anywhere_keeps_every_whole_record(tmp_path: Path) -> None:
-    """Cut at every single octet after the header, it opens, holds what was whole, and goes on from there."""
+def test_a_journal_cut_anywhere_keeps_every_whole_batch(tmp_path: Path) -> None:
+    """Cut at every single octet after the header, it opens, holds all that was promised, and goes on from there."""
     steps = written(tmp_path)
     data = (tmp_path / "journal").read_bytes()
     for size in range(steps[0][0], len(data) + 1):
@@ -200,17 +199,88 @@ def test_a_journal_cut_inside_its_header_is_refused(tmp_path: Path) -> None:
 
 
 def test_any_flipped_bit_is_refused(tmp_path: Path) -> None:
-    """Every single bit of a small journal, flipped: refused with a sentence, never silently another log."""
-    written(tmp_path)
+    """Every single bit of a closed journal, flipped: refused with a sentence, or in the seal, which promised nothing."""
+    written(tmp_path, batches=3)
     path = tmp_path / "journal"
     data = path.read_bytes()
+    whole = reopened(tmp_path)
+    seal_begins = len(data) - MARK_BYTES
     for position in range(8 * len(data)):
         damaged = bytearray(data)
         damaged[position // 8] ^= 1 << position % 8
         path.write_bytes(damaged)
+        if position // 8 >= seal_begins:
+            assert whole == reopened(tmp_path)
+            continue
         with pytest.raises(RaftError, match=str(path)) as caught:
             opened(tmp_path)
         assert caught.value.exit_code in (3, 70)
+
+
+@pytest.mark.parametrize("how", ["a quiet second", "a compaction", "a clean end", "a start after a cut"])
+def test_what_was_promised_is_soon_told_from_an_unfinished_write(tmp_path: Path, how: str) -> None:
+    """Damage to the last batch is refused once it is sealed, and a crash then leaves the seal alone unfinished."""
+    journal = opened(tmp_path)
+    journal.add(b"first", 1, 1)
+    journal.sync()
+    journal.add(b"promised", 2, 1)
+    journal.sync()
+    if how == "a quiet second":
+        journal.onOneSecondTimer()
+    elif how == "a compaction":
+        journal.deleteEntriesTo(1)
+    data = (tmp_path / "journal").read_bytes()
+    journal._destroy()
+    if how == "a clean end":
+        data = (tmp_path / "journal").read_bytes()
+    elif how == "a start after a cut":
+        (tmp_path / "journal").write_bytes(data[:-3])
+        assert [(b"first", 1, 1)] == reopened(tmp_path)[0]
+        data = (tmp_path / "journal").read_bytes()
+    path = tmp_path / "journal"
+    promised = b"first" if how == "a start after a cut" else b"promised"
+    path.write_bytes(data.replace(promised, b"x" * len(promised)))
+    with pytest.raises(RaftError, match="is damaged"):
+        opened(tmp_path)
+    path.write_bytes(data[:-1])
+    assert promised == reopened(tmp_path)[0][-1][0]
+
+
+def test_damage_that_reaches_the_end_of_the_file_is_no_torn_write(tmp_path: Path) -> None:
+    """A batch says how long it is: when the file goes on behind it, it was whole once, whatever is left of the rest."""
+    journal = opened(tmp_path)
+    for index in (1, 2, 3):
+        journal.add(b"promised", index, 1)
+        journal.sync()
+    data = (tmp_path / "journal").read_bytes()
+    journal._destroy()
+    begin = data.index(b"promised")
+    (tmp_path / "journal").write_bytes(data[:begin] + bytes(len(data) - begin))
+    with pytest.raises(RaftError, match="is damaged"):
+        opened(tmp_path)
+
+
+def test_a_write_torn_in_any_way_is_cut(tmp_path: Path) -> None:
+    """Whatever part of the last batch reached the medium, down to half a sector, the node starts with what it promised."""
+    journal = opened(tmp_path)
+    journal.add(b"promised", 1, 1)
+    journal.sync()
+    promised = (tmp_path / "journal").read_bytes()
+    journal.add(b"y" * 700, 2, 1)
+    journal.setCurrentTerm(2, "ns2")
+    data = (tmp_path / "journal").read_bytes()
+    journal._destroy()
+    rng = random.Random(3)
+    for _ in range(300):
+        torn = bytearray(data)
+        begin = rng.randrange(len(promised), len(data))
+        end = rng.randrange(begin, len(data)) + 1
+        torn[begin:end] = rng.choice([bytes(end - begin), rng.randbytes(end - begin)])
+        (tmp_path / "journal").write_bytes(torn)
+        entries, term, vote = reopened(tmp_path)
+        assert (b"promised", 1, 1) == entries[0]
+        assert entries[1:] in ([], [(b"y" * 700, 2, 1)])
+        assert (term, vote) in ((0, None), (2, "ns2"))
 
 
 def test_damage_is_told_with_its_place_and_what_to_do(tmp_path: Path) -> None:
@@ -259,7 +329,7 @@ def test_sectors_that_were_never_written_are_cut_from_the_last_batch_only(tmp_pa
     data = bytearray(path.read_bytes())
     torn = bytearray(data)
     torn[3072:3584] = bytes(512)
-    path.write_bytes(torn)
+    path.write_bytes(torn[:-MARK_BYTES])  # the seal was never written
     assert [(b"x" * 2000, 1, 1)] == reopened(tmp_path)[0]
     assert first_end <= path.stat().st_size < 3072
     data[1024:1536] = bytes(512)

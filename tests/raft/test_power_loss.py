@@ -71,6 +71,7 @@ class Writer:
         acts = (
             [self.add] * 8
             + [self.sync] * 3
+            + [self.seal]
             + [self.vote_for, self.cut, self.compact, self.compact, self.begin_anew]
         )
         while True:
@@ -87,6 +88,10 @@ class Writer:
     def sync(self, journal: WalJournal) -> Iterator[None]:
         journal.sync()
         self.possible = []
+        yield
+
+    def seal(self, journal: WalJournal) -> Iterator[None]:
+        journal.onOneSecondTimer()
         yield
 
     def vote_for(self, journal: WalJournal) -> Iterator[None]:

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 SECTOR_BYTES = 512
-TELLING_BYTES = 32
-"""Fewer zeros than this at the end of a file are no sign of an unwritten sector."""
 
 
 @dataclass
@@ -79,23 +77,33 @@ class SimDisk:
         self._durable_names = dict(self._names)
 
     def _tear(self, blob: Blob) -> None:
-        """Drop what was not synced, or its end, or some of its sectors: a sector is written whole or not at all."""
-        kind = self._rng.choice(("all", "end", "sectors"))
+        """Drop what was not synced, or its end, or some of its sectors, or a part of one sector.
+
+        What was never written reads as zeros, or as whatever the medium held there before.
+        """
+        kind = self._rng.choice(("all", "end", "sectors", "part"))
+        begin, size = blob.durable, len(blob.data)
         if kind == "all":
-            del blob.data[blob.durable :]
+            del blob.data[begin:]
         elif kind == "end":
-            del blob.data[self._rng.randint(blob.durable, len(blob.data)) :]
-        else:
+            del blob.data[self._rng.randint(begin, size) :]
+        elif kind == "sectors":
             self._lose_sectors(blob)
+        elif begin < size:
+            self._lose(blob, *sorted((self._rng.randint(begin, size), self._rng.randint(begin, size))))
         blob.durable = len(blob.data)
 
     def _lose_sectors(self, blob: Blob) -> None:
         begin, size = blob.durable, len(blob.data)
         while begin < size:
             end = min(size, (begin // SECTOR_BYTES + 1) * SECTOR_BYTES)
-            if self._rng.random() < 0.5 and end - begin >= TELLING_BYTES:
-                blob.data[begin:end] = bytes(end - begin)
+            if self._rng.random() < 0.5:
+                self._lose(blob, begin, end)
             begin = end
+
+    def _lose(self, blob: Blob, begin: int, end: int) -> None:
+        is_zero = self._rng.random() < 0.7
+        blob.data[begin:end] = bytes(end - begin) if is_zero else self._rng.randbytes(end - begin)
 
     def _named(self, path: Path) -> Blob:
         if path not in self._names:

@@ -67,7 +67,9 @@ async def respond(room: Room, request: Request, read_body: ReadBody) -> Response
             await _wait_until_fresh(room, request)
         if request.method not in SAFE:
             stopped = of_outcome(Unknown("this node stopped before it knew what became of it"))
-        return await _answer(room, route, request)
+        if _knows_all(room, route, request):
+            return await _answer(room, route, request)
+        return await _answer_early(room, route, request)
     except asyncio.CancelledError:
         if not room.feed.closed:
             raise
@@ -113,7 +115,7 @@ async def _wait_until_fresh(room: Room, request: Request) -> None:
     consistency = request.query.get("consistency", "local")
     if consistency not in ("local", "leader"):
         raise Problem("bad_request", f"consistency={consistency} is neither local nor leader")
-    if consistency == "leader" or request.query.get("quorum") == "true":
+    if _asks_leader(request):
         outcome = await room.context.read_barrier(FRESH_TIMEOUT_S)
         if not isinstance(outcome, Committed):
             problem = of_outcome(outcome)
@@ -125,6 +127,28 @@ async def _wait_until_fresh(room: Room, request: Request) -> None:
         raise Problem(
             "not_ready", f"this node is at index {here}, not yet at {index}", "try again, or another node"
         )
+
+
+def _knows_all(room: Room, route: Route, request: Request) -> bool:
+    """Say whether what this node does not find does not exist: it has caught up since its start, or just asked."""
+    return route.answers_early or room.context.replica().ready or _asks_leader(request)
+
+
+def _asks_leader(request: Request) -> bool:
+    return request.query.get("consistency") == "leader" or request.query.get("quorum") == "true"
+
+
+async def _answer_early(room: Room, route: Route, request: Request) -> Response | Follow:
+    """Answer with what this node has read back so far, which is no ground to say that anything does not exist."""
+    not_yet = Problem(
+        "not_ready", "this node has not caught up since its start; nothing was changed", "ask another node"
+    )
+    if route.scope is not None and not room.context.state().seeded:
+        raise not_yet
+    try:
+        return await _answer(room, route, request)
+    except Problem as problem:
+        raise (not_yet if problem.code == "not_found" else problem) from None
 
 
 async def _answer(room: Room, route: Route, request: Request) -> Response | Follow:

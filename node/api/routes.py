@@ -30,6 +30,8 @@ class Route:
     documented: bool = True
     takes_secret: bool = False
     """Whether the body holds a secret, so that guessing is counted here too."""
+    answers_early: bool = False
+    """Whether it tells the truth also before the node has caught up after its start."""
 
 
 class Table:

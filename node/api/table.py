@@ -31,7 +31,14 @@ def _to_page(_context: ApiContext, _request: Request) -> Response:
 
 
 _V1 = (
-    Route("GET", "/v1/status", status.get_status, "read", "The whole picture: nodes, services, problems"),
+    Route(
+        "GET",
+        "/v1/status",
+        status.get_status,
+        "read",
+        "The whole picture: nodes, services, problems",
+        answers_early=True,
+    ),
     Route("GET", "/v1/zones", zones.list_zones, "read", "List the zones"),
     Route("GET", "/v1/zones/{zone}", zones.get_zone, "read", "Show a zone"),
     Route(

@@ -2,7 +2,8 @@
 
 Each node lives in a namespace with one link to the router's namespace; endpoints and name servers
 have addresses on the router's loopback. A link is cut by an unreachable route, so one node can lose
-one address while the others see it. Nothing leaves the namespaces.
+one address while the others see it; packets one way are dropped by a rule of the router, silently, as
+a broken line does. Nothing leaves the namespaces.
 """
 
 import contextlib
@@ -111,6 +112,17 @@ class Lab:
             for other in sorted(set(range(1, self.nodes + 1)) - side):
                 self.mend(one, self.address(other))
                 self.mend(other, self.address(one))
+
+    def drop(self, source: int, target: int) -> None:
+        """Drop what one machine sends to another; nobody is told, and the other direction goes on."""
+        _ip("-n", self.router, "rule", "add", *self._way(source, target))
+
+    def carry(self, source: int, target: int) -> None:
+        """Undo ``drop``."""
+        _ip("-n", self.router, "rule", "del", *self._way(source, target))
+
+    def _way(self, source: int, target: int) -> tuple[str, ...]:
+        return ("from", self.address(source), "to", self.address(target), "blackhole")
 
     def command(self, number: int, *words: str) -> list[str]:
         """Return the words that run a program on a machine."""

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tests.cluster.lab import Lab
 from tests.cluster.servers import TSIG_SECRET, wait_until
 
 API_TOKEN = "qdns_test_0123456789abcdef0123456789abcdef"
+API_PORT = 7380
 DNS_PORT = 5300
 
 CONFIG = """
@@ -26,6 +28,7 @@ secret = "file:{folder}/raft-secret"
 {nodes}
 [raft]
 data_dir = "{folder}/data/{{node}}"
+{raft}
 
 [dns]
 listen = {listen}
@@ -65,10 +68,20 @@ class Nodes:
     """The nodes of one cluster, each in its own machine of the lab."""
 
     def __init__(
-        self, lab: Lab, folder: Path, endpoints: list[str], targets: dict[str, str], **health: Any
+        self,
+        lab: Lab,
+        folder: Path,
+        endpoints: list[str],
+        targets: dict[str, str],
+        raft: str = "",
+        around: Callable[[], Iterable[str]] = tuple,
+        **health: Any,
     ) -> None:
+        """``raft`` are lines for that table; ``around`` gives the words that start the words that start a node."""
         self.lab = lab
         self.folder = folder
+        self._raft = raft
+        self._around = around
         self.session = requests.Session()
         self.session.trust_env = False
         self.session.headers["Authorization"] = f"Bearer {API_TOKEN}"
@@ -89,7 +102,7 @@ class Nodes:
             path.chmod(0o600)
         nodes = "".join(
             f'[[nodes]]\nname = "ns{number}"\nraft = "{self.lab.address(number)}:7300"\n'
-            f'api = "http://{self.lab.address(number)}:7380"\n\n'
+            f'api = "http://{self.lab.address(number)}:{API_PORT}"\n\n'
             for number in self.numbers
         )
         push = "".join(
@@ -99,6 +112,7 @@ class Nodes:
         text = CONFIG.format(
             folder=self.folder,
             nodes=nodes,
+            raft=self._raft,
             push=push,
             listen=f'["{{address}}:{DNS_PORT}"]',
             endpoints=", ".join(f'"{each}"' for each in endpoints),
@@ -111,7 +125,7 @@ class Nodes:
         for number in numbers or self.numbers:
             log = (self.folder / f"ns{number}.log").open("ab")
             words = [sys.executable, "-m", "node", "run", "-c", str(self.folder / "cluster.toml")]
-            command = self.lab.command(number, *words, "--node", f"ns{number}")
+            command = [*self._around(), *self.lab.command(number, *words, "--node", f"ns{number}")]
             self._processes[number] = subprocess.Popen(
                 command,
                 stdout=log,
@@ -132,6 +146,20 @@ class Nodes:
         for number in chosen:
             self._processes.pop(number).wait(10)
 
+    def pid(self, number: int) -> int:
+        """Return the process of one node."""
+        return self._processes[number].pid
+
+    def wait_ended(self, number: int, timeout_s: float = 20.0) -> int:
+        """Wait until a node has ended by itself; return its exit code."""
+        code = self._processes[number].wait(timeout_s)
+        del self._processes[number]
+        return code
+
+    def log(self, number: int) -> str:
+        """Return what a node has logged since its first start."""
+        return (self.folder / f"ns{number}.log").read_text()
+
     def stop(self) -> None:
         """End all nodes: politely, then not."""
         for process in self._processes.values():
@@ -146,15 +174,17 @@ class Nodes:
 
     # --- asking -----------------------------------------------------------------------------------
 
-    def api(self, method: str, number: int, path: str, **arguments: Any) -> requests.Response:
+    def api(
+        self, method: str, number: int, path: str, *, timeout_s: float = 10.0, **arguments: Any
+    ) -> requests.Response:
         """Send a request to one node's API."""
-        url = f"http://{self.lab.address(number)}:7380{path}"
-        return self.session.request(method, url, timeout=10, **arguments)
+        url = f"http://{self.lab.address(number)}:{API_PORT}{path}"
+        return self.session.request(method, url, timeout=timeout_s, **arguments)
 
     def status(self, number: int) -> dict[str, Any] | None:
         """Return a node's own row, or None when it does not answer."""
         try:
-            answer = self.api("GET", number, "/v1/status?scope=local")
+            answer = self.api("GET", number, "/v1/status?scope=local", timeout_s=2)
         except requests.RequestException:
             return None
         return answer.json() if answer.status_code == 200 else None

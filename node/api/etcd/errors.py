@@ -46,7 +46,7 @@ class EtcdProblem(Problem):
     """A refusal with etcd's code; ``cause`` is the sentence."""
 
     def __init__(self, code: int, cause: str) -> None:
-        super().__init__("invalid", cause)
+        super().__init__("not_found" if code == NOT_FOUND else "invalid", cause)
         self.etcd_code = code
 
 

@@ -270,6 +270,18 @@ class SetFormat(msgspec.Struct, frozen=True, tag_field="op", tag="set-format"):
     format: int
 
 
+class Decline(msgspec.Struct, frozen=True, tag_field="op", tag="decline"):
+    """Change nothing, and let that be what the entry's ticket stands for.
+
+    For a request that a node refused before there was a command: another node may have made one of the
+    same request, and that one must not be carried out any more.
+    """
+
+    code: Literal["invalid", "not-found", "conflict", "precondition"]
+    detail: str
+    hint: str = ""
+
+
 Command = (
     Seed
     | PutZone
@@ -286,10 +298,23 @@ Command = (
     | PutTarget
     | DeleteTarget
     | SetFormat
+    | Decline
 )
 
 
-class Entry(msgspec.Struct, frozen=True):
+class Ticket(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """By which an entry is carried out once, however often it stands in the log; see ``node.state.once``."""
+
+    client: str
+    key: int | str
+    """A number that a node's process gave one of its own writes, or a text that a user of the API chose."""
+    digest: bytes
+    """Of what is asked for, to tell the same request from another one under its key."""
+    since: int
+    """An index that the proposer had applied before its first try; no earlier entry has this ticket of it."""
+
+
+class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     """A command with its circumstances, as it stands in the log."""
 
     command: Command
@@ -297,6 +322,7 @@ class Entry(msgspec.Struct, frozen=True):
     """The proposer's wall clock, milliseconds since 1970 UTC; for people to read."""
     actor: str = ""
     reason: str = ""
+    ticket: Ticket | None = None
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -8,12 +8,13 @@ command says.
 from collections.abc import Callable
 from typing import Any
 
-from node.state import leases, services, targets, zones
+from node.state import leases, once, services, targets, zones
 from node.state.command import (
     FORMAT,
     BadCommand,
     CastVotes,
     ChangeZone,
+    Decline,
     DeleteEndpoint,
     DeleteService,
     DeleteTarget,
@@ -50,7 +51,11 @@ def apply(state: State, index: int, data: bytes) -> Applied:
 
 
 def apply_entry(state: State, index: int, entry: Entry) -> Applied:
-    """Apply one entry at this log index."""
+    """Apply one entry at this log index; one whose ticket was used changes nothing any more."""
+    return once.carry_out(state, index, entry, _carry_out)
+
+
+def _carry_out(state: State, index: int, entry: Entry) -> Applied:
     draft = Draft(state, index, entry)
     wrong = bad_name(entry.command)
     if wrong is not None:
@@ -112,6 +117,11 @@ def _set_format(draft: Draft, command: SetFormat) -> Result:
     return draft.accepted()
 
 
+def _decline(draft: Draft, command: Decline) -> Result:
+    """Change nothing, as was decided before the log."""
+    return Refused(draft.index, command.code, command.detail, command.hint)
+
+
 _ACTIONS: dict[type, Callable[[Draft, Any], Result]] = {
     Seed: _seed,
     PutZone: _put_zone,
@@ -128,4 +138,5 @@ _ACTIONS: dict[type, Callable[[Draft, Any], Result]] = {
     PutTarget: targets.put_target,
     DeleteTarget: targets.delete_target,
     SetFormat: _set_format,
+    Decline: _decline,
 }

@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 import msgspec
 from immutables import Map
 
+from node.state import once
 from node.state.command import Member, Target, ZoneSettings
-from node.state.state import Delivery, Event, Lease, ServiceState, State
+from node.state.state import Book, Delivery, Event, Kept, Lease, ServiceState, State
 from node.zone.lease import LeaseKey
 from node.zone.name import Name
 from node.zone.rrset import RRset
@@ -64,6 +65,10 @@ def dump(state: State) -> Iterator[bytes]:
     yield from _dump_rows("deliveries", deliveries)
     yield from _dump_rows("events", ((key, state.events[key]) for key in sorted(state.events)))
     yield from _dump_rows("leases", ((key, state.leases[key]) for key in sorted(state.leases)))
+    if _has_books(state):
+        yield _encode(["books", [(book.next, book.forgotten_index) for book in (state.tries, state.keys)]])
+        yield from _dump_rows("tries", once.rows_of(state.tries))
+        yield from _dump_rows("keys", once.rows_of(state.keys))
     yield _encode(["end", digest(state)])
 
 
@@ -101,7 +106,15 @@ def digest(state: State) -> str:
         hasher.update(_encode((key, state.deliveries[key])))
     for lease in sorted(state.leases):
         hasher.update(_encode((lease, state.leases[lease])))
+    if _has_books(state):
+        for book in (state.tries, state.keys):
+            hasher.update(_encode((book.next, book.forgotten_index, book.digest.to_bytes(16, "big"))))
     return hasher.hexdigest()
+
+
+def _has_books(state: State) -> bool:
+    """Say whether any ticket was used: without, the octets are those of the time before tickets."""
+    return state.tries.next > 0 or state.keys.next > 0
 
 
 def _dump_zone(state: State, zone: Zone) -> Iterator[bytes]:
@@ -133,6 +146,9 @@ class _Reader:
         self.deliveries: list[tuple[str, Delivery]] = []
         self.events: list[tuple[int, Event]] = []
         self.leases: list[tuple[LeaseKey, Lease]] = []
+        self.books: list[tuple[int, int]] = [(0, 0), (0, 0)]
+        self.tries: list[Kept] = []
+        self.keys: list[Kept] = []
         self.digest: str | None = None
 
     def read(self, pieces: Iterable[bytes]) -> State:
@@ -171,6 +187,12 @@ class _Reader:
             self.events.extend(_decode(value, list[tuple[int, Event]]))
         elif kind == "leases":
             self.leases.extend(_decode(value, list[tuple[LeaseKey, Lease]]))
+        elif kind == "books":
+            self.books = _decode(value, list[tuple[int, int]])
+        elif kind == "tries":
+            self.tries.extend(_decode(value, list[Kept]))
+        elif kind == "keys":
+            self.keys.extend(_decode(value, list[Kept]))
         elif kind == "end":
             self.digest = _decode(value, str)
         else:
@@ -193,7 +215,14 @@ class _Reader:
             events=Map(dict(self.events)),
             events_next=head.events_next,
             leases=Map(dict(self.leases)),
+            tries=self._book(self.tries, 0),
+            keys=self._book(self.keys, 1),
         )
+
+    def _book(self, rows: list[Kept], which: int) -> Book:
+        if any((row.accepted is None) == (row.refused is None) for row in rows):
+            raise BadState("the snapshot holds a ticket without one result")
+        return once.book_of(rows, *self.books[which])
 
 
 def _zone(head: _ZoneHead, rows: list[tuple[int, RRset]]) -> Zone:

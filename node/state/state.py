@@ -112,6 +112,60 @@ class Event(msgspec.Struct, frozen=True):
     data: dict[str, str] = {}
 
 
+class Accepted(msgspec.Struct, frozen=True, gc=False):
+    """The command was applied; ``changed`` says whether it made a difference."""
+
+    index: int
+    changed: bool
+    serial: int | None = None
+
+
+class Refused(msgspec.Struct, frozen=True, gc=False):
+    """The command was not applied and nothing changed."""
+
+    index: int
+    code: Literal[
+        "invalid", "not-found", "conflict", "precondition", "forbidden", "failed", "key-reused", "stale"
+    ]
+    """``stale``: what the entry's ticket came to may have been forgotten; see ``node.state.once``."""
+    detail: str
+    hint: str = ""
+
+
+Result = Accepted | Refused
+
+
+class Kept(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What the first entry with a ticket came to: one of the two results."""
+
+    client: str
+    key: int | str
+    digest: bytes
+    accepted: Accepted | None
+    refused: Refused | None
+
+    @property
+    def result(self) -> Result:
+        """The one there is."""
+        result = self.accepted or self.refused
+        assert result is not None
+        return result
+
+
+class Book(msgspec.Struct, frozen=True):
+    """The newest used tickets; see ``node.state.once``."""
+
+    rows: "Map[int, Kept]" = Map()
+    """By running number, without gaps."""
+    numbers: "Map[tuple[str, int | str], int]" = Map()
+    """The row of a ticket, by client and key."""
+    next: int = 0
+    forgotten_index: int = 0
+    """Log index of the newest row that had to go; 0 while none had."""
+    digest: int = 0
+    """Of the rows: the exclusive or of the digests of each."""
+
+
 class State(msgspec.Struct, frozen=True):
     """Everything the log has decided up to ``index``."""
 
@@ -133,26 +187,10 @@ class State(msgspec.Struct, frozen=True):
     """A ring of the newest ``EVENTS_MAX`` events by running number."""
     events_next: int = 0
     leases: "Map[LeaseKey, Lease]" = Map()
-
-
-class Accepted(msgspec.Struct, frozen=True):
-    """The command was applied; ``changed`` says whether it made a difference."""
-
-    index: int
-    changed: bool
-    serial: int | None = None
-
-
-class Refused(msgspec.Struct, frozen=True):
-    """The command was not applied and nothing changed."""
-
-    index: int
-    code: Literal["invalid", "not-found", "conflict", "precondition", "forbidden", "failed"]
-    detail: str
-    hint: str = ""
-
-
-Result = Accepted | Refused
+    tries: Book = Book()
+    """Tickets of the nodes' own numbers."""
+    keys: Book = Book()
+    """Tickets of keys that users of the API chose."""
 
 
 class Changed(msgspec.Struct, frozen=True):

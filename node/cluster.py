@@ -57,13 +57,16 @@ class Machine:
         """Return the present State as chunks, read from an immutable value."""
         return _chunks(snapshot.dump(self.state))
 
-    def restore(self, pieces: Iterable[bytes]) -> None:
-        """Replace the State by the one in the chunks. Raises ``BadSnapshot``."""
+    def prepare(self, pieces: Iterable[bytes]) -> State:
+        """Return the State in the chunks. Raises ``BadSnapshot``."""
         try:
-            state = snapshot.load(_pieces(pieces))
+            return snapshot.load(_pieces(pieces))
         except snapshot.BadState as error:
             raise BadSnapshot(str(error)) from None
-        self.state = state
+
+    def install(self, prepared: State) -> None:
+        """Let a prepared State take the place of the present one."""
+        self.state = prepared
         self._hand_over(None)
 
 

@@ -1,4 +1,7 @@
-"""Snapshots: made while the log goes on, loaded at the start, sent to who has fallen behind.
+"""Snapshots: made while the log goes on, loaded at the start, taken from the leader.
+
+Whatever takes long runs in a worker, one thing at a time: the log's thread only begins it and takes what
+came of it. The worker rests as long as it works, or the log's thread would wait for the interpreter.
 
 The log keeps the two entries before and at the snapshot's end, as the library wants to find them, and
 some more so that a follower that is a little behind needs no snapshot. A snapshot's contents are
@@ -6,25 +9,31 @@ opaque: the machine dumps them lazily from an immutable version and restores the
 """
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import structlog
 
 from raft.core import Core
 from raft.errors import EXIT_DISK_FAULT, RaftError
-from raft.library import NO_OPERATION, Node, now_s
+from raft.library import NO_OPERATION
 from raft.machine import BadSnapshot, StateMachine
-from raft.snapshots import SnapshotMeta, SnapshotStore
+from raft.snapshots import SnapshotDamaged, SnapshotMeta, SnapshotStore
 
 logger = structlog.get_logger()
 
 TRAILING_ENTRIES = 2_000
-"""Entries kept before a snapshot's end for followers that are a little behind."""
-PIECE_BYTES = 256 * 1024
-BACKLOG_BYTES_MAX = 1024 * 1024
-RESTORE_S = 2.0
-"""So long a follower may take to restore a snapshot before it is sent again."""
+"""Entries kept before a snapshot's end for followers that are a little behind, and"""
+TRAILING_BYTES = 16 * 1024 * 1024
+"""how many octets of them."""
+APPLIED_BYTES = 64 * 1024 * 1024
+"""Octets of entries applied since the last snapshot that make a new one due, however few they are."""
+REST_S_MAX = 0.02
+
+
+class _Ended(Exception):
+    """The log ends: what its worker does is of no use any more."""
 
 
 class Compaction:
@@ -37,13 +46,23 @@ class Compaction:
         store: SnapshotStore | None,
         members: Callable[[], tuple[str, ...]],
         entries: int,
+        on_replaced: Callable[[], None],
     ) -> None:
         self._core = core
         self._machine = machine
         self._store = store
         self._members = members
         self._entries = entries
-        self._writing: asyncio.Future[None] | None = None
+        self._on_replaced = on_replaced
+        self._worker: asyncio.Future[Any] | None = None
+        self._then: Callable[[Any], None]
+        """What the log's thread does with what comes of the worker."""
+        self._is_received = False
+        """A whole snapshot waits to be read."""
+        self._is_ending = False
+        self._weighed_index = 0
+        self._applied_bytes = 0
+        """Octets of the entries after ``index`` up to ``_weighed_index``."""
         self.index = 0
         """Index of the last entry that the newest snapshot holds."""
 
@@ -72,16 +91,17 @@ class Compaction:
                 exit_code=EXIT_DISK_FAULT,
             )
 
-    def _restore(self, meta: SnapshotMeta, pieces: Any) -> None:
+    def _restore(self, meta: SnapshotMeta, pieces: Iterator[bytes]) -> None:
         try:
-            self._machine.restore(pieces)
+            self._machine.install(self._machine.prepare(pieces))
         except BadSnapshot as error:
-            raise RaftError(
-                f"The snapshot at entry {meta.last_index} cannot be used: {error}. Restore the data directory, or "
-                "empty it and let the node join under another name.",
-                exit_code=EXIT_DISK_FAULT,
-            ) from None
-        self.index = meta.last_index
+            raise _unusable(f"The snapshot at entry {meta.last_index}", error) from None
+        self._note_state(meta.last_index)
+
+    def _note_state(self, index: int) -> None:
+        """The machine's state is that of a snapshot's end."""
+        self.index = self._weighed_index = index
+        self._applied_bytes = 0
 
     def _begin_log(self, meta: SnapshotMeta) -> None:
         """Let the log begin with the end of the snapshot."""
@@ -92,13 +112,34 @@ class Compaction:
     # --- while running --------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Begin a snapshot when one is due, and cut the log when one is done. Raises ``RaftError``."""
-        if self._writing is not None:
-            if self._writing.done():
-                self._finish(self._writing)
-            return
-        if self._core.applied_index - max(self.index, 1) >= self._entries:
-            self._begin()
+        """Begin a snapshot when one is due, and take what a worker has done. Raises ``RaftError``."""
+        self._weigh()
+        worker = self._worker
+        if worker is None:
+            if self._is_received:
+                self._is_received = False
+                self._start(self._read_received, self._install)
+            elif self._is_due():
+                self._begin()
+        elif worker.done():
+            self._worker = None
+            self._then(worker.result())
+
+    def _start(self, work: Callable[[], Any], then: Callable[[Any], None]) -> None:
+        self._then = then
+        self._worker = asyncio.get_running_loop().run_in_executor(None, work)
+
+    def _weigh(self) -> None:
+        """Add up the octets of what was applied since the last turn."""
+        core = self._core
+        first = max(self._weighed_index + 1, core.base_index)
+        for position in range(first - core.base_index, core.applied_index + 1 - core.base_index):
+            self._applied_bytes += len(core.log[position][0])
+        self._weighed_index = core.applied_index
+
+    def _is_due(self) -> bool:
+        count = self._core.applied_index - max(self.index, 1)
+        return count >= self._entries or (count > 1 and self._applied_bytes >= APPLIED_BYTES)
 
     def _begin(self) -> None:
         core = self._core
@@ -107,95 +148,103 @@ class Compaction:
         assert previous_term is not None
         assert last_term is not None
         meta = SnapshotMeta(last, last_term, last - 1, previous_term, self._members())
-        if self._store is None:
-            self._cut(last)  # a log in memory is replayed by nobody
+        self._applied_bytes = 0
+        store = self._store
+        if store is None:
+            self.index = last  # a log in memory is replayed by nobody
+            self._core.log.deleteEntriesTo(self._cut_position(last))
             return
-        pieces = self._machine.snapshot()
-        loop = asyncio.get_running_loop()
-        self._writing = loop.run_in_executor(None, self._store.write, meta, pieces)
-        self._meta = meta
+        pieces = self._gently(self._machine.snapshot())
+        self._start(lambda: store.write(meta, pieces), lambda _: self._written(last))
 
-    def _finish(self, writing: "asyncio.Future[None]") -> None:
-        self._writing = None
-        writing.result()
-        logger.info("snapshot.written", index=self._meta.last_index)
-        self._cut(self._meta.last_index)
-
-    def _cut(self, last: int) -> None:
+    def _written(self, last: int) -> None:
+        logger.info("snapshot.written", index=last)
         self.index = last
-        keep_from = last - 1 - TRAILING_ENTRIES
-        position = keep_from - self._core.base_index
+        position = self._cut_position(last)
         if position > 0:
-            self._core.log.deleteEntriesTo(position)
+            index = self._core.base_index + position
+            self._start(self._core.log.prepare_cut(position), lambda _: self._cut_before(index))
+
+    def _cut_position(self, last: int) -> int:
+        """Return from where on the log is kept: the last entries before the snapshot's end stay."""
+        end = max(0, last - 1 - self._core.base_index)
+        position, size = end, 0
+        while position > 0 and end - position < TRAILING_ENTRIES and size < TRAILING_BYTES:
+            position -= 1
+            size += len(self._core.log[position][0])
+        return position
+
+    def _cut_before(self, index: int) -> None:
+        self._core.log.deleteEntriesTo(index - self._core.base_index)
+
+    def _gently(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        """Pass the pieces on in a worker, which rests after each as long as it took; end it with the log."""
+        while True:
+            begun_s = time.monotonic()
+            piece = next(pieces, None)
+            if self._is_ending:
+                raise _Ended
+            if piece is None:
+                return
+            yield piece
+            time.sleep(min(REST_S_MAX, time.monotonic() - begun_s))
 
     async def close(self) -> None:
-        """Wait for a snapshot that is being written."""
-        if self._writing is not None:
-            await asyncio.wait([self._writing])
+        """End the worker; what it did not finish is removed at the next start."""
+        self._is_ending = True
+        if self._worker is not None:
+            await asyncio.wait([self._worker])
+            self._worker.exception()  # whatever it says: nobody waits for it any more
 
     # --- receiving ------------------------------------------------------------------------------------
 
-    def take_piece(self, identity: str, offset: int, total: int, data: bytes) -> bool:
-        """Take a piece of the leader's snapshot; True when the whole state was replaced by it.
+    def take_piece(self, identity: str, offset: int, total: int, data: bytes) -> None:
+        """Take a piece of the leader's snapshot; with the last one a worker begins to read the whole.
 
         Raises ``SnapshotDamaged`` for what cannot be used, ``RaftError`` for faults of the disk.
         """
         store = self._store
-        if store is None or self._writing is not None:
-            return False
-        if not store.accept(identity, offset, total, data):
-            return False
-        meta, pieces = store.received()
-        if meta.last_index <= self._core.applied_index:
+        if store is not None and self._worker is None and not self._is_received:
+            self._is_received = store.accept(identity, offset, total, data)
+
+    def _read_received(self) -> "tuple[SnapshotMeta, Any] | SnapshotDamaged":
+        """Verify what was received and make a state of it; runs in the worker."""
+        store = self._store
+        assert store is not None
+        try:
+            meta, pieces = store.received()
+            return meta, self._machine.prepare(self._gently(pieces))
+        except SnapshotDamaged as damage:
+            return damage
+        except BadSnapshot as error:
+            raise _unusable("The snapshot that the leader sent", error) from None
+
+    def _install(self, read: "tuple[SnapshotMeta, Any] | SnapshotDamaged") -> None:
+        """Let the received state take the place of the present one, unless the log has passed it meanwhile."""
+        store, core = self._store, self._core
+        assert store is not None
+        if isinstance(read, SnapshotDamaged):
+            logger.warning("snapshot.refused", detail=str(read))
             store.abort()
-            return False
-        self._restore(meta, pieces)
+            return
+        meta, prepared = read
+        if meta.last_index <= core.applied_index:
+            store.abort()
+            return
         store.promote()
-        if self._core.term_at(meta.last_index) != meta.last_term:
+        self._machine.install(prepared)
+        self._note_state(meta.last_index)
+        if core.term_at(meta.last_index) != meta.last_term:
             self._begin_log(meta)  # otherwise what follows in the log agrees, and may be acknowledged
-        self._core.applied_index = meta.last_index
-        self._core.advance_commit(meta.last_index)
+        core.applied_index = meta.last_index
+        core.advance_commit(meta.last_index)
         logger.info("snapshot.received", index=meta.last_index)
-        return True
+        self._on_replaced()
 
 
-class Feed:
-    """The pieces of the newest snapshot, follower by follower.
-
-    A follower gets the next piece when little waits to be sent to it, so that signs of life are never
-    stuck behind a snapshot. A snapshot that was sent to its end is given time to be restored.
-    """
-
-    def __init__(self, store: SnapshotStore, backlog_bytes: Callable[[Node], int]) -> None:
-        self._store = store
-        self._backlog_bytes = backlog_bytes
-        self._positions: dict[Node, tuple[str, int]] = {}
-        self._done_s: dict[Node, float] = {}
-
-    def wants_more(self, node: Node) -> bool:
-        """Say whether the next piece may go out now."""
-        if self._store.current() is None or self._backlog_bytes(node) >= BACKLOG_BYTES_MAX:
-            return False
-        return now_s() - self._done_s.get(node, -RESTORE_S) >= RESTORE_S
-
-    def next_piece(self, node: Node) -> tuple[str, int, int, bytes] | None:
-        """Return identity, offset, size of the whole, and octets of the next piece; None for not now."""
-        current = self._store.current()
-        if current is None or not self.wants_more(node):
-            return None
-        self._done_s.pop(node, None)
-        identity, offset = self._positions.pop(node, (current[0], 0))
-        data = self._store.chunk(identity, offset, PIECE_BYTES)
-        if data is None:
-            return None  # another snapshot has taken its place; begin with that
-        end = offset + len(data)
-        if end >= current[1]:
-            self._done_s[node] = now_s()
-        else:
-            self._positions[node] = (identity, end)
-        return identity, offset, current[1], data
-
-    def begin_anew(self, node: Node) -> None:
-        """What was sent so far is lost."""
-        self._positions.pop(node, None)
-        self._done_s.pop(node, None)
+def _unusable(what: str, error: BadSnapshot) -> RaftError:
+    return RaftError(
+        f"{what} cannot be used: {error}. Restore the data directory, or empty it and let the node join under "
+        "another name.",
+        exit_code=EXIT_DISK_FAULT,
+    )

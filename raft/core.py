@@ -36,8 +36,8 @@ class Host(Protocol):
     def leader_changed(self) -> None:
         """Another node leads, or none."""
 
-    def take_piece(self, identity: str, offset: int, total: int, data: bytes) -> bool:
-        """A piece of the leader's snapshot came; True when the state was replaced by the whole of it."""
+    def take_piece(self, identity: str, offset: int, total: int, data: bytes) -> None:
+        """A piece of the leader's snapshot came."""
 
     def on_request(self, node: Node, message: Message) -> None:
         """A message that is not about the log itself."""

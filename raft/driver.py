@@ -8,9 +8,10 @@ from typing import Any
 
 import structlog
 
-from raft.compaction import Compaction, Feed
+from raft.compaction import Compaction
 from raft.core import Core
 from raft.elections import Message
+from raft.feed import Feed
 from raft.identity import peer_node
 from raft.library import LEADER, Node, now_s
 from raft.machine import StateMachine
@@ -103,7 +104,12 @@ class Driver:
             store = SnapshotStore(settings.data_dir / "snapshot", settings.cluster)
             self.core.feed = Feed(store, self._transport.backlog_bytes)
         return Compaction(
-            self.core, self._machine, store, lambda: tuple(settings.members), settings.snapshot_entries
+            self.core,
+            self._machine,
+            store,
+            lambda: tuple(settings.members),
+            settings.snapshot_entries,
+            lambda: self._waiting.skipped_to(self.core.applied_index),
         )
 
     @property
@@ -353,16 +359,12 @@ class Driver:
         result = self._machine.apply(index, command) if command is not None else None
         self._waiting.applied(index, term, result)
 
-    def take_piece(self, identity: str, offset: int, total: int, data: bytes) -> bool:
+    def take_piece(self, identity: str, offset: int, total: int, data: bytes) -> None:
         """Take a piece of the leader's snapshot; see ``compaction``."""
         try:
-            done = self.compaction.take_piece(identity, offset, total, data)
+            self.compaction.take_piece(identity, offset, total, data)
         except SnapshotDamaged as damage:
             logger.warning("snapshot.refused", detail=str(damage))
-            return False
-        if done:
-            self._waiting.skipped_to(self.core.applied_index)
-        return done
 
     def wake(self) -> None:
         """Tick soon."""

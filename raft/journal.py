@@ -49,6 +49,16 @@ class JournalIdentity:
     node: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """A new file that holds the records of the journal's file from ``begin`` to ``end``."""
+
+    begin: int
+    end: int
+    file: AppendFile
+    head_bytes: int
+
+
 class WalJournal(Journal):  # type: ignore[misc]  # the library has no types
     """The journal at ``path``, made if there is none; the directory is locked against other processes.
 
@@ -64,6 +74,7 @@ class WalJournal(Journal):  # type: ignore[misc]  # the library has no types
         self._closed = False
         self._gathered = bytearray()
         self._file: AppendFile | None = None
+        self._copy: _Copy | None = None
         self._size = 0
         self._is_sealed = False
         """Whether the last batch on the medium holds nothing that was promised."""
@@ -107,10 +118,21 @@ class WalJournal(Journal):  # type: ignore[misc]  # the library has no types
         """Drop the entries before this position: a new file with the rest takes the place of the old one."""
         if entryTo > 0:
             kept = self._entries[entryTo:]
-            begin = self._offsets[entryTo] if kept else self._size + len(self._gathered)
-            offset = self._rewrite(self._tail(begin))
+            begin = self._offset(entryTo)
+            offset = self._switch(begin)
             self._offsets = array("Q", (old - begin + offset for old in self._offsets[entryTo:]))
             self._entries = kept
+
+    def prepare_cut(self, position: int) -> Callable[[], None]:
+        """Return what makes a ``deleteEntriesTo`` this position quick: it copies what is on the medium now.
+
+        To be called once, in any thread, while the journal goes on; only ``reset`` must wait until it returns.
+        """
+        begin, end, head = self._offset(position), self._size, self._head()
+        return lambda: self._copy_from(begin, end, head)
+
+    def _offset(self, position: int) -> int:
+        return self._offsets[position] if position < len(self._entries) else self.bytes_on_disk
 
     @overload
     def __getitem__(self, item: int) -> Entry: ...
@@ -133,6 +155,7 @@ class WalJournal(Journal):  # type: ignore[misc]  # the library has no types
                 with suppress(RaftError):  # nothing is owed any more
                     self.seal()
         finally:
+            self._drop_copy()
             if self._file is not None:
                 self._file.close()
             self._unlock()
@@ -206,7 +229,7 @@ class WalJournal(Journal):  # type: ignore[misc]  # the library has no types
         """Put these entries in the place of all, at once and durably: the start after a received snapshot."""
         records = [encode_entry(index, term, command) for command, index, term in entries]
         self._commit = max(self._commit, entries[-1][1]) if entries else self._commit
-        begin = self._rewrite(iter((b"".join(records),)))
+        begin = self._rewrite(b"".join(records))
         self._entries = list(entries)
         self._offsets = array("Q")
         for record in records:
@@ -232,7 +255,7 @@ class WalJournal(Journal):  # type: ignore[misc]  # the library has no types
         self._disk.remove(self._new_path)
         if size is None:
             self._take(Header(self._identity.cluster, self._identity.node, os.urandom(SALT_BYTES)), Replayed())
-            self._rewrite(iter(()))
+            self._rewrite(b"")
             return
         data = self._disk.read(self._path, 0, size)
         header, begin = read_header(self._path, data, self._identity.cluster, self._identity.node)
@@ -251,40 +274,78 @@ class WalJournal(Journal):  # type: ignore[misc]  # the library has no types
         self._term, self._vote = replayed.term, replayed.vote
         self._commit = self._commit_written = replayed.commit
 
-    def _tail(self, begin: int) -> Iterator[bytes]:
-        """Yield the octets from this offset on, those gathered included."""
+    def _octets(self, begin: int, end: int) -> Iterator[bytes]:
+        """Yield the octets of the file between these offsets."""
         offset = begin
-        while offset < self._size:
-            piece = self._disk.read(self._path, offset, min(_COPY_BYTES, self._size - offset))
+        while offset < end:
+            piece = self._disk.read(self._path, offset, min(_COPY_BYTES, end - offset))
             if not piece:
                 raise OSError(errno.EIO, "the file is shorter than what was written")
             offset += len(piece)
             yield piece
-        yield bytes(self._gathered[max(0, begin - self._size) :])
 
-    def _rewrite(self, tail: Iterator[bytes]) -> int:
-        """Put a new file in the place of the old one; return where the tail begins in it."""
+    def _head(self) -> bytes:
         head = encode_header(self._header) + encode_mark(self._header.salt)
-        head += encode_meta(self._term, self._vote) + encode_number(RecordType.COMMIT, self._commit)
+        return head + encode_meta(self._term, self._vote) + encode_number(RecordType.COMMIT, self._commit)
+
+    def _rewrite(self, records: bytes) -> int:
+        """Put a new file with these records in the place of the old one; return where they begin in it."""
+        self._drop_copy()
+        head = self._head()
         with self._faults("rewritten"):
-            size = len(head)
             file = self._disk.create(self._new_path)
+            file.write(head + records)
+            self._take_place(file, len(head) + len(records))
+        return len(head)
+
+    def _copy_from(self, begin: int, end: int, head: bytes) -> None:
+        """Copy the records between these offsets into a new file, behind a head of its own."""
+        self._drop_copy()
+        with self._faults("rewritten"):
+            file = self._disk.create(self._new_path)
+            self._copy = _Copy(begin, max(begin, end), file, len(head))
             file.write(head)
-            for piece in tail:
+            for piece in self._octets(begin, end):
                 file.write(piece)
-                size += len(piece)
-            seal = encode_mark(self._header.salt)
-            file.write(seal)
-            size += len(seal)
             file.fdatasync()
-            self._disk.replace(self._new_path, self._path)
-            self._disk.sync_directory(self._path.parent)
+
+    def _switch(self, begin: int) -> int:
+        """Let a copy from this offset on take the place of the file, with what came since; return where it begins."""
+        if self._copy is None or self._copy.begin != begin:
+            self._copy_from(begin, self._size, self._head())
+        copy, self._copy = self._copy, None
+        assert copy is not None
+        with self._faults("rewritten"):
+            size = copy.head_bytes + copy.end - copy.begin
+            for piece in (*self._octets(copy.end, self._size), self._gathered_from(copy.end)):
+                copy.file.write(piece)
+                size += len(piece)
+            self._take_place(copy.file, size)
+        return copy.head_bytes
+
+    def _gathered_from(self, begin: int) -> bytes:
+        """Return what is gathered from this offset on, and the commit index if no record holds it yet."""
+        is_written = self._commit == self._commit_written
+        commit = b"" if is_written else encode_number(RecordType.COMMIT, self._commit)
+        return bytes(self._gathered[max(0, begin - self._size) :]) + commit
+
+    def _take_place(self, file: AppendFile, size: int) -> None:
+        """Seal the new file, give it the journal's name, durably, and go on in it."""
+        seal = encode_mark(self._header.salt)
+        file.write(seal)
+        file.fdatasync()
+        self._disk.replace(self._new_path, self._path)
+        self._disk.sync_directory(self._path.parent)
         if self._file is not None:
             self._file.close()
-        self._file, self._size = file, size
+        self._file, self._size = file, size + len(seal)
         self._gathered.clear()
         self._commit_written, self._is_sealed = self._commit, True
-        return len(head)
+
+    def _drop_copy(self) -> None:
+        if self._copy is not None:
+            self._copy.file.close()
+            self._copy = None
 
     def _lock(self) -> Callable[[], None]:
         try:

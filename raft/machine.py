@@ -1,7 +1,7 @@
 """The contract between the replicated log and what it drives."""
 
 from collections.abc import Iterable, Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class BadSnapshot(Exception):
@@ -25,5 +25,11 @@ class StateMachine(Protocol):
         later in another thread while ``apply`` goes on.
         """
 
-    def restore(self, pieces: Iterable[bytes]) -> None:
-        """Replace the state by the one in the pieces, all or nothing. Raises ``BadSnapshot``."""
+    def prepare(self, pieces: Iterable[bytes]) -> Any:
+        """Return the state in the pieces, whole, for ``install``; change nothing. Raises ``BadSnapshot``.
+
+        Called in another thread while ``apply`` goes on, in the log's own only at the start.
+        """
+
+    def install(self, prepared: Any) -> None:
+        """Let a prepared state take the place of the present one: cheap, in the log's own thread."""

@@ -135,12 +135,12 @@ def test_a_snapshot_passes_between_machines() -> None:
     first.apply(1, encode(Entry(SEED, 0)))
     pieces = list(first.snapshot())
     second = Machine(lambda _: None)
-    second.restore(pieces)
+    second.install(second.prepare(pieces))
     assert first.state == second.state
     third = Machine(lambda _: None)
     for broken in ([], [b"".join(pieces)[:-3]], [b"\xff" * 100]):
         with pytest.raises(BadSnapshot):
-            third.restore(broken)
+            third.prepare(broken)
     assert State() == third.state
 
 

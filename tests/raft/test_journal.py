@@ -118,7 +118,10 @@ OPERATIONS = st.lists(
         st.tuples(st.just("add"), st.binary(max_size=40)),
         st.tuples(st.just("from"), st.integers(0, 12)),
         st.tuples(st.just("to"), st.integers(0, 12)),
+        st.tuples(st.just("prepare"), st.integers(0, 12)),
+        st.tuples(st.just("to prepared"), st.none()),
         st.tuples(st.just("clear"), st.none()),
+        st.tuples(st.just("commit"), st.integers(1, 3)),
         st.tuples(st.just("term"), st.sampled_from([None, "ns1", "ns2"])),
         st.tuples(st.just("sync"), st.none()),
         st.tuples(st.just("reopen"), st.none()),
@@ -134,7 +137,7 @@ def test_it_holds_what_the_librarys_journal_in_memory_holds(operations: list[tup
     """Any sequence of additions, truncations, compactions and restarts leads to what a list would hold."""
     with tempfile.TemporaryDirectory() as folder:
         journal, twin = opened(Path(folder)), MemoryJournal()
-        index = term = 0
+        index = term = prepared = commit = 0
         for what, value in operations:
             if what == "add":
                 index += 1
@@ -147,6 +150,15 @@ def test_it_holds_what_the_librarys_journal_in_memory_holds(operations: list[tup
             elif what == "to" and value <= len(twin):
                 for each in (journal, twin):
                     each.deleteEntriesTo(value)
+            elif what == "prepare" and value <= len(twin):
+                prepared = value
+                journal.prepare_cut(prepared)()
+            elif what == "to prepared" and prepared <= len(twin):
+                for each in (journal, twin):
+                    each.deleteEntriesTo(prepared)
+            elif what == "commit":
+                commit = min(commit + value, index)
+                journal.setRaftCommitIndex(commit)
             elif what == "clear":
                 journal.clear()
                 twin.clear()
@@ -166,8 +178,10 @@ def test_it_holds_what_the_librarys_journal_in_memory_holds(operations: list[tup
             elif what == "reopen":
                 journal._destroy()
                 journal = opened(Path(folder))
+            commit = journal.getRaftCommitIndex()
             expected = (twin[:], twin.getCurrentTerm(), twin.getVotedForNodeId())
             assert expected == contents(journal)
+            assert journal.bytes_on_disk >= (Path(folder) / "journal").stat().st_size
         journal._destroy()
         assert expected == reopened(Path(folder)) if operations else True
 
@@ -468,6 +482,42 @@ def test_an_error_of_the_disk_ends_the_journal(tmp_path: Path, what: str, number
     assert asked == disk.asked_after
     journal._destroy()
     assert (b"kept", 1, 1) == reopened(tmp_path)[0][0]
+
+
+def test_a_cut_that_was_prepared_copies_what_came_since(tmp_path: Path) -> None:
+    """What is added, dropped, voted and committed while the copy is made is in the new file, and the copy is used."""
+    disk = CountingDisk()
+    journal = WalJournal(tmp_path / "journal", IDENTITY, disk)
+    for index in range(1, 9):
+        journal.add(b"old", index, 1)
+    journal.sync()
+    copy = journal.prepare_cut(4)
+    journal.add(b"dropped", 9, 1)
+    journal.sync()
+    copy()
+    journal.setCurrentTerm(2, "ns2")
+    journal.deleteEntriesFrom(8)
+    journal.add(b"new", 9, 2)
+    journal.setRaftCommitIndex(9)
+    disk.created = 0
+    journal.deleteEntriesTo(4)
+    assert 0 == disk.created
+    assert not journal.needs_sync
+    expected = [*((b"old", index, 1) for index in range(5, 9)), (b"new", 9, 2)]
+    journal._destroy()
+    again = opened(tmp_path)
+    assert (expected, 2, "ns2", 9) == (*contents(again), again.getRaftCommitIndex())
+    again._destroy()
+
+
+class CountingDisk(RealDisk):
+    """Counts the files it makes."""
+
+    created = 0
+
+    def create(self, path: Path) -> AppendFile:
+        self.created += 1
+        return super().create(path)
 
 
 @pytest.mark.parametrize("what", ["create", "write", "fdatasync", "replace", "sync_directory"])

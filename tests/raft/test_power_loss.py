@@ -108,6 +108,9 @@ class Writer:
 
     def compact(self, journal: WalJournal) -> Iterator[None]:
         position = self.rng.randint(0, len(self.entries))
+        if self.rng.random() < 0.5:
+            journal.prepare_cut(position)()
+            yield from self.add(journal)
         del self.entries[:position]
         yield
         journal.deleteEntriesTo(position)

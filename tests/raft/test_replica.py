@@ -33,8 +33,11 @@ class Recorder:
     def snapshot(self) -> Iterator[bytes]:
         return iter(list(self.commands))
 
-    def restore(self, pieces: Iterable[bytes]) -> None:
-        self.commands = list(pieces)
+    def prepare(self, pieces: Iterable[bytes]) -> list[bytes]:
+        return list(pieces)
+
+    def install(self, prepared: list[bytes]) -> None:
+        self.commands = prepared
 
 
 class Trio:

@@ -95,11 +95,14 @@ class Registers:
         octets = msgspec.json.encode([self.index, self.digest, self.values])
         return iter([octets[start : start + 50] for start in range(0, len(octets), 50)])
 
-    def restore(self, pieces: Iterable[bytes]) -> None:
+    def prepare(self, pieces: Iterable[bytes]) -> tuple[int, int, dict[str, str]]:
         try:
-            index, digest, values = msgspec.json.decode(b"".join(pieces), type=tuple[int, int, dict[str, str]])
+            return msgspec.json.decode(b"".join(pieces), type=tuple[int, int, dict[str, str]])
         except msgspec.DecodeError as error:
             raise BadSnapshot(str(error)) from error
+
+    def install(self, prepared: tuple[int, int, dict[str, str]]) -> None:
+        index, digest, values = prepared
         if index and self._ledger.digests.get(index) != digest:
             raise Violation(f"{self._node} restores a state after {index} that no node had")
         self.index, self.digest, self.values = index, digest, values

@@ -69,7 +69,7 @@ def test_entries_behind_a_snapshot_stay() -> None:
         }
         with world.in_turn(follower):
             core.on_message(world.peer(follower, leader), message)
-        assert core.applied_index == world.driver(leader).compaction.index
+        world.wait(lambda: core.applied_index == world.driver(leader).compaction.index)
         assert last == core.last_index
 
 

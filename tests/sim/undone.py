@@ -75,13 +75,11 @@ def _remember_no_vote(self: Any, term: int, vote: str | None) -> None:
     self.term, self.voted_for = term, vote
 
 
-def _begin_log_always(self: Any, identity: str, offset: int, total: int, data: bytes) -> bool:
+def _begin_log_always(self: Any, read: Any) -> None:
     """Let the log begin with a received snapshot whether it knows what follows or not."""
-    taken = bool(_take_piece(self, identity, offset, total, data))
-    if taken and self._core.last_index > self.index:
-        meta, _ = self._store.read()
-        self._begin_log(meta)
-    return taken
+    _install(self, read)
+    if isinstance(read, tuple) and read[0].last_index == self.index < self._core.last_index:
+        self._begin_log(read[0])
 
 
 def _commit_any_term(self: Any) -> None:
@@ -111,7 +109,7 @@ _on_snapshot_piece = Core.on_snapshot_piece
 _on_append_reply = Appending.on_append_reply
 _on_append = Appending.on_append
 _stand = Elections.stand
-_take_piece = Compaction.take_piece
+_install = Compaction._install
 
 UNDONE: dict[str, list[Patch]] = {
     "prefix skip on append": [(Appending, "_take_entries", _take_and_cut)],
@@ -122,7 +120,7 @@ UNDONE: dict[str, list[Patch]] = {
     "pre-vote": [(Elections, "_ask", _stand_unasked)],
     "a voter counts once": [(Elections, "stand", _count_every_vote)],
     "term and vote on the medium": [(LibraryState, "set_term", _remember_no_vote)],
-    "entries behind a snapshot stay": [(Compaction, "take_piece", _begin_log_always)],
+    "entries behind a snapshot stay": [(Compaction, "_install", _begin_log_always)],
     "commit of this term only": [(Appending, "commit_by_majority", _commit_any_term)],
     "stickiness to the leader": [(Elections, "hears_leader", _hear_no_leader)],
     "a leader of the past is told": [(Appending, "on_append", _ignore_the_past)],

@@ -19,6 +19,7 @@ import pysyncobj.syncobj as library
 import raft.compaction
 import raft.core
 import raft.driver
+import raft.feed
 import raft.sending
 from raft.driver import Driver
 from raft.errors import RaftError
@@ -358,7 +359,7 @@ class World:
             (raft.driver, "peer_node", lambda name, address: Node(StableName(name), address=address)),
             (raft.driver, "TICK_S", 0.1),
             (raft.compaction, "TRAILING_ENTRIES", 10),
-            (raft.compaction, "PIECE_BYTES", 100),
+            (raft.feed, "PIECE_BYTES", 100),
             (raft.sending, "APPEND_ENTRIES_MAX", 5),
             (raft.compaction, "logger", _Silent()),
             (raft.driver, "logger", _Silent()),

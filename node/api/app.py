@@ -17,12 +17,12 @@ from starlette.types import Message, Receive, Scope, Send
 from node.api.condition import etag
 from node.api.context import ApiContext
 from node.api.feed import Feed
-from node.api.message import SAFE, Follow, Request, Response
+from node.api.message import SAFE, Download, Follow, Request, Response, Streamed
 from node.api.peers import Peers
 from node.api.perform import ReadBody, Room, respond
 from node.api.problem import Problem, rendered
 from node.api.settings import ApiSettings
-from node.api.stream import stream_events
+from node.api.stream import stream_download, stream_events
 from node.api.table import TABLE
 
 logger = structlog.get_logger()
@@ -42,6 +42,7 @@ class ApiApp:
         self._context = context
         self._room = Room(context, TABLE, Feed(context.subscribe), Peers(context.peer_urls, context.node_token))
         self._streams = 0
+        self._downloads = 0
         self._waiting = 0
         self._serving: set[asyncio.Task[Any]] = set()
 
@@ -66,10 +67,12 @@ class ApiApp:
             response = rendered(problem)
         if isinstance(response, Follow):
             await self._stream(response, scope, receive, send)
+        elif isinstance(response, Download):
+            await self._download(response, scope, receive, send)
         else:
             await _written(response, scope).__call__(scope, receive, send)
 
-    async def _served(self, http: HttpRequest) -> Response | Follow:
+    async def _served(self, http: HttpRequest) -> Response | Streamed:
         if self._room.feed.closed:
             raise Problem("stopped", "this node is stopping; nothing was changed", "ask another node")
         task = asyncio.current_task()
@@ -80,7 +83,7 @@ class ApiApp:
         finally:
             self._serving.discard(task)
 
-    async def _respond(self, request: Request, read_body: ReadBody) -> Response | Follow:
+    async def _respond(self, request: Request, read_body: ReadBody) -> Response | Streamed:
         """Serve a request; those that may wait long are bounded in number."""
         if request.method not in SAFE or not {"index", "wait"} & set(request.query):
             return await respond(self._room, request, read_body)
@@ -115,20 +118,53 @@ class ApiApp:
             problem = Problem("busy", f"{self._streams} streams are open already, which is the limit")
             await _written(rendered(problem), scope)(scope, receive, send)
             return
+        self._streams += 1
+        pieces = stream_events(self._context, self._room.feed, follow.after)
+        response = StreamingResponse(pieces, headers=_ALWAYS, media_type="text/event-stream")
+        try:
+            await self._send_in_time(response, pieces, scope, receive, send)
+        finally:
+            self._streams -= 1
+
+    async def _download(self, download: Download, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._downloads >= self._settings.downloads_max:
+            problem = Problem("busy", f"{self._downloads} backups are being taken already, which is the limit")
+            await _written(rendered(problem), scope)(scope, receive, send)
+            return
+        headers = _ALWAYS | {
+            "Qdns-Index": str(download.index),
+            "Content-Disposition": f'attachment; filename="{download.file_name}"',
+        }
+        if scope["method"] == "HEAD":
+            await HttpResponse(headers=headers, media_type=download.content_type)(scope, receive, send)
+            return
+        self._downloads += 1
+        pieces = stream_download(download, self._room.feed)
+        response = StreamingResponse(pieces, headers=headers, media_type=download.content_type)
+        try:
+            await self._send_in_time(response, pieces, scope, receive, send)
+        finally:
+            self._downloads -= 1
+
+    async def _send_in_time(
+        self,
+        response: StreamingResponse,
+        pieces: AsyncIterator[bytes],
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        """Send a stream to its end, and drop a reader that takes nothing for too long."""
 
         async def send_in_time(message: Message) -> None:
             async with asyncio.timeout(self._settings.send_time_s):
                 await send(message)
 
-        self._streams += 1
-        pieces = stream_events(self._context, self._room.feed, follow.after)
-        response = StreamingResponse(pieces, headers=_ALWAYS, media_type="text/event-stream")
         try:
             await response(scope, receive, send_in_time)
         except TimeoutError:
             logger.info("stream.dropped", client=scope.get("client"))
         finally:
-            self._streams -= 1
             await _closed(pieces)
 
 

@@ -5,7 +5,7 @@ peers, waiting for a change) they return as a plan; ``node.api.perform`` carries
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -107,13 +107,24 @@ class Follow:
 
 
 @dataclass(frozen=True, slots=True)
+class Download:
+    """Stream octets that are made piece by piece; each piece is made in a thread when there is room for it."""
+
+    pieces: Callable[[], Iterator[bytes]]
+    content_type: str
+    file_name: str
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
 class Compute:
     """Work on an immutable State that would hold up the event loop, to be done in a thread."""
 
     work: Callable[[], Response]
 
 
-Reply = Response | Proposal | AskPeers | Watch | Follow | Compute
+Streamed = Follow | Download
+Reply = Response | Proposal | AskPeers | Watch | Streamed | Compute
 Handler = Callable[[ApiContext, Request], Reply]
 
 

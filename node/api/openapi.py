@@ -21,6 +21,7 @@ _EXAMPLES = {
     "address": "192.0.2.1",
 }
 _TEXT_PATHS = ("/", "/healthz", "/readyz", "/health")
+_OCTETS_PATHS = ("/v1/backup",)
 _PROBLEM: Schema = {
     "type": "object",
     "required": ["type", "title", "status", "code", "detail"],
@@ -124,6 +125,8 @@ def _example(name: str) -> Schema:
 def _success(route: Route) -> Schema:
     if route.pattern in _TEXT_PATHS:
         content = {"text/html" if route.pattern == "/" else "text/plain": {"schema": {"type": "string"}}}
+    elif route.pattern in _OCTETS_PATHS:
+        content = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
     elif route.method == "GET" or not route.pattern.startswith("/v1/"):
         content = {"application/json": {"schema": {"type": "object"}}}
     else:

@@ -16,7 +16,7 @@ from node.api.context import ApiContext
 from node.api.feed import Feed
 from node.api.listing import read_count
 from node.api.logins import FailedLogins
-from node.api.message import SAFE, AskPeers, Compute, Follow, Proposal, Reply, Request, Response, Watch
+from node.api.message import SAFE, AskPeers, Compute, Proposal, Reply, Request, Response, Streamed, Watch
 from node.api.peers import Peers
 from node.api.problem import Problem, of_outcome, of_refused, tell
 from node.api.routes import Route, Table
@@ -49,7 +49,7 @@ class Room:
     logins: FailedLogins = field(default_factory=FailedLogins)
 
 
-async def respond(room: Room, request: Request, read_body: ReadBody) -> Response | Follow:
+async def respond(room: Room, request: Request, read_body: ReadBody) -> Response | Streamed:
     """Serve one request; never raises. Its body is read only when it is clear who asks and that they may.
 
     When the node stops, what is cancelled is answered, too.
@@ -138,7 +138,7 @@ def _asks_leader(request: Request) -> bool:
     return request.query.get("consistency") == "leader" or request.query.get("quorum") == "true"
 
 
-async def _answer_early(room: Room, route: Route, request: Request) -> Response | Follow:
+async def _answer_early(room: Room, route: Route, request: Request) -> Response | Streamed:
     """Answer with what this node has read back so far, which is no ground to say that anything does not exist."""
     not_yet = Problem(
         "not_ready", "this node has not caught up since its start; nothing was changed", "ask another node"
@@ -151,10 +151,10 @@ async def _answer_early(room: Room, route: Route, request: Request) -> Response 
         raise (not_yet if problem.code == "not_found" else problem) from None
 
 
-async def _answer(room: Room, route: Route, request: Request) -> Response | Follow:
+async def _answer(room: Room, route: Route, request: Request) -> Response | Streamed:
     """Run the handler; a read with ``?index=N`` waits until the answer is newer than N."""
     response = await _carry_out(room, request, route.handler(room.context, request), route)
-    if request.method not in SAFE or "index" not in request.query or isinstance(response, Follow):
+    if request.method not in SAFE or "index" not in request.query or isinstance(response, Streamed):
         return response
     known = read_count(request, "index", 0)
     wait_s = min(read_duration_s(request.query.get("wait", "60s")), WAIT_S_MAX)
@@ -166,7 +166,7 @@ async def _answer(room: Room, route: Route, request: Request) -> Response | Foll
     return response
 
 
-async def _carry_out(room: Room, request: Request, reply: Reply, route: Route) -> Response | Follow:
+async def _carry_out(room: Room, request: Request, reply: Reply, route: Route) -> Response | Streamed:
     """Carry a plan out until there is a response."""
     if isinstance(reply, Proposal):
         return await _propose(room, request, reply, route)
@@ -179,7 +179,7 @@ async def _carry_out(room: Room, request: Request, reply: Reply, route: Route) -
     return reply
 
 
-async def _propose(room: Room, request: Request, proposal: Proposal, route: Route) -> Response | Follow:
+async def _propose(room: Room, request: Request, proposal: Proposal, route: Route) -> Response | Streamed:
     reason = request.headers.get("qdns-reason", "")[:REASON_CHARACTERS_MAX]
     for attempt in range(1 + REPLANS_MAX):
         outcome = await room.context.propose(

@@ -13,6 +13,8 @@ class ApiSettings:
     body_time_s: float = 30.0
     connections_max: int = 512
     streams_max: int = 200
+    downloads_max: int = 2
+    """Backups at a time."""
     waiting_max: int = 400
     """Blocking queries and watches at a time."""
     keep_alive_s: int = 30

@@ -1,22 +1,25 @@
-"""Committed events as a stream of server-sent events (WHATWG HTML, section 9.2).
+"""Committed events as a stream of server-sent events (WHATWG HTML, section 9.2), and downloads.
 
 The ``id`` of an event is its log index and stands behind the last event of that index only, so a
 reader that comes back with ``Last-Event-ID``, to whichever node, misses nothing and gets nothing twice.
 """
 
+import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from itertools import groupby, islice, takewhile
 
 from node.api.context import ApiContext
 from node.api.events import has_gap, iter_after
 from node.api.feed import Feed
+from node.api.message import Download
 from node.api.views import event_row
 from node.state.state import Event, State
 
 HEARTBEAT_S = 15.0
 RETRY_MS = 2_000
 BATCH_EVENTS_MAX = 500
+CHUNK_OCTETS = 256 * 1024
 
 
 async def stream_events(context: ApiContext, feed: Feed, after: int) -> AsyncIterator[bytes]:
@@ -35,6 +38,22 @@ async def stream_events(context: ApiContext, feed: Feed, after: int) -> AsyncIte
             yield _written(events)
         elif not await feed.wait(HEARTBEAT_S):
             yield b": still here\n\n"
+
+
+async def stream_download(download: Download, feed: Feed) -> AsyncIterator[bytes]:
+    """Yield a download in chunks, each made in a thread once the last one was sent; a stopping node ends it early."""
+    pieces = download.pieces()
+    while not feed.closed and (chunk := await asyncio.to_thread(_chunk, pieces)):
+        yield chunk
+
+
+def _chunk(pieces: Iterator[bytes]) -> bytes:
+    chunk = bytearray()
+    for piece in pieces:
+        chunk += piece
+        if len(chunk) >= CHUNK_OCTETS:
+            break
+    return bytes(chunk)
 
 
 def _whole_indexes(state: State, events: list[Event]) -> list[Event]:

@@ -4,7 +4,7 @@ from node.api.context import ApiContext
 from node.api.etcd import errors as etcd_errors
 from node.api.etcd import reads as etcd_reads
 from node.api.etcd import writes as etcd_writes
-from node.api.handlers import events, page, push, rrsets, services, status, zones
+from node.api.handlers import backup, events, page, push, rrsets, services, status, zones
 from node.api.message import Request, Response, shown
 from node.api.models import EndpointSettings, RRsetBody, RRsetPatch, ServiceBody, ZoneBody
 from node.api.openapi import document
@@ -59,6 +59,9 @@ _V1 = (
     Route("DELETE", _ENDPOINT, services.delete_endpoint, _SERVICES, "Remove an endpoint"),
     Route("GET", "/v1/push", push.list_push, "read", "List the push targets"),
     Route("GET", "/v1/push/{name}", push.get_push, "read", "Show a push target"),
+    Route(
+        "GET", "/v1/backup", backup.get_backup, "cluster:admin", "The whole state at one log index, as a file"
+    ),
     Route(
         "GET", "/v1/events", events.list_events, "read", "What was committed; a stream where SSE is accepted"
     ),

@@ -4,7 +4,7 @@ Nodes are tried in order. A write is sent to a second node only if the first can
 it; where that is not known the outcome is unknown and said to be (exit code 9).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,10 @@ from node.cli.faults import ExitCode, Failure
 
 PAGE_ITEMS = 1000
 CONNECT_TIMEOUT_S = 2.0
+DOWNLOAD_TIMEOUT_S = 60.0
+"""How long a node may send nothing of a download: it may have a million names to sort."""
+DOWNLOAD_CHUNK_OCTETS = 256 * 1024
+OCTETS = "application/octet-stream"
 WRITE_METHODS = frozenset({"PUT", "DELETE", "PATCH", "POST"})
 EXIT_CODES = {
     "invalid": ExitCode.USAGE,
@@ -65,6 +69,9 @@ class Client:
         self, urls: tuple[str, ...], *, token: str | None, timeout_s: float, environ: Mapping[str, str]
     ) -> None:
         self.urls = urls
+        self._token = token
+        self._timeout_s = timeout_s
+        self._environ = environ
         self._timeout = (min(CONNECT_TIMEOUT_S, timeout_s), timeout_s)
         self._session = requests.Session()
         # Neither a proxy nor a line of ~/.netrc may come between us and our own nodes.
@@ -73,6 +80,10 @@ class Client:
         self._session.headers["Accept"] = "application/json"
         if token is not None:
             self._session.headers["Authorization"] = f"Bearer {token}"
+
+    def at(self, url: str) -> "Client":
+        """Return a client that asks one node alone."""
+        return Client((url,), token=self._token, timeout_s=self._timeout_s, environ=self._environ)
 
     def get(self, path: str, **params: object) -> Any:
         """Return the JSON value at a path. Raises ``Failure``."""
@@ -129,6 +140,22 @@ class Client:
                 passed.append(f"{url}  {reason}")
         raise _unreachable(passed)
 
+    def download(self, path: str, write: Callable[[bytes], object], **params: object) -> str:
+        """Hand the octets at a path to ``write`` as they come; return the URL of who sent them. Raises ``Failure``.
+
+        Once a node has begun to send no other is asked, and whether it sent all of it the octets must say.
+        """
+        passed = []
+        for url in self.urls:
+            try:
+                with self._send("GET", url + path, _given(params), None, None, stream=True) as response:
+                    _require_octets(response)
+                    _receive(url, response, write)
+                    return url
+            except _Passed as reason:
+                passed.append(f"{url}  {reason}")
+        raise _unreachable(passed)
+
     def _send(
         self,
         method: str,
@@ -136,6 +163,8 @@ class Client:
         params: Mapping[str, str] | None,
         body: Json | None,
         headers: Mapping[str, str | bytes] | None,
+        *,
+        stream: bool = False,
     ) -> requests.Response:
         try:
             return self._session.request(
@@ -144,14 +173,33 @@ class Client:
                 params=params,
                 json=body,
                 headers=headers,
-                timeout=self._timeout,
+                timeout=(self._timeout[0], max(self._timeout[1], DOWNLOAD_TIMEOUT_S))
+                if stream
+                else self._timeout,
                 allow_redirects=False,
+                stream=stream,
             )
         except requests.RequestException as error:
             reason = reason_of(error)
             if method in WRITE_METHODS and not _was_refused(error):
                 raise _unknown(url, reason) from None
             raise _Passed(reason) from None
+
+
+def _require_octets(response: requests.Response) -> None:
+    """Raise what an answer means that is no download."""
+    if not response.ok or response.headers.get("Content-Type") != OCTETS:
+        _value("GET", response)
+        raise _Passed("answered otherwise than a node of this version")
+
+
+def _receive(url: str, response: requests.Response, write: Callable[[bytes], object]) -> None:
+    try:
+        for chunk in response.iter_content(DOWNLOAD_CHUNK_OCTETS):
+            write(chunk)
+    except requests.RequestException as error:
+        message = f"{url} stopped sending: {reason_of(error)}"
+        raise Failure(message, ExitCode.UNREACHABLE, hint="run it again; another node: --api URL") from None
 
 
 def _given(params: Mapping[str, object]) -> dict[str, str]:

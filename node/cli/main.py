@@ -32,6 +32,7 @@ PLACES: Places = {
     "events": (f"{_COMMANDS}.event:list_events", ""),
     "node": (f"{_COMMANDS}.node:node", "Nodes: list, show."),
     "nodes": (f"{_COMMANDS}.node:list_nodes", ""),
+    "backup": (f"{_COMMANDS}.backup:backup", "Write the whole state to a file, verified."),
     "config": (f"{_COMMANDS}.config:config", "The configuration: check, show, path, import."),
     "completion": (
         f"{_COMMANDS}.about:completion",

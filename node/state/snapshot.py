@@ -39,7 +39,9 @@ class _Head(msgspec.Struct, frozen=True):
     drops: dict[str, int]
 
 
-class _ZoneHead(msgspec.Struct, frozen=True):
+class ZoneHead(msgspec.Struct, frozen=True):
+    """What a snapshot says of a zone before its RRsets."""
+
     name: Name
     serial: int
     settings: ZoneSettings | None
@@ -74,18 +76,7 @@ def dump(state: State) -> Iterator[bytes]:
 
 def load(pieces: Iterable[bytes]) -> State:
     """Read what ``dump`` wrote. Raises ``BadState`` on anything else, also on a digest that differs."""
-    try:
-        return _Reader().read(pieces)
-    except (
-        msgspec.DecodeError,
-        msgspec.ValidationError,
-        TypeError,
-        UnicodeDecodeError,
-        KeyError,
-        IndexError,
-        RecursionError,
-    ) as error:
-        raise BadState(f"the snapshot of the state cannot be read: {error}") from None
+    return Reader().read(pieces)
 
 
 def digest(state: State) -> str:
@@ -119,7 +110,7 @@ def _has_books(state: State) -> bool:
 
 def _dump_zone(state: State, zone: Zone) -> Iterator[bytes]:
     settings = state.zone_settings.get(zone.name)
-    head = _ZoneHead(zone.name, zone.serial, settings, state.zone_indexes.get(zone.name, 0), zone.history)
+    head = ZoneHead(zone.name, zone.serial, settings, state.zone_indexes.get(zone.name, 0), zone.history)
     yield _encode(["zone", head])
     yield from _dump_rows("rrsets", ((zone.nodes[rrset.name].index, rrset) for rrset in zone.iter_rrsets()))
 
@@ -135,12 +126,12 @@ def _dump_rows(kind: str, rows: Iterable[Any]) -> Iterator[bytes]:
         yield _encode([kind, batch])
 
 
-class _Reader:
+class Reader:
     """Collects the pieces of one snapshot."""
 
     def __init__(self) -> None:
         self.head: _Head | None = None
-        self.zones: list[tuple[_ZoneHead, list[tuple[int, RRset]]]] = []
+        self.zones: list[tuple[ZoneHead, list[tuple[int, RRset]]]] = []
         self.services: list[ServiceState] = []
         self.targets: list[tuple[Target, int]] = []
         self.deliveries: list[tuple[str, Delivery]] = []
@@ -152,6 +143,21 @@ class _Reader:
         self.digest: str | None = None
 
     def read(self, pieces: Iterable[bytes]) -> State:
+        """Return the State. Raises ``BadState``."""
+        try:
+            return self._read(pieces)
+        except (
+            msgspec.DecodeError,
+            msgspec.ValidationError,
+            TypeError,
+            UnicodeDecodeError,
+            KeyError,
+            IndexError,
+            RecursionError,
+        ) as error:
+            raise BadState(f"the snapshot of the state cannot be read: {error}") from None
+
+    def _read(self, pieces: Iterable[bytes]) -> State:
         for number, piece in enumerate(pieces):
             kind, value = msgspec.msgpack.decode(piece, type=tuple[str, msgspec.Raw])
             if (number == 0) != (kind == "format") or self.digest is not None:
@@ -174,9 +180,9 @@ class _Reader:
         elif kind == "head":
             self.head = _decode(value, _Head)
         elif kind == "zone":
-            self.zones.append((_decode(value, _ZoneHead), []))
+            self.take_zone(_decode(value, ZoneHead))
         elif kind == "rrsets":
-            self.zones[-1][1].extend(_decode(value, list[tuple[int, RRset]]))
+            self.take_rrsets(_decode(value, list[tuple[int, RRset]]))
         elif kind == "services":
             self.services.extend(_decode(value, list[ServiceState]))
         elif kind == "targets":
@@ -198,13 +204,26 @@ class _Reader:
         else:
             raise BadState(f"the snapshot holds a part {kind!r} that is not known here; upgrade this node")
 
+    def take_zone(self, head: ZoneHead) -> None:
+        """Begin another zone."""
+        self.zones.append((head, []))
+
+    def take_rrsets(self, rows: list[tuple[int, RRset]]) -> None:
+        """Keep RRsets of the latest zone, each with its index."""
+        self.zones[-1][1].extend(rows)
+
+    def zone(self, number: int) -> Zone:
+        """Build a zone of which all has been read."""
+        head, rows = self.zones[number]
+        return restored_zone(head.name, head.serial, rows, head.history)
+
     def _state(self, head: _Head) -> State:
         return State(
             index=head.index,
             format=head.format,
             seeded=head.seeded,
             members=head.members,
-            zones=Map({each.name: _zone(each, rows) for each, rows in self.zones}),
+            zones=Map({each.name: self.zone(number) for number, (each, _) in enumerate(self.zones)}),
             zone_settings=Map({each.name: each.settings for each, _ in self.zones if each.settings}),
             zone_indexes=Map({each.name: each.index for each, _ in self.zones}),
             services=Map({each.service.fqdn: each for each in self.services}),
@@ -223,10 +242,6 @@ class _Reader:
         if any((row.accepted is None) == (row.refused is None) for row in rows):
             raise BadState("the snapshot holds a ticket without one result")
         return once.book_of(rows, *self.books[which])
-
-
-def _zone(head: _ZoneHead, rows: list[tuple[int, RRset]]) -> Zone:
-    return restored_zone(head.name, head.serial, rows, head.history)
 
 
 def _decode(value: msgspec.Raw, type_: type[T]) -> T:

@@ -8,6 +8,8 @@ RRsets stay in the zone but are not answered; a second count tells which names a
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator
+from heapq import merge
+from itertools import islice
 
 import msgspec
 from immutables import Map, MapMutation
@@ -20,6 +22,8 @@ from node.zone.rrset import SOA, RRset
 HISTORY_DELTAS_MAX = 1_000
 HISTORY_RRSETS_MAX = 10_000
 _DIGEST_MODULUS = 2**128
+_RUN_NAMES = 10_000
+"""Names sorted at a time, which takes about 20 ms."""
 
 
 class Node(msgspec.Struct, frozen=True, gc=False):
@@ -87,10 +91,22 @@ class Zone(msgspec.Struct, frozen=True):
         soa = self.get(self.name, SOA)
         if soa is not None:
             yield soa
-        for name in sorted(self.nodes, key=sort_key):
+        for name in _in_order(self.nodes):
             for rrset in self.nodes[name].rrsets:
                 if rrset is not soa:
                     yield rrset
+
+
+def _in_order(names: Iterable[Name]) -> Iterator[Name]:
+    """Yield names in canonical order, sorted in short runs that are then merged.
+
+    To sort a million names at once lets no other thread run for seconds, whichever thread does it.
+    """
+    rest = iter(names)
+    runs = []
+    while run := sorted(islice(rest, _RUN_NAMES), key=sort_key):
+        runs.append(run)
+    return iter(runs[0]) if len(runs) == 1 else merge(*runs, key=sort_key)
 
 
 class Replacement(msgspec.Struct, frozen=True):
@@ -179,6 +195,11 @@ def _grown(apex: Name, contents: dict[Name, list[RRset]], indexes: dict[Name, in
             for name in {**contents, **children}
         }
     )
+
+
+def digest_with(digest: int, rrsets: Iterable[RRset]) -> int:
+    """Return what a zone's digest becomes when these RRsets come into it."""
+    return (digest + sum(map(_hash, rrsets))) % _DIGEST_MODULUS
 
 
 def _counted(apex: Name, names: Collection[Name]) -> dict[Name, int]:

@@ -46,7 +46,8 @@ class FakeNode:
 
             def _send(self, answer: dict[str, Any]) -> None:
                 body = answer["body"]
-                octets = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+                octets = body if isinstance(body, bytes) else json.dumps(body).encode()
+                octets = body.encode() if isinstance(body, str) else octets
                 status = answer.get("status", 200)
                 kind = "application/json" if status < 400 else "application/problem+json"
                 self.send_response(status)

@@ -33,10 +33,7 @@ def list_nodes(session: Session) -> None:
 def show_node(session: Session, name: str) -> None:
     """Show all that is known of a node."""
     status = session.client.get("/v1/status")
-    row = next((each for each in status["nodes"] if each["name"] == name), None)
-    if row is None:
-        names = ", ".join(each["name"] for each in status["nodes"])
-        raise Failure(f'no node "{name}" in this cluster', ExitCode.NOT_FOUND, hint=f"one of: {names}")
+    row = find_node(status, name)
     if session.out.is_for_people:
         session.out.heading(
             "   ".join(part for part in (row["name"], row.get("site"), row.get("role")) if part)
@@ -44,6 +41,15 @@ def show_node(session: Session, name: str) -> None:
         session.out.fields(_fields(row, status))
     else:
         session.out.document(row)
+
+
+def find_node(status: Json, name: str) -> Json:
+    """Return the row of a node. Raises ``Failure``."""
+    for row in status["nodes"]:
+        if row["name"] == name:
+            return dict(row)
+    names = ", ".join(each["name"] for each in status["nodes"])
+    raise Failure(f'no node "{name}" in this cluster', ExitCode.NOT_FOUND, hint=f"one of: {names}")
 
 
 def _fields(row: Json, status: Json) -> tuple[tuple[str, object], ...]:

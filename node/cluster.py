@@ -12,8 +12,9 @@ from concurrent.futures import Future
 
 import structlog
 
+from node.proposing import Proposer
 from node.state import machine, snapshot
-from node.state.command import Command, Entry, encode
+from node.state.command import Command, Entry, Ticket
 from node.state.state import Changed, Refused, State, advanced
 from raft.machine import BadSnapshot
 from raft.proposal import Outcome
@@ -76,6 +77,7 @@ class Cluster:
     def __init__(self, settings: RaftSettings, on_fatal: Callable[[], object]) -> None:
         self._machine = Machine(self._hand_over)
         self._replica = Replica(settings, self._machine, on_fatal=on_fatal)
+        self._proposer = Proposer(self._try, lambda: self.state.index)
         self._handed_over: list[Changed | None] = []
         self._handing = threading.Lock()
         self._scheduled = False
@@ -123,13 +125,23 @@ class Cluster:
         return self._replica.status()
 
     async def propose(
-        self, command: Command, *, actor: str = "", reason: str = "", timeout_s: float = 5.0
+        self,
+        command: Command,
+        *,
+        actor: str = "",
+        reason: str = "",
+        timeout_s: float = 5.0,
+        ticket: Ticket | None = None,
     ) -> Outcome:
         """Bring a command into the log; a ``Committed`` carries ``Accepted`` or ``Refused``.
 
-        Never retries by itself: an ``Unknown`` is told as such.
+        It is carried out once, by as many tries as there is time for; ``Unknown`` means that time ran out
+        while a try may still be committed, and never turns into ``NotCommitted``. ``ticket`` is for
+        callers who may repeat the request elsewhere. See ``node.proposing``.
         """
-        data = encode(Entry(command, now_ms(), actor, reason))
+        return await self._proposer.propose(Entry(command, now_ms(), actor, reason, ticket), timeout_s)
+
+    async def _try(self, data: bytes, timeout_s: float) -> Outcome:
         return await self._outcome(self._replica.propose(data, timeout_s))
 
     async def read_barrier(self, timeout_s: float = 5.0) -> Outcome:

@@ -13,7 +13,7 @@ from node.state.command import Entry, Member, PutZone, Seed, encode
 from node.state.state import Accepted, Changed, Refused, State
 from node.zone.name import from_text
 from raft.machine import BadSnapshot
-from raft.proposal import Committed
+from raft.proposal import Committed, Outcome, Unknown
 from raft.settings import RaftSettings
 from tests.state.conftest import SETTINGS, WWW, ZONE, service
 
@@ -50,6 +50,33 @@ def test_a_proposal_comes_back_with_its_result() -> None:
         assert outcome.index == cluster.state.index
         assert await cluster.wait_applied(outcome.index, 1.0)
         assert not await cluster.wait_applied(outcome.index + 1, 0.01)
+
+
+def test_a_proposal_whose_outcome_was_lost_is_told_as_committed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log commits a try and its outcome is lost: the next try tells it, and nothing is done twice."""
+
+    async def act(cluster: Cluster) -> None:
+        await cluster.propose(SEED)
+        real, lost = cluster._replica.propose, []
+
+        def propose(data: bytes, timeout_s: float) -> "Future[Outcome]":
+            outcome = real(data, timeout_s)
+            if lost:
+                return outcome
+            lost.append(outcome.result(5))
+            told: Future[Outcome] = Future()
+            told.set_result(Unknown("the leader went"))
+            return told
+
+        monkeypatch.setattr(cluster._replica, "propose", propose)
+        outcome = await cluster.propose(PutZone(from_text("example.net"), SETTINGS, if_index=0))
+        assert lost == [outcome]
+        assert isinstance(outcome, Committed)
+        assert isinstance(outcome.result, Accepted)
+        assert (outcome.index, True) == (outcome.result.index, outcome.result.changed)
+        assert cluster.state.index > outcome.index
+
+    with_cluster(act)
 
 
 def test_an_entry_without_a_command_is_waited_for_no_longer_than_others() -> None:

@@ -9,6 +9,7 @@ import contextlib
 import importlib.metadata
 import resource
 import signal
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
@@ -23,12 +24,14 @@ from node.dns.listen import ListenFailed
 from node.dns.respond import View
 from node.dns.server import DnsServer, DnsSettings
 from node.duties import Duties
+from node.lease_clock import LeaseClock
 from node.observe import configure_logging, log_events
 from node.plan import DevSettings, Plan, StartError, dev_plan, plan_of
 from node.probe.prober import Prober
 from node.probe.settings import ProberSettings
 from node.push.pusher import Pusher
 from node.push.settings import PusherSettings
+from node.served import ServedZones
 from node.state.command import Seed
 from node.state.state import Changed, State
 from node.version import version
@@ -121,18 +124,22 @@ async def _running(plan: Plan, demo: Demo | None, on_fatal: Callable[[], object]
             stack.push_async_callback(demo.stop)
         await cluster.start()
         stack.push_async_callback(cluster.stop)
-        server = _dns_server(plan, cluster)
+        served = ServedZones(cluster, LeaseClock(time.monotonic))
+        cluster.subscribe(served.state_changed)
+        served.state_changed(cluster.state, None)
+        server = _dns_server(plan, cluster, served)
         await server.start()
         stack.push_async_callback(server.stop)
         prober = Prober(plan.node, lambda: cluster.state, cluster.propose, ProberSettings())
         pusher = _pusher(plan, cluster)
-        api = _api_server(plan, cluster, server, prober, pusher)
+        api = _api_server(plan, cluster, server, prober, pusher, served)
         _follow(cluster, prober, pusher)
         for room in (prober, pusher, api):
             await room.start()
             stack.push_async_callback(room.stop)
         duties = asyncio.create_task(Duties(cluster, lambda: plan.seed, plan.duties).run())
         stack.push_async_callback(_cancelled, duties)
+        stack.push_async_callback(_cancelled, asyncio.create_task(served.run()))
         yield _info(plan, demo, server.addresses, f"http://{api.addresses[0]}")
 
 
@@ -142,11 +149,11 @@ async def _cancelled(task: "asyncio.Task[None]") -> None:
         await task
 
 
-def _dns_server(plan: Plan, cluster: Cluster) -> DnsServer:
+def _dns_server(plan: Plan, cluster: Cluster, served: ServedZones) -> DnsServer:
     ready = _Ready(cluster)
     return DnsServer(
         DnsSettings(listen=plan.dns_listen),
-        lambda: View(cluster.state.zones, ready(), plan.node, plan.respond),
+        lambda: View(served.zones, ready(), plan.node, plan.respond, cluster.state.zones),
         cluster.propose,
     )
 
@@ -175,7 +182,9 @@ def _pusher(plan: Plan, cluster: Cluster) -> Pusher:
     return Pusher(plan.node, lambda: cluster.state, cluster.propose, is_current, settings, reachable=reachable)
 
 
-def _api_server(plan: Plan, cluster: Cluster, dns: DnsServer, prober: Prober, pusher: Pusher) -> ApiServer:
+def _api_server(
+    plan: Plan, cluster: Cluster, dns: DnsServer, prober: Prober, pusher: Pusher, served: ServedZones
+) -> ApiServer:
     def pushes() -> tuple[PushProgress, ...]:
         return tuple(PushProgress(row.target, row.wanted, row.detail) for row in pusher.status())
 
@@ -204,6 +213,7 @@ def _api_server(plan: Plan, cluster: Cluster, dns: DnsServer, prober: Prober, pu
         pushes=pushes,
         probes=probes,
         trusted_loopback=not plan.tokens,
+        lease_left_s=served.clock.left_s,
     )
     return ApiServer(ApiSettings(listen=(plan.api_listen,)), context)
 

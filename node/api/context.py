@@ -11,6 +11,7 @@ from typing import Protocol
 from node.api.order import NameOrder
 from node.state.command import Command
 from node.state.state import Changed, State
+from node.zone.lease import LeaseKey
 from raft.proposal import Outcome
 
 Listener = Callable[[State, Changed | None], None]
@@ -149,4 +150,6 @@ class ApiContext:
     probes: Callable[[], ProbeSummary] = ProbeSummary
     trusted_loopback: bool = True
     """Whether clients on this machine need no token."""
+    lease_left_s: Callable[[LeaseKey], float | None] = lambda _key: None
+    """How many seconds this node gives a lease; None where there is none that can run out."""
     order: NameOrder = field(default_factory=NameOrder)

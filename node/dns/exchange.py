@@ -47,6 +47,13 @@ class View:
     """The node has applied what it knew to be committed; before that it cannot say what does not exist."""
     node: str
     settings: RespondSettings = field(default_factory=RespondSettings)
+    replicated: Mapping[Name, Zone] | None = None
+    """The zones as the log has them, for transfers and updates; None: ``zones`` are those."""
+
+    @property
+    def log_zones(self) -> Mapping[Name, Zone]:
+        """The zones as all nodes have them at this index."""
+        return self.zones if self.replicated is None else self.replicated
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ def update(exchange: Exchange) -> Response | Wish | None:
     assert query.question is not None
     if query.question.type != SOA:
         return Response(message.FORMERR)
-    zone = exchange.view.zones.get(query.question.name)
+    zone = exchange.view.log_zones.get(query.question.name)
     if zone is None:
         sentence = f"{to_text(query.question.name)} is not a zone of this server"
         return Response(message.NOTAUTH, error=ExtendedError(NOT_AUTHORITATIVE, sentence))
@@ -61,7 +61,7 @@ def transfer(exchange: Exchange) -> Response | Iterator[bytes] | None:
     question = exchange.query.question
     if question is None or question.type not in (AXFR, IXFR):
         return None
-    zone = exchange.view.zones.get(question.name)
+    zone = exchange.view.log_zones.get(question.name)
     key = None if exchange.signature is None or exchange.signature.key is None else exchange.signature.key.name
     if not exchange.view.settings.access.may_transfer(key, exchange.client.address):
         return Response(message.REFUSED, error=ExtendedError(PROHIBITED, "no transfer is allowed"))

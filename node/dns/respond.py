@@ -118,7 +118,7 @@ def _exchange(packet: bytes, query: Query, client: Client, view: View, now_s: in
 def _proposal(exchange: Exchange, wish: Wish) -> Propose:
     def finish(outcome: ProposalOutcome, view: View, now_s: int) -> Send:
         later = replace(exchange, view=view, now_s=now_s)
-        return _sent(later, finished(wish.asked, outcome, view.zones), 0)
+        return _sent(later, finished(wish.asked, outcome, view.log_zones), 0)
 
     return Propose(wish.asked.command, wish.actor, finish)
 

@@ -5,6 +5,7 @@ and transport in place of its own. Nothing is disclosed before it is durable: ev
 a gate that syncs the journal first.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
@@ -19,6 +20,10 @@ from raft.settings import RaftSettings
 logger = structlog.get_logger()
 
 APPLIED_AT_ONCE_MAX = 1_000
+APPLYING_S_MAX = 0.02
+"""So long entries are applied before others get their turn."""
+UNCOMMITTED_OCTETS_MAX = 128 * 1024 * 1024
+"""Octets of commands in a leader's log that no majority holds yet; beyond that it takes none."""
 _NEVER_S = 1e9
 _SEAL_S = 1.0
 """From a write to the proof on the medium that it was whole, at most."""
@@ -61,6 +66,9 @@ class Core(Sending):
         check_version()
         self._host = host
         self._told_commit_index = 0
+        self._uncommitted: deque[tuple[int, int]] = deque()
+        """Index and octets of each command taken in this lead that is not known to be committed."""
+        self._uncommitted_octets = 0
         self._fault: Exception | None = None
         self._ticked_s = now_s()
         self._seal_due_s = now_s() + _SEAL_S
@@ -123,9 +131,10 @@ class Core(Sending):
         self._reply(node, message, matched=self.applied_index, hint=self.last_index + 1)
 
     def apply_committed(self) -> None:
-        """Hand committed entries to the host, a bounded number at a time."""
+        """Hand committed entries to the host, a bounded number and for a bounded time at once."""
         end = min(self.commit_index, self.applied_index + APPLIED_AT_ONCE_MAX)
-        while self.applied_index < end:
+        until_s = now_s() + APPLYING_S_MAX
+        while self.applied_index < end and now_s() < until_s:
             command, index, term = self.log[self.applied_index + 1 - self.base_index]
             self.applied_index = index
             self._host.apply(index, term, command[1:] if command[:1] == REGULAR else None)
@@ -144,7 +153,16 @@ class Core(Sending):
         """Put a command into the leader's log; return its index and term."""
         index = self.last_index + 1
         self.log.add(REGULAR + command, index, self.term)
+        self._uncommitted.append((index, len(command)))
+        self._uncommitted_octets += len(command)
         return index, self.term
+
+    @property
+    def has_room(self) -> bool:
+        """Whether this leader can take a command, or waits for a majority to hold what it took."""
+        while self._uncommitted and self._uncommitted[0][0] <= self.commit_index:
+            self._uncommitted_octets -= self._uncommitted.popleft()[1]
+        return self._uncommitted_octets < UNCOMMITTED_OCTETS_MAX
 
     @property
     def is_open(self) -> bool:
@@ -176,6 +194,8 @@ class Core(Sending):
         self.heard_s.clear()
         self.rounds_heard.clear()
         self.forget_ways()
+        self._uncommitted.clear()
+        self._uncommitted_octets = 0
         for node in self.voters | self.learners:
             self.next_index[node] = self.last_index + 1
             self.match_index[node] = 0

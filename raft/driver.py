@@ -202,9 +202,6 @@ class Driver:
         if self._closed or self._stop_at_s is not None:
             settle(future, _STOPPING)
             return
-        if len(self._undecided) >= self._settings.proposals_max:
-            settle(future, NotCommitted("busy", f"{len(self._undecided)} callers wait already"))
-            return
         deadline = self._loop.call_later(timeout_s, settle, future, at_deadline)
         self._undecided[future] = at_end
         future.add_done_callback(lambda _: self._decided(future, deadline))
@@ -223,6 +220,9 @@ class Driver:
         if now_s() < held.not_before_s:
             return False
         if core.role == LEADER:
+            if held.command is not None and not core.has_room:
+                settle(held.future, NotCommitted("busy", "too much in the log waits for a majority already"))
+                return True
             if held.command is not None:
                 index, term = core.append(held.command)
                 self._waiting.add(index, term, held.future)
@@ -288,7 +288,7 @@ class Driver:
     def _take_proposal(self, node: Node, message: Message) -> None:
         core = self.core
         reply: Message = {"type": "proposed", "number": message["number"], "index": None, "term": core.term}
-        is_taken = core.role == LEADER and self._stop_at_s is None
+        is_taken = core.role == LEADER and core.has_room and self._stop_at_s is None
         if is_taken and len(message["command"]) <= self._settings.proposal_bytes_max:
             reply["index"], reply["term"] = core.append(message["command"])
         core.wire.send(node, reply)

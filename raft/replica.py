@@ -13,6 +13,7 @@ from concurrent.futures import Future
 
 import structlog
 
+from raft.admission import Admission
 from raft.driver import Driver
 from raft.errors import RaftError
 from raft.machine import StateMachine
@@ -24,6 +25,8 @@ from raft.waiting import settle
 logger = structlog.get_logger()
 
 START_S = 60.0
+PROPOSED_OCTETS_MAX = 64 * 1024 * 1024
+"""Octets of commands on their way into the log through this node."""
 
 
 class Replica:
@@ -35,6 +38,7 @@ class Replica:
         self._settings = settings
         self._machine = machine
         self._on_fatal = on_fatal
+        self._admission = Admission(settings.proposals_max, PROPOSED_OCTETS_MAX)
         self._lock = threading.Lock()
         """Held to give the log's thread something to do, and to end that: nothing is given to a thread that ends."""
         self._thread: threading.Thread | None = None
@@ -64,21 +68,28 @@ class Replica:
             settle(
                 future, NotCommitted("too-large", f"{len(command)} octets are more than the {limit} allowed")
             )
-        elif not self._call(lambda driver: driver.propose(command, future, timeout_s)):
-            settle(future, NotCommitted("stopped", "this node's log is not running"))
+        else:
+            self._bring(future, len(command), lambda driver: driver.propose(command, future, timeout_s))
         return future
 
     def read_barrier(self, timeout_s: float = 5.0) -> "Future[Outcome]":
         """Wait until this node has applied all that was committed anywhere when this was called."""
         future = _new_future()
-        if not self._call(lambda driver: driver.read_barrier(future, timeout_s)):
-            settle(future, NotCommitted("stopped", "this node's log is not running"))
+        self._bring(future, 0, lambda driver: driver.read_barrier(future, timeout_s))
         return future
 
     def status(self) -> ReplicaStatus:
         """Return what is known now; an immutable value."""
         driver = self._driver
         return driver.status if driver is not None else _before_start(self._settings)
+
+    def _bring(self, future: "Future[Outcome]", octets: int, act: "Callable[[Driver], object]") -> None:
+        """Let the log's thread decide the future, unless too much waits for that already."""
+        refused = self._admission.enter(future, octets)
+        if refused is None and not self._call(act):
+            refused = NotCommitted("stopped", "this node's log is not running")
+        if refused is not None:
+            settle(future, refused)
 
     def _call(self, act: "Callable[[Driver], object]") -> bool:
         """Let the log's thread do something soon; False when there is no such thread any more."""

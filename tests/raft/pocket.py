@@ -1,6 +1,6 @@
 """One core, or one stock library object, at hand: a clock to turn, a wire to read, no thread and no socket."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
@@ -82,9 +82,11 @@ class Listener:
         self.applied: list[tuple[int, bytes | None]] = []
         self.cuts: list[int] = []
         self.changes = 0
+        self.on_apply: Callable[[], None] = lambda: None
 
     def apply(self, index: int, _term: int, command: bytes | None) -> None:
         self.applied.append((index, command))
+        self.on_apply()
 
     def entries_cut(self, index: int) -> None:
         self.cuts.append(index)
@@ -92,8 +94,8 @@ class Listener:
     def leader_changed(self) -> None:
         self.changes += 1
 
-    def take_piece(self, identity: str, offset: int, total: int, data: bytes) -> bool:
-        return False
+    def take_piece(self, identity: str, offset: int, total: int, data: bytes) -> None:
+        pass
 
     def on_request(self, node: Node, message: Message) -> None:
         pass

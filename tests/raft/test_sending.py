@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from raft.core import APPLYING_S_MAX, UNCOMMITTED_OCTETS_MAX
 from raft.sending import APPEND_BYTES_MAX, ON_ITS_WAY_BYTES_MAX
 from tests.raft.pocket import Clock, Pocket
 
@@ -93,6 +94,41 @@ def test_an_entry_of_any_size_travels_whole(clock: Clock) -> None:
     pocket.core.append(bytes(4 * APPEND_BYTES_MAX))
     (batch,) = entries_of(pocket.tick(), "n2")
     assert [4 * APPEND_BYTES_MAX + 1] == [len(command) for command, _, _ in batch]
+
+
+def test_a_leader_takes_no_more_than_waits_for_a_majority(clock: Clock) -> None:
+    """What no majority holds is bounded in octets; an acknowledgement makes room."""
+    pocket = Pocket(clock)
+    pocket.lead()
+    pocket.acknowledge("n2", pocket.core.last_index)
+    size = 8 * APPEND_BYTES_MAX
+    count = 0
+    while pocket.core.has_room:
+        pocket.core.append(bytes(size))
+        count += 1
+    assert UNCOMMITTED_OCTETS_MAX == count * size
+    pocket.tick()
+    pocket.acknowledge("n2", pocket.core.last_index)
+    assert pocket.core.has_room
+
+
+def test_applying_lets_others_have_their_turn(clock: Clock) -> None:
+    """Entries that take long are applied over several turns: signs of life go out in between."""
+    pocket = Pocket(clock)
+    pocket.lead()
+    for _ in range(10):
+        pocket.core.append(b"slow")
+
+    def take_long() -> None:
+        clock.now_s += APPLYING_S_MAX / 2
+
+    pocket.host.on_apply = take_long
+    pocket.tick()
+    pocket.acknowledge("n2", pocket.core.last_index)
+    assert pocket.core.is_behind
+    applied = len(pocket.host.applied)
+    pocket.tick()
+    assert applied + 2 == len(pocket.host.applied)
 
 
 def test_one_sign_of_life_a_round_while_no_piece_may_go(clock: Clock) -> None:

@@ -265,15 +265,3 @@ def test_a_proposal_that_met_a_broken_journal_is_told_at_the_end() -> None:
 
     asyncio.run(meet_the_fault())
     assert isinstance(future.result(0), Unknown)
-
-
-def test_waiting_callers_are_limited_whatever_they_wait_for() -> None:
-    """Reads count as proposals do."""
-    with calm() as world:
-        leader = world.find_leader()
-        for name in world.followers():
-            world.network.block(name, leader)
-        limit = world.driver(leader)._settings.proposals_max
-        futures = [world.read(leader) for _ in range(limit + 5)]
-        world.run_until(world.now_s + 0.01)
-        assert 5 == sum(1 for each in futures if each.done())

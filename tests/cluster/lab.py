@@ -121,6 +121,20 @@ class Lab:
         """Undo ``drop``."""
         _ip("-n", self.router, "rule", "del", *self._way(source, target))
 
+    def isolate(self, number: int) -> None:
+        """Drop all between one machine and the others, silently."""
+        for source, target in self._ways(number):
+            self.drop(source, target)
+
+    def rejoin(self, number: int) -> None:
+        """Undo ``isolate``."""
+        for source, target in self._ways(number):
+            self.carry(source, target)
+
+    def _ways(self, number: int) -> list[tuple[int, int]]:
+        others = [other for other in range(1, self.nodes + 1) if other != number]
+        return [(number, other) for other in others] + [(other, number) for other in others]
+
     def _way(self, source: int, target: int) -> tuple[str, ...]:
         return ("from", self.address(source), "to", self.address(target), "blackhole")
 

@@ -32,18 +32,25 @@ class Client:
             self._connection.close()
             self._connection = None
 
-    def ask(self, method: str, path: str, body: Any = None) -> tuple[str, Any]:
-        """Return ``ok`` or the code of a refusal, and the answer.
-
-        ``unsent`` when nothing left, ``outcome_unknown`` when the answer did not come.
-        """
+    def connect(self) -> bool:
+        """See to it that there is a connection; say whether there is."""
         if self._connection is None:
             connection = http.client.HTTPConnection(self._address, API_PORT, timeout=self._timeout_s)
             try:
                 connection.connect()
             except OSError:
-                return "unsent", None
+                return False
             self._connection = connection
+        return True
+
+    def ask(self, method: str, path: str, body: Any = None) -> tuple[str, Any]:
+        """Return ``ok`` or the code of a refusal, and the answer.
+
+        ``unsent`` when nothing left, ``outcome_unknown`` when the answer did not come.
+        """
+        if not self.connect():
+            return "unsent", None
+        assert self._connection is not None
         try:
             text = None if body is None else json.dumps(body)
             self._connection.request(method, path, text, HEADERS)

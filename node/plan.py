@@ -16,7 +16,7 @@ import structlog
 from node.api.context import Token
 from node.config import Config, Secret, SecretError
 from node.config.rules_secrets import tsig_octets
-from node.dns.respond import RespondSettings
+from node.dns_plan import DnsPlan, dns_plan_of
 from node.duties import DutySettings
 from node.observe import LogFormat
 from node.push.settings import TsigSecret
@@ -46,8 +46,7 @@ class Plan:
     node: str
     raft: RaftSettings
     seed: Seed
-    dns_listen: tuple[str, ...]
-    respond: RespondSettings
+    dns: DnsPlan
     duties: DutySettings
     api_listen: str
     peer_urls: Mapping[str, str]
@@ -75,6 +74,7 @@ def plan_of(config: Config, environ: Mapping[str, str] = os.environ) -> Plan:
     """Return the plan that the configuration describes. Raises ``StartError`` for unreadable secrets."""
     health = config.health
     secret = None if config.cluster.secret is None else _read(config.cluster.secret, environ)
+    keys = _keys(config, environ)
     return Plan(
         cluster=config.cluster.name,
         node=config.node.name,
@@ -90,8 +90,7 @@ def plan_of(config: Config, environ: Mapping[str, str] = os.environ) -> Plan:
             snapshot_entries=config.raft.snapshot_entries,
         ),
         seed=config.seed(),
-        dns_listen=config.dns.listen,
-        respond=RespondSettings(udp_payload_octets=config.dns.udp_payload),
+        dns=_dns(config, keys, secret, environ),
         duties=DutySettings(vote_lease_s=(3 * health.interval_ms + health.timeout_ms) / 1000),
         api_listen=config.api.listen,
         peer_urls={each.name: each.api for each in config.nodes if each.name != config.node.name},
@@ -100,7 +99,7 @@ def plan_of(config: Config, environ: Mapping[str, str] = os.environ) -> Plan:
             Token(each.name, hashlib.sha256(_read(each.secret, environ)).hexdigest(), each.scopes)
             for each in config.api.tokens
         ),
-        tsig=_keys(config, environ),
+        tsig=keys,
         log_level=config.log.level,
         log_format=config.log.format,
         notes=config.notes,
@@ -124,8 +123,7 @@ def dev_plan(settings: DevSettings, seed_demo: Seed | None = None) -> Plan:
             secret=None,
         ),
         seed=seed,
-        dns_listen=(f"{LOOPBACK}:{settings.dns_port}", f"[::1]:{settings.dns_port}"),
-        respond=RespondSettings(),
+        dns=DnsPlan((f"{LOOPBACK}:{settings.dns_port}", f"[::1]:{settings.dns_port}"), node),
         duties=DutySettings(),
         api_listen=f"{LOOPBACK}:{settings.api_port}",
         peer_urls={},
@@ -140,6 +138,21 @@ def dev_plan(settings: DevSettings, seed_demo: Seed | None = None) -> Plan:
 def _read(secret: Secret, environ: Mapping[str, str]) -> bytes:
     try:
         return secret.read(environ)
+    except SecretError as error:
+        raise StartError(str(error)) from None
+
+
+def reloaded_dns(config: Config, environ: Mapping[str, str] = os.environ) -> DnsPlan:
+    """Return the DNS of a configuration that was read again. Raises ``StartError`` for unreadable secrets."""
+    secret = None if config.cluster.secret is None else _read(config.cluster.secret, environ)
+    return _dns(config, _keys(config, environ), secret, environ)
+
+
+def _dns(
+    config: Config, keys: Mapping[str, TsigSecret], secret: bytes | None, environ: Mapping[str, str]
+) -> DnsPlan:
+    try:
+        return dns_plan_of(config, keys, secret, environ)
     except SecretError as error:
         raise StartError(str(error)) from None
 

@@ -21,8 +21,8 @@ from node.cluster import Cluster, now_ms
 from node.config import Config
 from node.demo import ADDRESSES, Demo
 from node.dns.listen import ListenFailed
-from node.dns.respond import View
-from node.dns.server import DnsServer, DnsSettings
+from node.dns.server import DnsServer
+from node.dns_room import DnsRoom
 from node.duties import Duties
 from node.lease_clock import LeaseClock
 from node.observe import configure_logging, log_events
@@ -31,6 +31,7 @@ from node.probe.prober import Prober
 from node.probe.settings import ProberSettings
 from node.push.pusher import Pusher
 from node.push.settings import PusherSettings
+from node.reload import Reloader
 from node.served import ServedZones
 from node.state.command import Seed
 from node.state.state import Changed, State
@@ -60,7 +61,7 @@ Ready = Callable[[RunInfo], None]
 def run(config: Config, *, ready: Ready | None = None) -> int:
     """Run the node that the configuration describes until SIGTERM or SIGINT; return the exit code."""
     configure_logging(config.log.level, config.log.format)
-    return _run(lambda: plan_of(config), None, ready)
+    return _run(lambda: plan_of(config), None, ready, Reloader(config))
 
 
 def run_dev(settings: DevSettings, *, ready: Ready | None = None) -> int:
@@ -71,11 +72,13 @@ def run_dev(settings: DevSettings, *, ready: Ready | None = None) -> int:
     return _run(lambda: dev_plan(settings, seed), demo, ready)
 
 
-def _run(plan: Callable[[], Plan], demo: Demo | None, ready: Ready | None) -> int:
+def _run(
+    plan: Callable[[], Plan], demo: Demo | None, ready: Ready | None, reloader: Reloader | None = None
+) -> int:
     _raise_descriptor_limit()
     try:
         refuse_shared_environment()
-        return asyncio.run(_serve(plan(), demo, ready))
+        return asyncio.run(_serve(plan(), demo, ready, reloader))
     except (StartError, RaftError) as error:
         logger.error("node.refused", detail=str(error))
         return error.exit_code
@@ -92,7 +95,7 @@ def _raise_descriptor_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-async def _serve(plan: Plan, demo: Demo | None, ready: Ready | None) -> int:
+async def _serve(plan: Plan, demo: Demo | None, ready: Ready | None, reloader: Reloader | None) -> int:
     """Run the node until a signal says stop or its log breaks."""
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[int] = loop.create_future()
@@ -105,7 +108,7 @@ async def _serve(plan: Plan, demo: Demo | None, ready: Ready | None) -> int:
         loop.add_signal_handler(which, end, 0)
     for note in plan.notes:
         logger.info("config.note", detail=note)
-    async with _running(plan, demo, lambda: loop.call_soon_threadsafe(end, 70)) as info:
+    async with _running(plan, demo, lambda: loop.call_soon_threadsafe(end, 70), reloader) as info:
         logger.info("node.started", node=plan.node, dns=list(info.dns), api=info.api)
         if ready is not None:
             ready(info)
@@ -115,7 +118,9 @@ async def _serve(plan: Plan, demo: Demo | None, ready: Ready | None) -> int:
 
 
 @contextlib.asynccontextmanager
-async def _running(plan: Plan, demo: Demo | None, on_fatal: Callable[[], object]) -> AsyncIterator[RunInfo]:
+async def _running(
+    plan: Plan, demo: Demo | None, on_fatal: Callable[[], object], reloader: Reloader | None
+) -> AsyncIterator[RunInfo]:
     """Start every room in order; stop them in reverse, whatever happened."""
     async with contextlib.AsyncExitStack() as stack:
         cluster = Cluster(plan.raft, on_fatal)
@@ -127,19 +132,22 @@ async def _running(plan: Plan, demo: Demo | None, on_fatal: Callable[[], object]
         served = ServedZones(cluster, LeaseClock(time.monotonic))
         cluster.subscribe(served.state_changed)
         served.state_changed(cluster.state, None)
-        server = _dns_server(plan, cluster, served)
-        await server.start()
-        stack.push_async_callback(server.stop)
+        dns = _dns_room(plan, cluster, served)
+        await dns.start()
+        stack.push_async_callback(dns.stop)
+        server = dns.server
         prober = Prober(plan.node, lambda: cluster.state, cluster.propose, ProberSettings())
         pusher = _pusher(plan, cluster)
         api = _api_server(plan, cluster, server, prober, pusher, served)
-        _follow(cluster, prober, pusher)
+        _follow(cluster, dns, prober, pusher)
         for room in (prober, pusher, api):
             await room.start()
             stack.push_async_callback(room.stop)
         duties = asyncio.create_task(Duties(cluster, lambda: plan.seed, plan.duties).run())
         stack.push_async_callback(_cancelled, duties)
         stack.push_async_callback(_cancelled, asyncio.create_task(served.run()))
+        if reloader is not None:
+            reloader.listen(dns.reload)
         yield _info(plan, demo, server.addresses, f"http://{api.addresses[0]}")
 
 
@@ -149,13 +157,13 @@ async def _cancelled(task: "asyncio.Task[None]") -> None:
         await task
 
 
-def _dns_server(plan: Plan, cluster: Cluster, served: ServedZones) -> DnsServer:
+def _dns_room(plan: Plan, cluster: Cluster, served: ServedZones) -> DnsRoom:
+    def is_leader() -> bool:
+        status = cluster.status()
+        return status.ready and status.role == "leader"
+
     ready = _Ready(cluster)
-    return DnsServer(
-        DnsSettings(listen=plan.dns_listen),
-        lambda: View(served.zones, ready(), plan.node, plan.respond, cluster.state.zones),
-        cluster.propose,
-    )
+    return DnsRoom(plan.dns, lambda: served.zones, lambda: cluster.state, ready, is_leader, cluster.propose)
 
 
 class _Ready:
@@ -218,11 +226,12 @@ def _api_server(
     return ApiServer(ApiSettings(listen=(plan.api_listen,)), context)
 
 
-def _follow(cluster: Cluster, prober: Prober, pusher: Pusher) -> None:
+def _follow(cluster: Cluster, dns: DnsRoom, prober: Prober, pusher: Pusher) -> None:
     """Let the rooms that act on the State know of its changes."""
 
     def changed(state: State, what: Changed | None) -> None:
         del state
+        dns.state_changed(what)
         if what is None or what.services:
             prober.services_changed()
         pusher.state_changed()

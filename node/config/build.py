@@ -42,8 +42,9 @@ def _node(root: Root, name: str, raft: str, api: str | None, site: str, bind: st
         api=url,
         site=site,
         bind=bind or raft,
-        dns=tuple(_filled(each, host) for each in dns_listen(root)),
-        api_listen=_filled(root.api.listen, host) if root.api.listen else api_default,
+        dns=tuple(filled(each, host) for each in dns_listen(root)),
+        api_listen=filled(root.api.listen, host) if root.api.listen else api_default,
+        dns_tls=tuple(filled(each, host) for each in root.dns.tls_listen),
     )
 
 
@@ -54,7 +55,7 @@ def dns_listen(root: Root) -> list[str]:
     return [f"127.0.0.1:{DNS_PORT}"] if root.zones else []
 
 
-def _filled(listen: str, host: str) -> str:
+def filled(listen: str, host: str) -> str:
     """Put the node's own address in for ``{address}``."""
     if not listen.startswith(ADDRESS_PLACEHOLDER):
         return listen
@@ -115,7 +116,7 @@ def build_tsig(valid: Validated, references: References, findings: Findings) -> 
         path = valid.path("tsig", number)
         secret = build_secret(table.secret, (*path, "secret"), references, findings)
         if secret is not None:
-            keys.append(TsigKey(table.name, table.algorithm, secret))
+            keys.append(TsigKey(table.name, table.algorithm, secret, tuple(table.grant)))
     return keys
 
 

@@ -1,7 +1,7 @@
 """What a changed file asks for: a reload is enough, a restart is needed, or the cluster must be told."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from node.config.model import Config
 
@@ -29,11 +29,11 @@ def compare(old: Config, new: Config) -> Difference:
         "node": (old.node.name, new.node.name),
         "raft": (old.raft, new.raft),
         "dns.listen": (old.dns.listen, new.dns.listen),
+        "dns.tls_listen": (old.dns.tls_listen, new.dns.tls_listen),
         "api.listen": (old.api.listen, new.api.listen),
     }
     reload = {
-        "dns.default_ttl": (old.dns.default_ttl, new.dns.default_ttl),
-        "dns.udp_payload": (old.dns.udp_payload, new.dns.udp_payload),
+        "dns": (replace(old.dns, listen=(), tls_listen=()), replace(new.dns, listen=(), tls_listen=())),
         "tsig": (old.tsig, new.tsig),
         "api.tokens": (old.api.tokens, new.api.tokens),
         "log": (old.log, new.log),

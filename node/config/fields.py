@@ -33,7 +33,9 @@ def written(default: object) -> Any:
     return Field(default=default)
 
 
-def _text_reader(read: Callable[[str], _T]) -> Callable[[Any], _T]:
+def text_reader(read: Callable[[str], _T]) -> Callable[[Any], _T]:
+    """Return a reader that takes texts alone."""
+
     def reader(value: Any) -> _T:
         if not isinstance(value, str):
             raise ValueError(f"must be a text in quotes, not {kind_of(value)}")  # noqa: TRY004 - pydantic's way
@@ -80,7 +82,7 @@ def _name(text: str) -> Name:
         raise ValueError(str(error)) from None
 
 
-def _key_name(text: str) -> str:
+def key_name(text: str) -> str:
     """Read the name of a TSIG key, which is a domain name (RFC 8945 section 4.2), as lower-case text."""
     name = to_text(_name(text)).rstrip(".")
     if not name:
@@ -124,22 +126,22 @@ def _server_address(text: str) -> str:
 
 _STRING = {"json_schema_input_type": str}
 
-Word = Annotated[str, PlainValidator(_text_reader(_word), **_STRING)]
+Word = Annotated[str, PlainValidator(text_reader(_word), **_STRING)]
 """The name of a node, a push target, a token."""
-Label = Annotated[str, PlainValidator(_text_reader(_label), **_STRING)]
+Label = Annotated[str, PlainValidator(text_reader(_label), **_STRING)]
 """A word or two for people."""
-FilePath = Annotated[str, PlainValidator(_text_reader(_file_path), **_STRING)]
-DomainName = Annotated[Name, PlainValidator(_text_reader(_name), **_STRING)]
-KeyName = Annotated[str, PlainValidator(_text_reader(_key_name), **_STRING)]
-Contact = Annotated[Name, PlainValidator(_text_reader(_contact), **_STRING)]
-IpAddress = Annotated[str, PlainValidator(_text_reader(canonical_address), **_STRING)]
-NodeAddress = Annotated[str, PlainValidator(_text_reader(_node_address), **_STRING)]
-BindAddress = Annotated[str, PlainValidator(_text_reader(_bind_address), **_STRING)]
-ListenAddress = Annotated[str, PlainValidator(_text_reader(_listen_address), **_STRING)]
-ServerAddress = Annotated[str, PlainValidator(_text_reader(_server_address), **_STRING)]
-ApiAddress = Annotated[str, PlainValidator(_text_reader(parse_api_url), **_STRING)]
-DurationMs = Annotated[int, PlainValidator(_text_reader(parse_duration_ms), **_STRING)]
-Percent = Annotated[int, PlainValidator(_text_reader(parse_percent), **_STRING)]
+FilePath = Annotated[str, PlainValidator(text_reader(_file_path), **_STRING)]
+DomainName = Annotated[Name, PlainValidator(text_reader(_name), **_STRING)]
+KeyName = Annotated[str, PlainValidator(text_reader(key_name), **_STRING)]
+Contact = Annotated[Name, PlainValidator(text_reader(_contact), **_STRING)]
+IpAddress = Annotated[str, PlainValidator(text_reader(canonical_address), **_STRING)]
+NodeAddress = Annotated[str, PlainValidator(text_reader(_node_address), **_STRING)]
+BindAddress = Annotated[str, PlainValidator(text_reader(_bind_address), **_STRING)]
+ListenAddress = Annotated[str, PlainValidator(text_reader(_listen_address), **_STRING)]
+ServerAddress = Annotated[str, PlainValidator(text_reader(_server_address), **_STRING)]
+ApiAddress = Annotated[str, PlainValidator(text_reader(parse_api_url), **_STRING)]
+DurationMs = Annotated[int, PlainValidator(text_reader(parse_duration_ms), **_STRING)]
+Percent = Annotated[int, PlainValidator(text_reader(parse_percent), **_STRING)]
 Ttl = Annotated[int, Field(ge=1, le=604_800)]
 Count = Annotated[int, Field(ge=1, le=100)]
 Listed = BeforeValidator(lambda value: [value] if isinstance(value, str) else value, json_schema_input_type=Any)

@@ -15,12 +15,12 @@ The fields, for those who wire it::
       node_source str                  what chose it: flag, environment, file, address, only, unknown
       raft        RaftSettings         data_dir (Path of this node), election_timeout_s (low, high),
                                        heartbeat_s, snapshot_entries
-      dns         DnsSettings          listen (of this node), default_ttl, udp_payload
+      dns         DnsSettings          listen, tls_listen (of this node), default_ttl, udp_payload, and who may what
       zones       tuple[PutZone, ...]  to seed an empty cluster with, records parsed
       services    tuple[Service, ...]  likewise
       targets     tuple[Target, ...]   likewise, push targets
       health      HealthDefaults       interval_ms, timeout_ms, recheck_ms, rise, fall, fail_open_percent
-      tsig        tuple[TsigKey, ...]  name (as in Target.tsig), algorithm, secret (Secret)
+      tsig        tuple[TsigKey, ...]  name (as in Target.tsig), algorithm, secret (Secret), grants
       api         ApiSettings          listen (of this node), tokens (tuple[Token, ...]: name, secret, scopes)
       log         LogSettings          level, format
       seed()      Seed                 the command that fills an empty cluster
@@ -36,6 +36,7 @@ from typing import Literal
 
 from node.config.messages import Fault
 from node.config.secret import Secret
+from node.dns.grants import Grant, Network
 from node.health.service import Service
 from node.state.command import Member, PutZone, Seed, Target
 
@@ -67,6 +68,8 @@ class Node:
     dns: tuple[str, ...]
     """Where it answers DNS, UDP and TCP."""
     api_listen: str
+    dns_tls: tuple[str, ...] = ()
+    """Where it answers DNS over TLS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +83,66 @@ class RaftSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Allowed:
+    """Who may do something: the holder of a key or, without one, a network."""
+
+    text: str
+    """As it is written in the file."""
+    key: str = ""
+    """The name of a TSIG key, lower case, without the final dot."""
+    network: Network | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Secondary:
+    """A server that is told of changes; ``address`` is ``ip:port``, ``key`` the name of a TSIG key or empty."""
+
+    address: str
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What DNS over TLS shows; ``key`` refers to a file."""
+
+    cert: Path
+    key: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """How many answers of one kind a network gets over UDP without a cookie, and which networks are not counted."""
+
+    responses_per_s: int
+    slip: int
+    ipv4_prefix: int
+    ipv6_prefix: int
+    exempt: tuple[Network, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DnsSettings:
     """How this node answers; ``default_ttl`` in seconds, ``udp_payload`` in octets."""
 
     listen: tuple[str, ...]
     default_ttl: int
     udp_payload: int
+    tls_listen: tuple[str, ...] = ()
+    tls: Certificate | None = None
+    nsid: str = ""
+    """What names this node in NSID and ``id.server``; empty to say nothing."""
+    version: str = ""
+    cookies: bool = True
+    cookie_secrets: tuple[Secret, ...] = ()
+    """Of 32 hexadecimal digits; the first makes cookies, all are taken. None: they are derived."""
+    rate_limit: RateLimit | None = None
+    allow_transfer: tuple[Allowed, ...] = ()
+    allow_update: tuple[Allowed, ...] | None = None
+    """None: whoever has a key with a grant, from anywhere."""
+    also_notify: tuple[Secondary, ...] = ()
+    forward: tuple[str, ...] = ()
+    """``ip:port`` of servers that are asked for names outside our zones; none: nobody is."""
+    forward_for: tuple[Network, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +166,8 @@ class TsigKey:
     """Lower case, without the final dot, as in ``Target.tsig``."""
     algorithm: str
     secret: Secret
+    grants: tuple[Grant, ...] = ()
+    """What may be changed with it by UPDATE."""
 
 
 @dataclass(frozen=True, slots=True)

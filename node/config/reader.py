@@ -9,7 +9,8 @@ from typing import Literal, cast, get_args
 
 import msgspec
 
-from node.config import build, rrdnsd, rules, rules_secrets
+from node.config import build, rrdnsd, rules, rules_dns, rules_secrets
+from node.config.build_dns import build_dns, shared_part
 from node.config.draft import Draft
 from node.config.findings import Findings, locate
 from node.config.identity import Identity, NoIdentity, choose
@@ -18,7 +19,6 @@ from node.config.model import (
     ApiSettings,
     ClusterSettings,
     Config,
-    DnsSettings,
     LogFormat,
     LogLevel,
     LogSettings,
@@ -96,6 +96,8 @@ class _Loading:
         rules.judge(Draft(valid, nodes, zones, services, targets, tokens), self.findings)
         rules_secrets.judge(valid, secret, tsig, tokens, self.environ, self.findings)
         identity = self._identity(nodes, needs_node=needs_node)
+        dns = build_dns(root, nodes[0] if identity is None else identity.node, base, references, self.findings)
+        rules_dns.judge_secrets(dns, self.environ, self.findings)
         log = self._log(root)
         if self.findings.has_errors or identity is None:
             raise ConfigError(self._faults(), self._sources())
@@ -108,7 +110,7 @@ class _Loading:
             node=node,
             node_source=identity.source,
             raft=build.build_raft(root, base, node.name, self.environ),
-            dns=DnsSettings(node.dns, root.dns.default_ttl, root.dns.udp_payload),
+            dns=dns,
             zones=tuple(each.command for each in zones),
             services=tuple(each for each, _ in services),
             targets=tuple(each for each, _ in targets),
@@ -176,7 +178,7 @@ def shared_hash(config: Config) -> str:
         [(each.name, each.raft, each.api, each.site) for each in config.nodes],
         config.raft.election_timeout_s,
         config.raft.heartbeat_s,
-        config.dns.default_ttl,
+        shared_part(config.dns),
         config.zones,
         config.services,
         config.targets,

@@ -11,6 +11,7 @@ from node.config.findings import Finding, Findings
 from node.config.positions import Path as KeyPath
 from node.config.rules_cluster import CLUSTER_RULES
 from node.config.rules_data import DATA_RULES
+from node.config.rules_dns import DNS_RULES
 from node.state.command import (
     ENTRY_BYTES_MAX,
     Entry,
@@ -27,7 +28,7 @@ from node.state.state import Refused, State
 
 def judge(draft: Draft, findings: Findings) -> None:
     """Apply every rule; try the seed when nothing else is wrong."""
-    for rule in (*CLUSTER_RULES, *DATA_RULES):
+    for rule in (*CLUSTER_RULES, *DATA_RULES, *DNS_RULES):
         rule(draft, findings)
     if not findings.has_errors:
         _judge_seed(draft, findings)

@@ -109,7 +109,7 @@ def _judge_targets(draft: Draft, findings: Findings) -> None:
     values = [(target.name, (*path, "name")) for target, path in draft.targets]
     findings.twice(values, "another push target has this name already")
     for target, path in draft.targets:
-        own = next((node for node in draft.nodes if _answers(node, target.server)), None)
+        own = next((node for node in draft.nodes if answers_at(node, target.server)), None)
         if own is not None:
             message = (
                 f"{target.server} is where {own.name} answers DNS: a push there would go round in a circle"
@@ -120,7 +120,7 @@ def _judge_targets(draft: Draft, findings: Findings) -> None:
             findings.warning((*path, "zones"), "no service is in these zones: nothing is pushed", code="unused")
 
 
-def _answers(node: Node, server: str) -> bool:
+def answers_at(node: Node, server: str) -> bool:
     """Say whether a node answers DNS at this address."""
     for listen in node.dns:
         same_family = (

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from node.config.dns_fields import AllowedEntry, GrantEntry, NetworkEntry, OrFalse, SecondaryEntry
 from node.config.fields import (
     ApiAddress,
     BindAddress,
@@ -62,12 +63,44 @@ class RaftTable(Table):
     snapshot_every: Annotated[int, Field(ge=100, le=10_000_000)] = 20_000
 
 
+class CertificateTable(Table):
+    """``tls`` of [dns]: files in PEM form, read again when they change."""
+
+    cert: FilePath
+    key: str
+
+
+class RateLimitTable(Table):
+    """``rate_limit`` of [dns]: what one network may ask over UDP without a cookie."""
+
+    responses_per_second: Annotated[int, Field(ge=1, le=1_000_000)] = 50
+    slip: Annotated[int, Field(ge=0, le=100)] = 2
+    ipv4_prefix: Annotated[int, Field(ge=1, le=32)] = 24
+    ipv6_prefix: Annotated[int, Field(ge=1, le=128)] = 56
+    exempt: Annotated[list[NetworkEntry], Listed] = written(["127.0.0.0/8", "::1"])
+
+
+_PRIVATE = ["127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1", "fc00::/7"]
+
+
 class DnsTable(Table):
     """[dns]: how this cluster answers."""
 
     listen: Annotated[list[ListenAddress], Listed] | None = None
+    tls_listen: Annotated[list[ListenAddress], Listed] = Field(default_factory=list)
+    tls: CertificateTable | None = None
     default_ttl: Ttl = 5
     udp_payload: Annotated[int, Field(ge=512, le=4096)] = 1232
+    nsid: Label = "{node}"
+    version: Label = ""
+    cookies: bool = True
+    cookie_secret: Annotated[list[str], Listed, Field(max_length=3)] = Field(default_factory=list)
+    rate_limit: Annotated[RateLimitTable | None, OrFalse] = RateLimitTable()
+    allow_transfer: Annotated[list[AllowedEntry], Listed] = written(["127.0.0.0/8", "::1"])
+    allow_update: Annotated[list[AllowedEntry], Listed] | None = None
+    also_notify: Annotated[list[SecondaryEntry], Listed, Field(max_length=256)] = Field(default_factory=list)
+    forward: Annotated[list[ServerAddress], Listed, Field(max_length=8)] = Field(default_factory=list)
+    forward_for: Annotated[list[NetworkEntry], Listed] = written(_PRIVATE)
 
 
 class ZoneTable(Table):
@@ -194,6 +227,7 @@ class TsigTable(Table):
     name: KeyName
     algorithm: Literal["hmac-sha1", "hmac-sha224", "hmac-sha256", "hmac-sha384", "hmac-sha512"] = "hmac-sha256"
     secret: str
+    grant: Annotated[list[GrantEntry], Listed] = Field(default_factory=list)
 
 
 class TokenTable(Table):

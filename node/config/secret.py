@@ -31,6 +31,10 @@ class Secret:
     def __str__(self) -> str:
         return self.reference
 
+    def path(self, environ: Mapping[str, str] = os.environ) -> Path | None:
+        """Return the file that holds the secret, None when no file does. Raises ``SecretError``."""
+        return None if self.value is not None else _path_of(self, environ)
+
     def read(self, environ: Mapping[str, str] = os.environ) -> bytes:
         """Return the secret, a trailing newline taken off. Raises ``SecretError``."""
         if self.value is not None:

@@ -13,6 +13,7 @@ _OURS_OCTETS = 16
 _AGE_S_MAX = 3600
 _AHEAD_S_MAX = 300
 _RENEWED_AFTER_S = 1800
+_DAY_S = 86_400
 _MASK = 2**64 - 1
 
 
@@ -41,6 +42,30 @@ def renewed(option: bytes, address: str, secrets: tuple[bytes, ...], now_s: int)
     client = option[:CLIENT_OCTETS]
     fixed = _VERSION + bytes(3) + (now_s % 2**32).to_bytes(4, "big")
     return client + fixed + _hash(client, fixed, address, secrets[0])
+
+
+class RollingSecrets:
+    """Secrets that change by themselves, the same on all who share a master secret (RFC 7873 section 7.1).
+
+    Every day has its own. Those of the day before and the day after are accepted as well: cookies live for an
+    hour, and clocks differ.
+    """
+
+    def __init__(self, master: bytes) -> None:
+        self._master = master
+        self._day = -1
+        self._secrets: tuple[bytes, ...] = ()
+
+    def at(self, now_s: int) -> tuple[bytes, ...]:
+        """Return the secrets of a time; the first makes cookies."""
+        day = now_s // _DAY_S
+        if day != self._day:
+            self._secrets = tuple(self._of(each) for each in (day, day - 1, day + 1))
+            self._day = day
+        return self._secrets
+
+    def _of(self, day: int) -> bytes:
+        return hmac.digest(self._master, b"cookies of day %d" % day, "sha256")[:SECRET_OCTETS]
 
 
 def _age_s(server: bytes, now_s: int) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from node.dns.grants import Access
+from node.dns.grants import Access, Network
 from node.dns.query import QUERY, Query
 from node.dns.tsig import Key, Signature
 from node.state.command import ChangeZone
@@ -24,7 +24,7 @@ class RespondSettings:
 
     udp_payload_octets: int = 1232
     """Longest answer over UDP, and what we say we can receive ourselves."""
-    version: str = "quorumdns"
+    version: str = ""
     """Answer to ``version.bind`` (RFC 4892 section 3.1); empty to refuse."""
     show_node: bool = True
     """Tell the node's name in ``id.server`` and NSID (RFC 4892, RFC 5001)."""
@@ -36,6 +36,8 @@ class RespondSettings:
     """Of signed requests, by name."""
     access: Access = field(default_factory=Access)
     """Who may change and transfer zones."""
+    forward_for: tuple[Network, ...] = ()
+    """Whose questions outside our zones are forwarded; none: nobody's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ class Send:
     is_trusted: bool = False
     """The client's address is not forged: a cookie of ours came with the query."""
     note: str = ""
-    """Why a signed request was refused, for the log."""
+    """Why an update, a transfer or a signed request was refused, for the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,17 @@ class Stream:
     type: int
 
 
-Outcome = Send | Drop | Propose | Stream
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """A question for another server, with an id of 0. What came back, or None, goes to ``finish``."""
+
+    packet: bytes
+    is_stream: bool
+    """The client can take a long answer."""
+    finish: Callable[[bytes | None], Send]
+
+
+Outcome = Send | Drop | Propose | Stream | Forward
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,14 @@
 """Who may change what by UPDATE, and who may have a zone transferred. Pure."""
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from node.zone.name import Name, from_text, iter_labels, to_text
 from node.zone.rrset import type_from_text, type_to_text
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+LOOPBACK: tuple[Network, ...] = (ipaddress.IPv4Network("127.0.0.0/8"), ipaddress.IPv6Network("::1/128"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,25 +53,48 @@ class Access:
 
     updates: Mapping[Name, tuple[Grant, ...]] = field(default_factory=dict)
     """UPDATE is for signed requests only."""
+    update_keys: frozenset[Name] | None = None
+    """Keys that ``allow_update`` lists; None for all that have a grant."""
+    update_networks: tuple[Network, ...] | None = None
+    """Where updates may come from; None for anywhere."""
     transfer_keys: frozenset[Name] = frozenset()
-    transfer_networks: tuple[Network, ...] = (
-        ipaddress.IPv4Network("127.0.0.0/8"),
-        ipaddress.IPv6Network("::1/128"),
-    )
+    transfer_networks: tuple[Network, ...] = LOOPBACK
 
-    def may_transfer(self, key: Name | None, address: str) -> bool:
-        """Say whether a client with this verified key, or from this address, may have a zone."""
+    def transfer_problem(self, key: Name | None, address: str) -> str | None:
+        """Return a sentence that says why a client must not have a zone, or None.
+
+        A verified key that is listed is enough, and so is an address.
+        """
         if key is not None and key in self.transfer_keys:
-            return True
-        parsed = ipaddress.ip_address(address)
-        return any(parsed in network for network in self.transfer_networks)
+            return None
+        if is_in(address, self.transfer_networks):
+            return None
+        if key is None:
+            return f"allow_transfer does not list the address {address}"
+        return f"allow_transfer lists neither the key {_key_text(key)} nor the address {address}"
+
+    def updater_problem(self, key: Name, address: str) -> str | None:
+        """Return a sentence that says why a client must not change anything, or None."""
+        if self.update_networks is not None and not is_in(address, self.update_networks):
+            return f"allow_update does not list the address {address}"
+        if self.update_keys is not None and key not in self.update_keys:
+            return f"allow_update does not list the key {_key_text(key)}"
+        return None if self.updates.get(key) else f"the key {_key_text(key)} has no grant"
 
     def update_problem(self, key: Name, name: Name, type_: int) -> str | None:
         """Return a sentence that says which rule refuses a change, or None."""
-        grants = self.updates.get(key)
-        key_text = to_text(key).removesuffix(".")
-        if not grants:
-            return f"the key {key_text} has no grant"
-        if any(grant.covers(name, type_) for grant in grants):
+        if any(grant.covers(name, type_) for grant in self.updates.get(key, ())):
             return None
-        return f"no grant of the key {key_text} covers {to_text(name)} {type_to_text(type_)}"
+        return f"no grant of the key {_key_text(key)} covers {to_text(name)} {type_to_text(type_)}"
+
+
+def is_in(address: str, networks: Iterable[Network]) -> bool:
+    """Say whether an IP address lies in one of the networks; an IPv4 address that IPv6 carries counts as IPv4."""
+    parsed = ipaddress.ip_address(address)
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
+        parsed = parsed.ipv4_mapped
+    return any(parsed in network for network in networks)
+
+
+def _key_text(key: Name) -> str:
+    return to_text(key).removesuffix(".")

@@ -10,6 +10,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from enum import Enum
 
+from node.dns.grants import Network, is_in
+
 
 @dataclass(frozen=True, slots=True)
 class LimiterSettings:
@@ -24,6 +26,8 @@ class LimiterSettings:
     ipv6_prefix: int = 56
     table_max: int = 100_000
     """Accounts kept; the one not used for longest makes room."""
+    exempt: tuple[Network, ...] = ()
+    """Networks whose addresses nobody can forge, or who are trusted."""
 
 
 class Verdict(Enum):
@@ -42,6 +46,7 @@ class _Account:
 
 
 Key = tuple[bytes, int, bytes]
+_KNOWN_MAX = 4096
 
 
 class Limiter:
@@ -50,12 +55,17 @@ class Limiter:
     def __init__(self, settings: LimiterSettings) -> None:
         self.settings = settings
         self.accounts: OrderedDict[Key, _Account] = OrderedDict()
+        self._known: dict[str, bytes | None] = {}
+        """The networks of addresses, as they take longer to find than the rest takes."""
 
     def judge(self, address: str, rcode: int, source: bytes, now_s: float) -> Verdict:
         """Count one answer; ``now_s`` is any clock that never goes back."""
         settings = self.settings
+        network = self._network(address)
+        if network is None:
+            return Verdict.SEND
         burst = settings.responses_per_s * settings.burst_s
-        key = (self._network(address), rcode, source)
+        key = (network, rcode, source)
         account = self.accounts.pop(key, None) or _Account(burst, now_s)
         self.accounts[key] = account
         if len(self.accounts) > settings.table_max:
@@ -69,8 +79,18 @@ class Limiter:
         account.refused += 1
         return Verdict.CUT if settings.slip and account.refused % settings.slip == 0 else Verdict.DROP
 
-    def _network(self, address: str) -> bytes:
-        """Cut an address to its network: forged addresses are chosen freely within it."""
+    def _network(self, address: str) -> bytes | None:
+        """Cut an address to its network, as forged addresses are chosen freely within it; None for the exempt."""
+        if address in self._known:
+            return self._known[address]
+        if len(self._known) >= _KNOWN_MAX:
+            self._known.clear()
+        self._known[address] = network = self._cut(address)
+        return network
+
+    def _cut(self, address: str) -> bytes | None:
+        if is_in(address, self.settings.exempt):
+            return None
         parsed = ipaddress.ip_address(address)
         if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
             parsed = parsed.ipv4_mapped
@@ -78,3 +98,19 @@ class Limiter:
         host_bits = parsed.max_prefixlen - prefix
         length = parsed.max_prefixlen // 8
         return (int(parsed) >> host_bits << host_bits).to_bytes(length, "big")
+
+
+class LineLimit:
+    """Admits so many lines a second, and drops the rest."""
+
+    def __init__(self, per_s: int) -> None:
+        self.per_s = per_s
+        self._second = -1
+        self._count = 0
+
+    def admits(self, now_s: float) -> bool:
+        """Count one line."""
+        if int(now_s) != self._second:
+            self._second, self._count = int(now_s), 0
+        self._count += 1
+        return self._count <= self.per_s

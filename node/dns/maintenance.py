@@ -10,7 +10,7 @@ from node.dns.place import visible
 from node.dns.query import UPDATE, Question
 from node.dns.records import AUTHORITY, BadRecord, iter_records
 from node.dns.transfer import axfr, ixfr, only_soa
-from node.dns.tsig import name_text
+from node.dns.tsig import BADKEY, BADSIG, BADTIME, name_text
 from node.dns.update import Asked, BadUpdate, read_update
 from node.zone.name import to_text
 from node.zone.rrset import SOA, RRset
@@ -27,11 +27,20 @@ class Wish:
     actor: str
 
 
+_SIGNATURE_SENTENCES = {
+    BADSIG: "BADSIG: the signature was not made with the key {key} as it is known here",
+    BADKEY: "BADKEY: there is no key {key} of this algorithm here",
+    BADTIME: "BADTIME: the message was signed too long ago or too far ahead; compare the clocks",
+}
+
+
 def check_signature(exchange: Exchange) -> Response | None:
     """Refuse what is signed with an unknown key, a wrong MAC or at another time (RFC 8945 section 5.2)."""
-    if exchange.signature is None or exchange.signature.error == 0:
+    signature = exchange.signature
+    if signature is None or signature.error == 0:
         return None
-    return Response(message.NOTAUTH)
+    sentence = _SIGNATURE_SENTENCES[signature.error].format(key=name_text(signature.key_name))
+    return Response(message.NOTAUTH, error=ExtendedError(PROHIBITED, sentence))
 
 
 def update(exchange: Exchange) -> Response | Wish | None:
@@ -49,6 +58,9 @@ def update(exchange: Exchange) -> Response | Wish | None:
     key = None if exchange.signature is None else exchange.signature.key
     if key is None:
         return Response(message.REFUSED, error=ExtendedError(PROHIBITED, "an update must be signed (TSIG)"))
+    problem = exchange.view.settings.access.updater_problem(key.name, exchange.client.address)
+    if problem:
+        return Response(message.REFUSED, error=ExtendedError(PROHIBITED, problem))
     try:
         asked = read_update(exchange.packet, zone, exchange.view.settings.access, key.name)
     except BadUpdate as bad:
@@ -63,8 +75,9 @@ def transfer(exchange: Exchange) -> Response | Iterator[bytes] | None:
         return None
     zone = exchange.view.log_zones.get(question.name)
     key = None if exchange.signature is None or exchange.signature.key is None else exchange.signature.key.name
-    if not exchange.view.settings.access.may_transfer(key, exchange.client.address):
-        return Response(message.REFUSED, error=ExtendedError(PROHIBITED, "no transfer is allowed"))
+    problem = exchange.view.settings.access.transfer_problem(key, exchange.client.address)
+    if problem:
+        return Response(message.REFUSED, error=ExtendedError(PROHIBITED, problem))
     soa = None if zone is None else visible(zone.node(zone.name), SOA)
     if zone is None or soa is None:
         return Response(message.NOTAUTH, error=ExtendedError(NOT_AUTHORITATIVE, "this is no zone of ours"))

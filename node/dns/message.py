@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from dnslib import EDNS0, DNSHeader, DNSQuestion, EDNSOption
 from dnslib.label import DNSBuffer, DNSLabel
 
-from node.dns.query import IN, NOTIFY, Query
+from node.dns.query import IN, NOTIFY, OPT, Query
 from node.zone.name import ROOT, Name, iter_labels
 from node.zone.rrset import AAAA, CNAME, MX, NS, PTR, SOA, A, RRset
 
@@ -54,6 +54,7 @@ class Response:
     error: ExtendedError | None = None
     options: tuple[tuple[int, bytes], ...] = ()
     class_: int = IN
+    recursion_available: bool = False
 
 
 def render(
@@ -132,6 +133,15 @@ def _stream_start(query: Query, limit: int) -> "_Wire":
     return wire
 
 
+def opt_record(
+    options: tuple[tuple[int, bytes], ...], extended_rcode: int, payload_octets: int, *, dnssec_ok: bool
+) -> bytes:
+    """Write an OPT record alone."""
+    data = b"".join(struct.pack("!HH", code, len(each)) + each for code, each in options)
+    flags = 0x8000 if dnssec_ok else 0
+    return struct.pack("!BHHBBHH", 0, OPT, payload_octets, extended_rcode, 0, flags, len(data)) + data
+
+
 def size_limit(query: Query, *, is_datagram: bool, payload_octets_max: int) -> int:
     """Return how long an answer may be (RFC 6891 section 6.2.5)."""
     if not is_datagram:
@@ -150,6 +160,7 @@ def bare_error(packet: bytes, rcode: int) -> bytes:
 def _start(wire: "_Wire", query: Query, response: Response) -> None:
     """Write header and question: opcode, RD and CD are the query's (RFC 1035 section 4.1.1, RFC 4035 section 3.1.6)."""
     bitmap = 0x8000 | query.flags & 0x7910 | response.authoritative << 10 | response.rcode & 15
+    bitmap |= response.recursion_available << 7
     asked = query.question
     DNSHeader(query.id, bitmap, q=int(asked is not None)).pack(wire)
     if asked is not None:

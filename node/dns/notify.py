@@ -9,7 +9,8 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -18,13 +19,14 @@ from node.dns.message import notify_message
 from node.dns.place import visible
 from node.dns.query import NOTIFY, parse
 from node.dns.tsig import Key, signed_request
-from node.zone.name import Name, from_wire, to_text
+from node.zone.name import Name, from_wire, iter_ancestors, to_text
 from node.zone.rrset import AAAA, NS, SOA, A
 from node.zone.zone import Zone
 
 logger = structlog.get_logger()
 
 Zones = Mapping[Name, Zone]
+Flight = tuple[Name, ListenAddress]
 _PORT = 53
 
 
@@ -37,12 +39,18 @@ class NotifySettings:
     """IP addresses of the cluster's nodes, which need not be told."""
     name_servers: bool = True
     """Tell the zone's name servers, as far as our zones hold their addresses."""
-    key: Key | None = None
+    keys: Mapping[ListenAddress, Key] = field(default_factory=dict)
+    """To sign with, by whom it is told; others are told without a signature."""
+    reminder_s: float = 10.0
+    """So long after the last word all is said once more: who was told of an old serial may have taken the newer
+    one for a fault (NSD does), who failed to transfer may wait for its refresh time."""
     tries: int = 5
     first_wait_s: float = 1.0
     """For an answer; doubled with every try."""
-    flights_max: int = 64
+    flights_max: int = 256
     """Notifications on their way at one time."""
+    flights_each_max: int = 16
+    """Of these, to one target: one that is deaf must not keep the others waiting."""
 
 
 def targets(zones: Zones, zone: Zone, settings: NotifySettings) -> tuple[ListenAddress, ...]:
@@ -60,9 +68,10 @@ def targets(zones: Zones, zone: Zone, settings: NotifySettings) -> tuple[ListenA
 
 
 def _addresses(zones: Zones, name: Name) -> list[str]:
-    """Return the addresses of a name, in whichever zone of ours has them."""
-    for zone in zones.values():
-        node = zone.node(name)
+    """Return the addresses of a name in the deepest zone of ours that has them."""
+    for ancestor in iter_ancestors(name):
+        zone = zones.get(ancestor)
+        node = None if zone is None else zone.node(name)
         rrsets = [visible(node, type_) for type_ in (A, AAAA)]
         found = [rdata for rrset in rrsets if rrset is not None for rdata in rrset.rdatas]
         if found:
@@ -81,9 +90,11 @@ class Notifier:
         self.settings = settings
         self.zones = zones
         self.is_leader = is_leader
-        self._flights: dict[tuple[Name, ListenAddress], asyncio.Task[None]] = {}
-        self._again: set[tuple[Name, ListenAddress]] = set()
+        self._flights: dict[Flight, asyncio.Task[None]] = {}
+        self._again: set[Flight] = set()
+        self._reminders: dict[Flight, asyncio.TimerHandle] = {}
         self._room = asyncio.Semaphore(settings.flights_max)
+        self._rooms: WeakValueDictionary[ListenAddress, asyncio.Semaphore] = WeakValueDictionary()
 
     def zones_changed(self, names: Iterable[Name]) -> None:
         """Tell of these zones, if it is this node's turn; call it in the loop."""
@@ -99,29 +110,45 @@ class Notifier:
 
     async def stop(self) -> None:
         """Give up what is on its way."""
+        for reminder in self._reminders.values():
+            reminder.cancel()
+        self._reminders.clear()
         tasks = list(self._flights.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _start(self, flight: tuple[Name, ListenAddress]) -> None:
+    def _start(self, flight: Flight, *, is_reminder: bool = False) -> None:
         """Start a flight; one that is on its way already flies once more when it has ended."""
         if flight in self._flights:
             self._again.add(flight)
             return
+        reminder = self._reminders.pop(flight, None)
+        if reminder is not None:
+            reminder.cancel()
         task = asyncio.get_running_loop().create_task(self._fly(*flight))
         self._flights[flight] = task
-        task.add_done_callback(lambda _: self._landed(flight))
+        task.add_done_callback(lambda done: self._landed(flight, done, is_reminder=is_reminder))
 
-    def _landed(self, flight: tuple[Name, ListenAddress]) -> None:
+    def _landed(self, flight: Flight, done: "asyncio.Task[None]", *, is_reminder: bool) -> None:
         del self._flights[flight]
-        if flight in self._again:
+        if done.cancelled() or not self.is_leader():
             self._again.discard(flight)
-            if self.is_leader():
-                self._start(flight)
+        elif flight in self._again:
+            self._again.discard(flight)
+            self._start(flight)
+        elif not is_reminder:
+            loop = asyncio.get_running_loop()
+            self._reminders[flight] = loop.call_later(self.settings.reminder_s, self._remind, flight)
+
+    def _remind(self, flight: Flight) -> None:
+        self._reminders.pop(flight, None)
+        if self.is_leader():
+            self._start(flight, is_reminder=True)
 
     async def _fly(self, name: Name, target: ListenAddress) -> None:
-        async with self._room:
+        room = self._rooms.setdefault(target, asyncio.Semaphore(self.settings.flights_each_max))
+        async with room, self._room:
             wait_s = self.settings.first_wait_s
             for _ in range(self.settings.tries):
                 zone = self.zones().get(name)
@@ -137,8 +164,9 @@ class Notifier:
         """Send one notification; say whether it was answered, with whatever rcode (RFC 1996 section 3.12)."""
         id_ = secrets.randbelow(65_536)
         packet = notify_message(id_, zone.name, visible(zone.node(zone.name), SOA))
-        if self.settings.key is not None:
-            packet = signed_request(packet, self.settings.key, int(time.time()))
+        key = self.settings.keys.get(target)
+        if key is not None:
+            packet = signed_request(packet, key, int(time.time()))
         loop = asyncio.get_running_loop()
         heard: asyncio.Future[bool] = loop.create_future()
         try:

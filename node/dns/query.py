@@ -14,6 +14,7 @@ from node.zone.name import LABEL_OCTETS_MAX, NAME_OCTETS_MAX, Name
 QUERY, NOTIFY, UPDATE = 0, 4, 5
 IN, CHAOS = 1, 3
 OPT, TSIG = 41, 250
+RECURSION_DESIRED = 0x0100
 
 HEADER_OCTETS = 12
 
@@ -36,6 +37,11 @@ class Edns:
     version: int
     dnssec_ok: bool
     options: tuple[tuple[int, bytes], ...] = ()
+    start: int = 0
+    """Where the record stands in its message."""
+    is_last: bool = False
+    extended_rcode: int = 0
+    """The upper 8 bits of an answer's rcode."""
 
     def option(self, code: int) -> bytes | None:
         """Return the first option of this code, or None."""
@@ -140,7 +146,8 @@ def _read_records(packet: bytes, position: int, counts: list[int]) -> tuple[Edns
             if edns is not None or not is_additional or packet[start] != 0:
                 raise _Malformed("an OPT record stands at the wrong place")
             options = _read_options(packet[position - length : position])
-            edns = Edns(class_, ttl >> 16 & 255, bool(ttl & 0x8000), options)
+            is_last = number + 1 == total
+            edns = Edns(class_, ttl >> 16 & 255, bool(ttl & 0x8000), options, start, is_last, ttl >> 24)
         elif type_ == TSIG:
             if number + 1 != total or not is_additional:
                 raise _Malformed("a TSIG record is not the last one")

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from node.dns import cookie as cookies
-from node.dns import maintenance, message, steps
+from node.dns import forward, maintenance, message, steps
 from node.dns.exchange import (
     Client,
     Drop,
     Exchange,
+    Forward,
     Outcome,
     Propose,
     RespondSettings,
@@ -21,9 +22,11 @@ from node.dns.exchange import (
     Transport,
     View,
 )
+from node.dns.forward import Elsewhere
+from node.dns.grants import is_in
 from node.dns.maintenance import Wish
 from node.dns.message import Response
-from node.dns.query import Edns, Query, parse
+from node.dns.query import UPDATE, Edns, Query, parse
 from node.dns.tsig import Signer, Unsigned, verify
 from node.dns.update import finished
 from raft.proposal import Outcome as ProposalOutcome
@@ -32,6 +35,7 @@ __all__ = [
     "STEPS",
     "Client",
     "Drop",
+    "Forward",
     "Outcome",
     "Propose",
     "RespondSettings",
@@ -46,7 +50,8 @@ __all__ = [
 NSID, KEEPALIVE = 3, 11
 PADDING_BLOCK_OCTETS = 468
 
-Step = Callable[[Exchange], Response | Wish | Iterator[bytes] | None]
+Result = Response | Wish | Elsewhere | Iterator[bytes]
+Step = Callable[[Exchange], Result | None]
 
 STEPS: tuple[Step, ...] = (
     steps.refuse_opcode,
@@ -80,11 +85,13 @@ def respond(packet: bytes, client: Client, view: View, rotation: int = 0, now_s:
         return _sent(exchange, result, rotation)
     if isinstance(result, Wish):
         return _proposal(exchange, result)
+    if isinstance(result, Elsewhere):
+        return _forwarded(exchange)
     assert query.question is not None
     return Stream(_signed_stream(exchange, result), query.question.type)
 
 
-def _first(exchange: Exchange) -> Response | Wish | Iterator[bytes]:
+def _first(exchange: Exchange) -> Result:
     for step in STEPS:
         result = step(exchange)
         if result is not None:
@@ -123,6 +130,22 @@ def _proposal(exchange: Exchange, wish: Wish) -> Propose:
     return Propose(wish.asked.command, wish.actor, finish)
 
 
+def _forwarded(exchange: Exchange) -> Forward:
+    query, settings = exchange.query, exchange.view.settings
+    limit = _limit(exchange)
+
+    def finish(answer: bytes | None) -> Send:
+        if answer is None:
+            return _sent(exchange, forward.unanswered(), 0)
+        options = _options(exchange, query.edns) if query.edns is not None else ()
+        packet = forward.relayed(query, answer, options, limit, settings.udp_payload_octets)
+        assert query.question is not None
+        return Send(packet, answer[3] & 15, query.question.type, is_trusted=exchange.is_trusted)
+
+    is_stream = exchange.client.transport != "udp"
+    return Forward(forward.asked(query, limit), is_stream, finish)
+
+
 def _signed_stream(exchange: Exchange, messages: Iterator[bytes]) -> Iterator[bytes]:
     """Sign each message of a transfer in its turn (RFC 8945 section 5.3.1)."""
     if exchange.signature is None:
@@ -138,26 +161,37 @@ def _sent(exchange: Exchange, response: Response, rotation: int) -> Send:
     if signer is not None:
         answer = signer.sign(answer, exchange.now_s)
     type_ = query.question.type if query.question else None
-    is_signed = exchange.signature is not None and exchange.signature.key is not None
-    note = response.error.text if response.error is not None and is_signed else ""
+    note = response.error.text if response.error is not None and _is_worth_a_line(exchange) else ""
     return Send(answer, response.rcode, type_, query.opcode, response.source, exchange.is_trusted, note)
+
+
+def _is_worth_a_line(exchange: Exchange) -> bool:
+    """Say whether a refusal is told in the log: of updates, of transfers, and of all that is signed."""
+    question = exchange.query.question
+    wants_zone = question is not None and question.type in (maintenance.AXFR, maintenance.IXFR)
+    return exchange.query.opcode == UPDATE or wants_zone or exchange.signature is not None
 
 
 def _rendered(exchange: Exchange, response: Response, rotation: int, reserved_octets: int) -> bytes:
     query, settings = exchange.query, exchange.view.settings
-    limit = message.size_limit(
-        query,
-        is_datagram=exchange.client.transport == "udp",
-        payload_octets_max=settings.udp_payload_octets,
-    )
+    if settings.forward_for and is_in(exchange.client.address, settings.forward_for):
+        response = replace(response, recursion_available=True)
     options = _options(exchange, query.edns) if query.edns is not None and query.edns.options else ()
     return message.render(
         query,
         replace(response, options=options) if options else response,
-        limit - reserved_octets,
+        _limit(exchange) - reserved_octets,
         payload_octets=settings.udp_payload_octets,
         rotation=rotation,
         padding_octets=_padding_octets(exchange),
+    )
+
+
+def _limit(exchange: Exchange) -> int:
+    return message.size_limit(
+        exchange.query,
+        is_datagram=exchange.client.transport == "udp",
+        payload_octets_max=exchange.view.settings.udp_payload_octets,
     )
 
 

@@ -15,9 +15,9 @@ import structlog
 from node.dns import message
 from node.dns.counters import Counters
 from node.dns.datagram import DatagramListener
-from node.dns.limiter import Limiter, LimiterSettings, Verdict
+from node.dns.limiter import Limiter, LimiterSettings, LineLimit, Verdict
 from node.dns.listen import ListenAddress, ListenFailed, open_pair, open_stream, read_address
-from node.dns.respond import Client, Drop, Propose, Send, Stream, Transport, View, cut, respond
+from node.dns.respond import Client, Drop, Forward, Propose, Send, Stream, Transport, View, cut, respond
 from node.dns.stream import Messages, StreamListeners, StreamSettings
 from node.state.command import ChangeZone
 from raft.proposal import NotCommitted
@@ -26,6 +26,8 @@ from raft.proposal import Outcome as ProposalOutcome
 logger = structlog.get_logger()
 
 _FAILURES_LOGGED_MAX = 100
+_REFUSALS_PER_S = 10
+"""Lines in the log; strangers must not fill the disk."""
 
 Reply = bytes | Awaitable[bytes | None] | Messages | None
 
@@ -57,6 +59,14 @@ class Proposer(Protocol):
         ...
 
 
+class Asker(Protocol):
+    """What asks another server."""
+
+    def __call__(self, packet: bytes, /, *, is_stream: bool) -> Awaitable[bytes | None]:
+        """Return the answer, None when there is none in time; never raises, never hangs."""
+        ...
+
+
 class DnsServer:
     """Answers DNS from whatever ``view`` returns at the moment of the question.
 
@@ -64,11 +74,17 @@ class DnsServer:
     """
 
     def __init__(
-        self, settings: DnsSettings, view: Callable[[], View], propose: Proposer | None = None
+        self,
+        settings: DnsSettings,
+        view: Callable[[], View],
+        propose: Proposer | None = None,
+        forward: Asker | None = None,
     ) -> None:
         self.settings = settings
         self.view = view
         self.propose = propose
+        self.forward = forward
+        """Asks another server; the view says for whom."""
         self._flights: dict[tuple[str, bytes], asyncio.Task[bytes | None]] = {}
         self._transfers = 0
         self.counters = Counters()
@@ -76,9 +92,14 @@ class DnsServer:
         """Where it answers UDP and TCP, with the ports it got."""
         self.tls_addresses: tuple[str, ...] = ()
         self._rotation = 0
-        self._limiter = None if settings.limiter is None else Limiter(settings.limiter)
+        self.limit(settings.limiter)
+        self._refusals = LineLimit(_REFUSALS_PER_S)
         self._datagrams: list[DatagramListener] = []
         self._streams = StreamListeners(settings.stream, self._answer, self._count_connection)
+
+    def limit(self, settings: LimiterSettings | None) -> None:
+        """Limit the rate of answers over UDP from now on, or no longer."""
+        self._limiter = None if settings is None else Limiter(settings)
 
     async def start(self) -> None:
         """Listen and answer. Raises ``ListenFailed``, and then listens nowhere."""
@@ -144,17 +165,19 @@ class DnsServer:
             outcome = self._failed(packet, error)
         if isinstance(outcome, Propose):
             return self._proposed(packet, client, outcome)
+        if isinstance(outcome, Forward):
+            return self._forwarded(packet, client, outcome)
         if isinstance(outcome, Stream):
             self.counters.count(transport, outcome)
             return self._transferred(packet, outcome.messages)
         return self._told(client, outcome)
 
     def _told(self, client: Client, outcome: Send | Drop) -> bytes | None:
-        """Count an outcome, and log why a signed request was refused."""
+        """Count an outcome, and log why an update or a transfer was refused."""
         self.counters.count(client.transport, outcome)
         if isinstance(outcome, Drop):
             return None
-        if outcome.note:
+        if outcome.note and self._refusals.admits(time.monotonic()):
             logger.info("request.refused", client=client.address, reason=outcome.note, rcode=outcome.rcode)
         return outcome.packet
 
@@ -192,6 +215,15 @@ class DnsServer:
         try:
             outcome = await propose(wish.command, actor=wish.actor)
             sent: Send | Drop = wish.finish(outcome, self.view(), int(time.time()))
+        except Exception as error:
+            sent = self._failed(packet, error)
+        return self._told(client, sent)
+
+    async def _forwarded(self, packet: bytes, client: Client, wish: Forward) -> bytes | None:
+        """Ask another server; a defect of ours costs this one answer."""
+        try:
+            answer = None if self.forward is None else await self.forward(wish.packet, is_stream=wish.is_stream)
+            sent: Send | Drop = wish.finish(answer)
         except Exception as error:
             sent = self._failed(packet, error)
         return self._told(client, sent)

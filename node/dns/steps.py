@@ -2,7 +2,8 @@
 
 from node.dns import cookie as cookies
 from node.dns import message
-from node.dns.exchange import INVALID_DATA, NOT_AUTHORITATIVE, NOT_READY, NOT_SUPPORTED, Exchange, View
+from node.dns.exchange import INVALID_DATA, NOT_READY, NOT_SUPPORTED, Exchange, View
+from node.dns.forward import Elsewhere, outside
 from node.dns.lookup import Kind, lookup
 from node.dns.message import ExtendedError, Response
 from node.dns.query import CHAOS, IN, QUERY, UPDATE
@@ -67,13 +68,13 @@ def wait_until_ready(exchange: Exchange) -> Response | None:
     return Response(message.SERVFAIL, error=ExtendedError(NOT_READY, "this node is still loading"))
 
 
-def answer_from_zones(exchange: Exchange) -> Response:
-    """Look the question up."""
+def answer_from_zones(exchange: Exchange) -> Response | Elsewhere:
+    """Look the question up; what is outside our zones may be somebody else's to answer."""
     question = exchange.query.question
     assert question is not None
     found = lookup(exchange.view.zones, question.name, question.type, dnssec=exchange.query.dnssec_ok)
     if found.kind is Kind.OUTSIDE:
-        return Response(message.REFUSED, error=ExtendedError(NOT_AUTHORITATIVE, ""))
+        return outside(exchange)
     if found.kind is Kind.BROKEN:
         return Response(message.SERVFAIL, error=ExtendedError(INVALID_DATA, "the zone has no SOA"))
     return Response(

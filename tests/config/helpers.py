@@ -1,5 +1,7 @@
 """What the tests of the configuration share."""
 
+import trustme
+
 from node.config import Config, ConfigError, loads
 
 LONE = (
@@ -25,3 +27,11 @@ def warnings_of(text, environ=None, **options):
 def accepted(text, environ=None, node=None, **options) -> Config:
     """Load a text that must be accepted."""
     return loads(text, environ or {}, node, **options)
+
+
+def write_certificate(cert, key):
+    """Write a certificate and its key into two files."""
+    issued = trustme.CA().issue_cert("ns1.example")
+    issued.cert_chain_pems[0].write_to_path(cert)
+    issued.private_key_pem.write_to_path(key)
+    key.chmod(0o600)

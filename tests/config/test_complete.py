@@ -8,11 +8,12 @@ import pytest
 
 from node.config import load
 from node.config.addresses import host_of
-from node.config.model import HealthDefaults
+from node.config.model import HealthDefaults, Secondary
+from node.config.rules_dns import cookie_octets
 from node.health.service import Check, Endpoint
 from node.zone.name import from_text, to_text
-from node.zone.rrset import CNAME, MX, NS, SOA, A
-from tests.config.helpers import LONE, SERVICE, accepted
+from node.zone.rrset import CNAME, MX, NS, SOA, TXT, A
+from tests.config.helpers import LONE, SERVICE, accepted, write_certificate
 
 DATA = Path(__file__).parent / "data"
 ROOT = Path(__file__).parents[2]
@@ -26,6 +27,10 @@ def complete(tmp_path):
     (tmp_path / "token-ci").write_text("0123456789abcdef0123\n")
     (tmp_path / "token-ci").chmod(0o600)
     (tmp_path / "raft-secret").write_bytes(b"x" * 32)
+    for name, digits in (("cookie-new", "0a" * 16), ("cookie-old", "0b" * 16)):
+        (tmp_path / name).write_text(digits + "\n")
+        (tmp_path / name).chmod(0o600)
+    write_certificate(tmp_path / "cert.pem", tmp_path / "key.pem")
     environ = {
         "CREDENTIALS_DIRECTORY": str(tmp_path),
         "TSIG_PUSH_KNOT": base64.b64encode(b"k" * 64).decode(),
@@ -151,8 +156,48 @@ def test_push_targets_name_their_keys(complete):
         other.what,
         other.method,
     )
-    (key,) = config.tsig
+    key = config.tsig[0]
     assert ("push-knot", "hmac-sha512", 88) == (key.name, key.algorithm, len(key.secret.read(environ)))
+
+
+def test_dns_says_who_may_what(complete):
+    """Keys and networks as they are, addresses with their ports, each grant a name and types."""
+    config, environ = complete
+    dns, key = config.dns, config.tsig[2]
+    assert (("[2001:db8::3]:853",), "ns3.prod", "ours") == (dns.tls_listen, dns.nsid, dns.version)
+    assert [("ns-xfr", None), ("", "10.0.0.0/8")] == [
+        (each.key, each.network and str(each.network)) for each in dns.allow_transfer
+    ]
+    assert ["certbot", ""] == [each.key for each in dns.allow_update]
+    assert (Secondary("203.0.113.53:53"), Secondary("[2001:db8::53]:5353", "ns-xfr")) == dns.also_notify
+    assert (("192.0.2.53:53",), 2) == (dns.forward, len(dns.forward_for))
+    assert (20, 3, 25, 48, 1) == (
+        dns.rate_limit.responses_per_s,
+        dns.rate_limit.slip,
+        dns.rate_limit.ipv4_prefix,
+        dns.rate_limit.ipv6_prefix,
+        len(dns.rate_limit.exempt),
+    )
+    assert [b"\x0a" * 16, b"\x0b" * 16] == [cookie_octets(each, environ) for each in dns.cookie_secrets]
+    assert key.grants[0].covers(from_text("_acme-challenge.www.example.com"), TXT)
+    assert not key.grants[0].covers(from_text("_acme-challenge.www.example.com"), A)
+    assert key.grants[1].covers(from_text("a.b.dyn.example.com"), A)
+
+
+def test_dns_is_careful_by_default():
+    """Answers are rate-limited, zones stay here, nothing is forwarded, the version is nobody's business."""
+    dns = accepted("").dns
+    assert (50, 2, 24, 56) == (
+        dns.rate_limit.responses_per_s,
+        dns.rate_limit.slip,
+        dns.rate_limit.ipv4_prefix,
+        dns.rate_limit.ipv6_prefix,
+    )
+    assert ["127.0.0.0/8", "::1/128"] == [str(each) for each in dns.rate_limit.exempt]
+    assert ["127.0.0.0/8", "::1/128"] == [str(each.network) for each in dns.allow_transfer]
+    assert ((), (), "", "node1", True) == (dns.forward, dns.also_notify, dns.version, dns.nsid, dns.cookies)
+    assert dns.allow_update is None
+    assert accepted("[dns]\nrate_limit = false\n").dns.rate_limit is None
 
 
 def test_secrets_are_read_when_asked_for(complete):

@@ -5,7 +5,7 @@ import dns.message
 import dns.rcode
 import pytest
 
-from node.dns.cookie import COOKIE, is_ours, renewed, siphash
+from node.dns.cookie import COOKIE, RollingSecrets, is_ours, renewed, siphash
 from node.dns.query import parse
 from node.dns.respond import Client, RespondSettings, Send, respond
 from tests.dns.zones import query, view, zones
@@ -159,3 +159,15 @@ def test_a_query_without_question_asks_for_a_cookie() -> None:
     parsed = parse(message.to_wire())
     assert parsed is not None
     assert parsed.fault is None
+
+
+def test_rolling_secrets_overlap_by_a_day() -> None:
+    """A cookie of yesterday, or of a node whose clock is ahead, is taken; one of another master is not."""
+    rolling, other = RollingSecrets(b"m" * 32), RollingSecrets(b"o" * 32)
+    midnight = 20_000 * 86_400
+    for made_at, seen_at in ((midnight - 60, midnight + 60), (midnight + 60, midnight - 60)):
+        cookie = renewed(b"clientco", "192.0.2.1", rolling.at(made_at), made_at)
+        assert is_ours(cookie, "192.0.2.1", rolling.at(seen_at), seen_at)
+        assert not is_ours(cookie, "192.0.2.1", other.at(seen_at), seen_at)
+    assert rolling.at(midnight) is rolling.at(midnight + 86_399)
+    assert rolling.at(midnight)[0] != rolling.at(midnight + 86_400)[0]

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from ipaddress import ip_address, ip_network
 
 import dns.asyncquery
 import dns.edns
@@ -9,7 +10,8 @@ import dns.flags
 import dns.message
 
 from node.dns.cookie import COOKIE
-from node.dns.limiter import Limiter, LimiterSettings, Verdict
+from node.dns.grants import LOOPBACK
+from node.dns.limiter import Limiter, LimiterSettings, LineLimit, Verdict
 from node.dns.respond import RespondSettings
 from node.dns.server import DnsServer, DnsSettings
 from tests.dns.test_server import serve
@@ -107,3 +109,27 @@ def test_a_client_with_a_cookie_is_not_limited() -> None:
         assert 0 == server.counters.cut + server.counters.dropped["limited"]
 
     serve(test, LIMITED, lambda: shown)
+
+
+def test_the_exempt_are_not_counted() -> None:
+    """Nobody forges loopback, and whoever is listed is trusted."""
+    judging = Limiter(LimiterSettings(responses_per_s=1, exempt=(*LOOPBACK, ip_network("10.0.0.0/8"))))
+    for address in ("127.0.0.1", "::1", "10.1.2.3", "::ffff:10.1.2.3"):
+        assert [Verdict.SEND] * 20 == [judging.judge(address, 0, b"", 1.0) for _ in range(20)]
+    assert {} == judging.accounts
+    assert Verdict.DROP in [judging.judge("192.0.2.1", 0, b"", 1.0) for _ in range(20)]
+
+
+def test_many_addresses_do_not_fill_the_memory() -> None:
+    """What is remembered of them has a limit."""
+    judging = Limiter(LimiterSettings(responses_per_s=1))
+    for number in range(10_000):
+        judging.judge(str(ip_address(number)), 0, b"", 1.0)
+    assert len(judging._known) <= 4096
+
+
+def test_lines_of_the_log_are_limited() -> None:
+    """So many a second, whoever asks for more."""
+    limit = LineLimit(3)
+    assert [True] * 3 + [False] * 2 == [limit.admits(5.5) for _ in range(5)]
+    assert limit.admits(6.1)

@@ -10,6 +10,7 @@ import dns.tsig
 
 from node.dns.listen import ListenAddress
 from node.dns.notify import Notifier, NotifySettings, targets
+from node.dns.tsig import Key
 from node.zone.name import Name, from_text
 from node.zone.zone import Zone
 from tests.dns.log import KEYS
@@ -62,6 +63,7 @@ def tell(
     deaf: int = 0,
     is_leader: bool = True,
     where: dict[Name, Zone] | None = None,
+    key: Key | None = None,
     **settings: object,
 ) -> None:
     """Run a test with a secondary on loopback and a notifier for it."""
@@ -72,6 +74,8 @@ def tell(
             lambda: secondary, local_addr=("127.0.0.1", 0)
         )
         port = transport.get_extra_info("sockname")[1]
+        if key is not None:
+            settings["keys"] = {ListenAddress("127.0.0.1", port): key}
         chosen = NotifySettings(
             also=(f"127.0.0.1:{port}",),
             name_servers=False,
@@ -163,3 +167,52 @@ def test_a_notification_can_be_signed() -> None:
         assert dns.message.from_wire(secondary.packets[0], keyring=key).had_tsig
 
     tell(test, key=KEYS[from_text("xfr")])
+
+
+def test_all_is_said_once_more_after_a_while() -> None:
+    """A secondary that took a newer serial than the notified one for a fault hears again, and only once."""
+
+    async def test(notifier: Notifier, secondary: Secondary) -> None:
+        notifier.zones_changed([EXAMPLE])
+        await until(lambda: len(secondary.heard) == 2)
+        await until(lambda: not notifier._flights)
+        assert {} == notifier._reminders
+
+    tell(test, reminder_s=0.05)
+
+
+def test_a_change_takes_the_place_of_a_reminder() -> None:
+    """What has been said anew need not be said a third time for the first."""
+
+    async def test(notifier: Notifier, secondary: Secondary) -> None:
+        for _ in range(2):
+            notifier.zones_changed([EXAMPLE])
+            await until(lambda: not notifier._flights)
+        assert 1 == len(notifier._reminders)
+
+    tell(test, reminder_s=60)
+
+
+def test_a_deaf_target_does_not_keep_the_others_waiting() -> None:
+    """It fills its own places only."""
+    many = zones({f"z{number}.": "@ TXT x\n" for number in range(40)})
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        transports = [
+            (await loop.create_datagram_endpoint(lambda each=each: each, local_addr=("127.0.0.1", 0)))[0]
+            for each in (deaf, good)
+        ]
+        also = tuple(f"127.0.0.1:{each.get_extra_info('sockname')[1]}" for each in transports)
+        settings = NotifySettings(also, name_servers=False, first_wait_s=60, flights_max=24, flights_each_max=8)
+        notifier = Notifier(settings, lambda: many, lambda: True)
+        notifier.became_leader()
+        async with asyncio.timeout(10):
+            await until(lambda: len(good.heard) == 40)
+        assert 8 == len(deaf.heard)
+        await notifier.stop()
+        for each in transports:
+            each.close()
+
+    deaf, good = Secondary(10_000), Secondary()
+    asyncio.run(run())

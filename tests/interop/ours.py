@@ -36,7 +36,7 @@ class Ours:
         propose: Proposer | None = None,
     ) -> None:
         if isinstance(shown, Mapping):
-            fixed = View(shown, ready=True, node="ns1", settings=RespondSettings())
+            fixed = View(shown, ready=True, node="ns1", settings=RespondSettings(version="quorumdns"))
             self.shown: Callable[[], View] = lambda: fixed
         else:
             self.shown = shown

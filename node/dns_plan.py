@@ -1,0 +1,146 @@
+"""What a node answers over DNS, to whom and how, in the settings of ``node.dns``: from a Config, or for development."""
+
+import base64
+import hashlib
+import hmac
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from node.config import Config, SecretError
+from node.config.addresses import host_of
+from node.config.model import Allowed, DnsSettings
+from node.config.rules_dns import cookie_octets
+from node.dns.certificate import CertificateFiles
+from node.dns.forwarder import ForwardSettings
+from node.dns.grants import LOOPBACK, Access, Network
+from node.dns.limiter import LimiterSettings
+from node.dns.listen import ListenAddress, read_address
+from node.dns.notify import NotifySettings
+from node.dns.respond import RespondSettings
+from node.dns.tsig import Key
+from node.push.settings import TsigSecret
+from node.zone.name import Name, from_text
+from raft.seal import stretch_secret
+
+DEFAULT_LIMITER = LimiterSettings(responses_per_s=50, exempt=LOOPBACK)
+
+
+@dataclass(frozen=True, slots=True)
+class DnsPlan:
+    """The DNS of a node, ready to be built."""
+
+    listen: tuple[str, ...]
+    identity: str
+    """In NSID and ``id.server``, where ``respond.show_node`` says so."""
+    respond: RespondSettings = field(default_factory=RespondSettings)
+    cookie_master: bytes | None = field(default=None, repr=False)
+    """What the secrets of cookies are made from where ``respond`` has none; None: no cookies."""
+    tls_listen: tuple[str, ...] = ()
+    tls: CertificateFiles | None = None
+    limiter: LimiterSettings | None = DEFAULT_LIMITER
+    notify: NotifySettings = field(default_factory=NotifySettings)
+    forward: ForwardSettings | None = None
+
+
+def dns_plan_of(
+    config: Config, keys: Mapping[str, TsigSecret], secret: bytes | None, environ: Mapping[str, str]
+) -> DnsPlan:
+    """Return what the configuration describes; ``keys`` are those that could be read. Raises ``SecretError``."""
+    dns = config.dns
+    known = _keys(keys)
+    return DnsPlan(
+        listen=dns.listen,
+        identity=dns.nsid or config.node.name,
+        respond=RespondSettings(
+            udp_payload_octets=dns.udp_payload,
+            version=dns.version,
+            show_node=bool(dns.nsid),
+            cookie_secrets=tuple(cookie_octets(each, environ) for each in dns.cookie_secrets if dns.cookies),
+            keys=known,
+            access=_access(config),
+            forward_for=dns.forward_for if dns.forward else (),
+        ),
+        cookie_master=_cookie_master(config, secret),
+        tls_listen=dns.tls_listen,
+        tls=_certificate(dns, environ),
+        limiter=_limiter(dns),
+        notify=_notify(config, known),
+        forward=ForwardSettings(dns.forward) if dns.forward else None,
+    )
+
+
+def _keys(keys: Mapping[str, TsigSecret]) -> dict[Name, Key]:
+    return {
+        (name := from_text(text)): Key(name, from_text(each.algorithm), base64.b64decode(each.secret))
+        for text, each in keys.items()
+    }
+
+
+def _access(config: Config) -> Access:
+    dns = config.dns
+    update = dns.allow_update
+    return Access(
+        updates={from_text(key.name): key.grants for key in config.tsig if key.grants},
+        update_keys=None if update is None or _is_open(update, keys=True) else _key_names(update),
+        update_networks=None if update is None or _is_open(update, keys=False) else _networks(update),
+        transfer_keys=_key_names(dns.allow_transfer),
+        transfer_networks=_networks(dns.allow_transfer),
+    )
+
+
+def _is_open(entries: tuple[Allowed, ...], *, keys: bool) -> bool:
+    """Say whether a list that is not empty says nothing of keys, or of addresses: then any will do."""
+    return bool(entries) and not any(bool(each.key) == keys for each in entries)
+
+
+def _key_names(entries: tuple[Allowed, ...]) -> frozenset[Name]:
+    return frozenset(from_text(each.key) for each in entries if each.key)
+
+
+def _networks(entries: tuple[Allowed, ...]) -> tuple[Network, ...]:
+    return tuple(each.network for each in entries if each.network is not None)
+
+
+def _cookie_master(config: Config, secret: bytes | None) -> bytes | None:
+    """Derive it from what all nodes share; a cluster without a secret is on one machine, each node for itself."""
+    if not config.dns.cookies or config.dns.cookie_secrets:
+        return None
+    if secret is None:
+        return secrets.token_bytes(32)
+    key = stretch_secret(secret, config.cluster.name)
+    return hmac.new(key, b"quorumdns dns cookies v1", hashlib.sha256).digest()
+
+
+def _certificate(dns: DnsSettings, environ: Mapping[str, str]) -> CertificateFiles | None:
+    if dns.tls is None:
+        return None
+    path = dns.tls.key.path(environ)
+    if path is None:
+        raise SecretError("the key of a certificate is read from a file")
+    return CertificateFiles(dns.tls.cert, path)
+
+
+def _limiter(dns: DnsSettings) -> LimiterSettings | None:
+    limit = dns.rate_limit
+    if limit is None:
+        return None
+    return LimiterSettings(
+        responses_per_s=limit.responses_per_s,
+        slip=limit.slip,
+        ipv4_prefix=limit.ipv4_prefix,
+        ipv6_prefix=limit.ipv6_prefix,
+        exempt=limit.exempt,
+    )
+
+
+def _notify(config: Config, keys: Mapping[Name, Key]) -> NotifySettings:
+    also = config.dns.also_notify
+    signed: dict[ListenAddress, Key] = {}
+    for each in also:
+        key = keys.get(from_text(each.key)) if each.key else None
+        if key is not None:
+            signed[read_address(each.address)] = key
+    own = {host_of(node.raft) for node in config.nodes}
+    own |= {host_of(listen) for node in config.nodes for listen in node.dns}
+    return NotifySettings(also=tuple(each.address for each in also), own_addresses=frozenset(own), keys=signed)

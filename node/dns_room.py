@@ -1,0 +1,132 @@
+"""The DNS of a node: the server with all that it answers from, and the notifier, the forwarder and the certificate.
+
+``node.dns`` knows neither the cluster nor the configuration; they meet here.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import structlog
+
+from node.dns.certificate import BadCertificate, Certificate
+from node.dns.cookie import RollingSecrets
+from node.dns.forwarder import Forwarder
+from node.dns.listen import ListenFailed
+from node.dns.notify import Notifier, Zones
+from node.dns.respond import RespondSettings, View
+from node.dns.server import DnsServer, DnsSettings, Proposer
+from node.dns_plan import DnsPlan
+from node.state.state import Changed, State
+
+logger = structlog.get_logger()
+
+_LEADER_INTERVAL_S = 0.2
+
+
+class DnsRoom:
+    """Answers, notifies and forwards as a plan says; another plan can take its place while it runs.
+
+    ``zones`` are those that are answered, ``state`` has those that are transferred.
+    """
+
+    def __init__(
+        self,
+        plan: DnsPlan,
+        zones: Callable[[], Zones],
+        state: Callable[[], State],
+        is_ready: Callable[[], bool],
+        is_leader: Callable[[], bool],
+        propose: Proposer,
+    ) -> None:
+        self.plan = plan
+        self._zones = zones
+        self._state = state
+        self._is_ready = is_ready
+        self._is_leader = is_leader
+        self._cookies = _Cookies(plan)
+        self._forwarder = None if plan.forward is None else Forwarder(plan.forward)
+        self._notifier = Notifier(plan.notify, lambda: state().zones, is_leader)
+        self._propose = propose
+        self._certificate: Certificate | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self.server = DnsServer(DnsSettings(plan.listen), self.view, propose)
+
+    def view(self) -> View:
+        """Return what is answered from now."""
+        settings = self._cookies.settings(int(time.time()))
+        return View(self._zones(), self._is_ready(), self.plan.identity, settings, self._state().zones)
+
+    async def start(self) -> None:
+        """Listen, answer and notify. Raises ``ListenFailed``, also for a certificate that cannot be used."""
+        plan = self.plan
+        try:
+            self._certificate = None if plan.tls is None else Certificate(plan.tls)
+        except BadCertificate as bad:
+            raise ListenFailed(str(bad)) from None
+        context = None if self._certificate is None else self._certificate.context
+        settings = DnsSettings(plan.listen, plan.tls_listen, context, limiter=plan.limiter)
+        self.server = DnsServer(settings, self.view, self._propose, self._ask)
+        await self.server.start()
+        self._tasks.append(asyncio.create_task(self._follow_leadership()))
+        if self._certificate is not None:
+            self._tasks.append(asyncio.create_task(self._certificate.watch()))
+
+    async def stop(self) -> None:
+        """Close every socket and give up what is on its way."""
+        for task in self._tasks:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        await self._notifier.stop()
+        await self.server.stop()
+
+    def state_changed(self, changed: Changed | None) -> None:
+        """Tell the secondaries of changed zones; None: any may have changed."""
+        if changed is None:
+            self._notifier.became_leader()
+        elif changed.zones:
+            self._notifier.zones_changed(changed.zones)
+
+    def reload(self, plan: DnsPlan) -> None:
+        """Answer by another plan from now on; where it listens stays as it was."""
+        if plan.limiter != self.plan.limiter:
+            self.server.limit(plan.limiter)
+        if plan.forward != self.plan.forward:
+            self._forwarder = None if plan.forward is None else Forwarder(plan.forward)
+        if self._certificate is not None:
+            self._certificate.reload(plan.tls)
+        self._notifier.settings = plan.notify
+        self._cookies = _Cookies(plan)
+        self.plan = plan
+
+    async def _ask(self, packet: bytes, /, *, is_stream: bool) -> bytes | None:
+        return None if self._forwarder is None else await self._forwarder.ask(packet, is_stream=is_stream)
+
+    async def _follow_leadership(self) -> None:
+        """Tell of every zone when this node comes to lead: its predecessor may have died before it could."""
+        was_leader = False
+        while True:
+            is_leader = self._is_leader()
+            if is_leader and not was_leader:
+                self._notifier.became_leader()
+            was_leader = is_leader
+            await asyncio.sleep(_LEADER_INTERVAL_S)
+
+
+class _Cookies:
+    """The settings of answers with the cookie secrets of the day."""
+
+    def __init__(self, plan: DnsPlan) -> None:
+        self._settings = plan.respond
+        self._rolling = None if plan.cookie_master is None else RollingSecrets(plan.cookie_master)
+
+    def settings(self, now_s: int) -> RespondSettings:
+        """Return them for a time; the same object for a day."""
+        if self._rolling is not None:
+            current = self._rolling.at(now_s)
+            if current is not self._settings.cookie_secrets:
+                self._settings = replace(self._settings, cookie_secrets=current)
+        return self._settings

@@ -1,0 +1,64 @@
+"""SIGHUP: the configuration is read again; what can change while the node runs changes, a bad file changes nothing."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+
+import structlog
+
+from node.config import Config, ConfigError, load
+from node.config.compare import compare
+from node.dns_plan import DnsPlan
+from node.plan import StartError, reloaded_dns
+
+logger = structlog.get_logger()
+
+_TAKEN = ("dns", "tsig")
+"""Keys of ``compare`` that are taken over; the keys that pushes sign with stay until the next start."""
+
+
+class Reloader:
+    """Reads the file that a node was started with again."""
+
+    def __init__(self, config: Config) -> None:
+        self._started = self.config = config
+        self._take: Callable[[DnsPlan], None] | None = None
+
+    def listen(self, take_dns: Callable[[DnsPlan], None]) -> None:
+        """Hand what has changed over at every SIGHUP; call it in the loop's thread."""
+        self._take = take_dns
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.reload)
+
+    def reload(self) -> bool:
+        """Read the file again; say whether it could be taken over. Never raises."""
+        path = self.config.path
+        try:
+            fresh = load(path, os.environ, self.config.node.name)
+            plan = reloaded_dns(fresh)
+        except (ConfigError, StartError) as error:
+            detail = error.render() if isinstance(error, ConfigError) else str(error)
+            logger.error("config.refused", path=str(path), detail=detail)
+            return False
+        difference = compare(self.config, fresh)
+        if difference.restart:
+            logger.warning("config.restart_needed", path=str(path), keys=list(difference.restart))
+        if difference.apply:
+            logger.warning(
+                "config.not_applied", path=str(path), keys=list(difference.apply), hint="the log owns them"
+            )
+        if self._take is not None:
+            self._take(plan)
+        taken = [key for key in compare(self.config, fresh).reload if key in _TAKEN]
+        logger.info("config.reloaded", path=str(path), keys=taken)
+        self.config = fresh
+        return True
+
+    def _say_what_is_left(self, fresh: Config) -> None:
+        """Tell what differs from what this node was started with and cannot be taken over."""
+        difference = compare(self._started, fresh)
+        restart = [*difference.restart, *(key for key in difference.reload if key not in _TAKEN)]
+        if restart:
+            logger.warning("config.restart_needed", path=str(fresh.path), keys=restart)
+        if difference.apply:
+            logger.warning("config.not_applied", path=str(fresh.path), keys=list(difference.apply))

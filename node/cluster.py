@@ -10,13 +10,16 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 
+import msgspec
 import structlog
 
 from node.proposing import Proposer
-from node.state import machine, snapshot
-from node.state.command import Command, Entry, Ticket
+from node.state import machine, members, snapshot
+from node.state.command import Command, Entry, Member, Ticket
+from node.state.members import MemberNote, Seat, encode_note
 from node.state.state import Changed, Refused, State, advanced
 from raft.machine import BadSnapshot
+from raft.membership import Change, Membership
 from raft.proposal import Outcome
 from raft.replica import Replica, ReplicaStatus
 from raft.settings import RaftSettings
@@ -50,6 +53,14 @@ class Machine:
             self.state = advanced(self.state, index)
             self._hand_over(Changed())
             return Refused(index, "failed", "applying the entry failed on this node; nothing was changed")
+        self.state = applied.state
+        self._hand_over(applied.changed)
+        return applied.result
+
+    def change_members(self, index: int, membership: Membership) -> object:
+        """Let the State's nodes follow the log's."""
+        seats = tuple(Seat(seat.name, seat.address, seat.role) for seat in membership.seats)
+        applied = members.change_members(self.state, index, seats, membership.note, membership.at_ms)
         self.state = applied.state
         self._hand_over(applied.changed)
         return applied.result
@@ -143,6 +154,20 @@ class Cluster:
 
     async def _try(self, data: bytes, timeout_s: float) -> Outcome:
         return await self._outcome(self._replica.propose(data, timeout_s))
+
+    async def change_members(
+        self,
+        change: Change,
+        member: Member | None,
+        *,
+        actor: str = "",
+        reason: str = "",
+        timeout_s: float = 10.0,
+    ) -> Outcome:
+        """Change who belongs to the cluster; ``NotCommitted("refused")`` says why the leader will not."""
+        note = encode_note(MemberNote(actor, reason, member))
+        noted = msgspec.structs.replace(change, note=note)
+        return await self._outcome(self._replica.change_members(noted, timeout_s))
 
     async def read_barrier(self, timeout_s: float = 5.0) -> Outcome:
         """Wait until this node has applied all that was committed anywhere when this was called."""

@@ -34,7 +34,7 @@ class Appending(Elections):
 
     def on_append(self, node: Node, message: Message) -> None:
         """Take entries from the leader of a term that is not older than ours."""
-        if message["term"] < self.term or node not in self.voters:
+        if message["term"] < self.term or not self.is_elector(node):
             self._refuse(node)
             return
         if self.role == LEADER and message["term"] == self.term:
@@ -80,7 +80,10 @@ class Appending(Elections):
             if known != term:
                 if known is not None:
                     self._cut(index)
+                is_membership = self.note_entry(index, command)
                 self.log.add(command, index, term)
+                if is_membership:
+                    self.reconfigure()
             last = index
         return last
 
@@ -88,6 +91,8 @@ class Appending(Elections):
         if index <= self.commit_index:
             self.give_up(f"the leader contradicts entry {index}, which is committed here")
         self.log.deleteEntriesFrom(index - self.base_index)
+        if self.roster.cut(index):
+            self.reconfigure()
         self.entries_cut(index)
 
     def entries_cut(self, index: int) -> None:

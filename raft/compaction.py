@@ -19,6 +19,7 @@ from raft.core import Core
 from raft.errors import EXIT_DISK_FAULT, RaftError
 from raft.library import NO_OPERATION
 from raft.machine import BadSnapshot, StateMachine
+from raft.membership import decode_membership, encode_membership
 from raft.snapshots import SnapshotDamaged, SnapshotMeta, SnapshotStore
 
 logger = structlog.get_logger()
@@ -44,14 +45,12 @@ class Compaction:
         core: Core,
         machine: StateMachine,
         store: SnapshotStore | None,
-        members: Callable[[], tuple[str, ...]],
         entries: int,
         on_replaced: Callable[[], None],
     ) -> None:
         self._core = core
         self._machine = machine
         self._store = store
-        self._members = members
         self._entries = entries
         self._on_replaced = on_replaced
         self._worker: asyncio.Future[Any] | None = None
@@ -77,8 +76,7 @@ class Compaction:
         meta, pieces = found
         self._restore(meta, pieces)
         self._check_joins(meta.last_index)
-        if self._core.term_at(meta.last_index) != meta.last_term:
-            self._begin_log(meta)
+        self._take_membership(meta)
         self._core.applied_index = meta.last_index
         self._core.advance_commit(meta.last_index)
 
@@ -102,6 +100,14 @@ class Compaction:
         """The machine's state is that of a snapshot's end."""
         self.index = self._weighed_index = index
         self._applied_bytes = 0
+
+    def _take_membership(self, meta: SnapshotMeta) -> None:
+        """Let log and members follow the snapshot; what follows it in the log stays where it agrees."""
+        agrees = self._core.term_at(meta.last_index) == meta.last_term
+        if not agrees:
+            self._begin_log(meta)
+        membership = decode_membership(meta.membership) if meta.membership else None
+        self._core.roster.begin(meta.last_index, membership, keep_later=agrees)
 
     def _begin_log(self, meta: SnapshotMeta) -> None:
         """Let the log begin with the end of the snapshot."""
@@ -147,7 +153,10 @@ class Compaction:
         previous_term, last_term = core.term_at(last - 1), core.term_at(last)
         assert previous_term is not None
         assert last_term is not None
-        meta = SnapshotMeta(last, last_term, last - 1, previous_term, self._members())
+        held = core.roster.at(last)
+        names = tuple(seat.name for seat in core.roster.current.seats)
+        octets = encode_membership(held) if held is not None else b""
+        meta = SnapshotMeta(last, last_term, last - 1, previous_term, names, octets)
         self._applied_bytes = 0
         store = self._store
         if store is None:
@@ -234,10 +243,10 @@ class Compaction:
         store.promote()
         self._machine.install(prepared)
         self._note_state(meta.last_index)
-        if core.term_at(meta.last_index) != meta.last_term:
-            self._begin_log(meta)  # otherwise what follows in the log agrees, and may be acknowledged
+        self._take_membership(meta)
         core.applied_index = meta.last_index
         core.advance_commit(meta.last_index)
+        core.reconfigure()
         logger.info("snapshot.received", index=meta.last_index)
         self._on_replaced()
 

@@ -5,15 +5,18 @@ and transport in place of its own. Nothing is disclosed before it is durable: ev
 a gate that syncs the journal first.
 """
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
+import msgspec
 import structlog
 
 from raft.elections import Message
 from raft.gate import Gate
 from raft.library import LEADER, NO_OPERATION, REGULAR, Node, SyncObjConf, check_version, now_s
+from raft.membership import MEMBERSHIP, Membership, Seat, decode_membership, encode_membership
 from raft.sending import Sending
 from raft.settings import RaftSettings
 
@@ -34,6 +37,9 @@ class Host(Protocol):
 
     def apply(self, index: int, term: int, command: bytes | None) -> None:
         """An entry is committed; None stands for one without effect."""
+
+    def apply_membership(self, index: int, term: int, membership: Membership) -> None:
+        """A membership is committed."""
 
     def entries_cut(self, index: int) -> None:
         """The entries from this index on are gone from the log."""
@@ -63,6 +69,7 @@ class Core(Sending):
         transport: Any,
         host: Host,
     ) -> None:
+        """Begin with what the journal holds. Raises ``RaftError`` for a library that is not the audited one."""
         check_version()
         self._host = host
         self._told_commit_index = 0
@@ -81,8 +88,16 @@ class Core(Sending):
             "request_vote": self.on_request_vote,
             "vote_reply": self.on_vote_reply,
             "timeout_now": self.on_timeout_now,
+            "members": self.on_members,
         }
-        super().__init__(node, list(peers), _configuration(settings, journal), transport=transport)
+        super().__init__(
+            node,
+            list(peers),
+            _configuration(settings, journal),
+            transport=transport,
+            founding=founding_membership(settings),
+            directory=journal.directory,
+        )
         self.wire = Gate(transport, self)
         self.known_commit_index = self.commit_index
 
@@ -137,7 +152,10 @@ class Core(Sending):
         while self.applied_index < end and now_s() < until_s:
             command, index, term = self.log[self.applied_index + 1 - self.base_index]
             self.applied_index = index
-            self._host.apply(index, term, command[1:] if command[:1] == REGULAR else None)
+            if command[:1] == MEMBERSHIP:
+                self._host.apply_membership(index, term, decode_membership(command))
+            else:
+                self._host.apply(index, term, command[1:] if command[:1] == REGULAR else None)
 
     @property
     def is_behind(self) -> bool:
@@ -157,6 +175,18 @@ class Core(Sending):
         self._uncommitted_octets += len(command)
         return index, self.term
 
+    def append_membership(self, membership: Membership) -> tuple[int, int]:
+        """Put a membership into the leader's log, from where it rules at once; return its index and term."""
+        index = self.last_index + 1
+        membership = msgspec.structs.replace(membership, at_ms=wall_clock_ms())
+        removed = {seat.name for seat in self.roster.current.seats} - {seat.name for seat in membership.seats}
+        self.log.add(encode_membership(membership), index, self.term)
+        self.roster.take(index, membership)
+        self.keep_leaving(removed)
+        self.reconfigure()
+        self.append_due_s = 0.0
+        return index, self.term
+
     @property
     def has_room(self) -> bool:
         """Whether this leader can take a command, or waits for a majority to hold what it took."""
@@ -174,9 +204,13 @@ class Core(Sending):
         heard = sum(1 for node in self.voters if self.rounds_heard.get(node.id, 0) >= number)
         return heard + 1 >= self.majority
 
-    def hand_over(self) -> bool:
-        """Ask the follower that is furthest to stand at once; False when none has caught up."""
-        ready = [node for node in self.voters if node in self.connected and self._has_all(node)]
+    def hand_over(self, to: str | None = None) -> bool:
+        """Ask a follower that has all to stand at once, this one if named; False when none has caught up."""
+        ready = [
+            node
+            for node in self.voters
+            if node in self.connected and self._has_all(node) and to in (None, str(node.id))
+        ]
         if self.role != LEADER or not ready:
             return False
         chosen = min(ready, key=lambda node: str(node.id))
@@ -197,17 +231,42 @@ class Core(Sending):
         self._uncommitted.clear()
         self._uncommitted_octets = 0
         for node in self.voters | self.learners:
-            self.next_index[node] = self.last_index + 1
-            self.match_index[node] = 0
-            self.heard_s[node] = now_s()
+            self.begin_following(node)
         self.log.add(NO_OPERATION, self.last_index + 1, self.term)
         self.opened_index = self.last_index
+        if self.roster.is_founding and self.directory:
+            self.append_membership(self._founded())
         self.append_due_s = 0.0
         self.leader_changed()
 
+    def _founded(self) -> Membership:
+        """Return the first membership: the configuration's, with the data directories of those who are here."""
+        known = {str(node.id): self.wire.directory_of(node) for node in self.voters & self.connected}
+        known[str(self.selfNode.id)] = self.directory
+        seats = tuple(
+            Seat(seat.name, seat.address, seat.role, known.get(seat.name, ""))
+            for seat in self.roster.current.seats
+        )
+        return Membership(self.draw_history(), seats)
+
+    def on_members(self, node: Node, message: Message) -> None:
+        """Learn from another node who the members are."""
+        if self.is_elector(node):
+            self.take_hint(message["index"], decode_membership(message["membership"]))
+
+    def _tell_members(self, node: Node) -> None:
+        """Tell a node that has just connected who the members are, as far as that is committed."""
+        committed = self.roster.at(self.commit_index)
+        if committed is not None:
+            octets = encode_membership(committed)
+            self.wire.send(
+                node,
+                {"type": "members", "index": self.roster.index_at(self.commit_index), "membership": octets},
+            )
+
     def on_timeout_now(self, node: Node, message: Message) -> None:
         """Stand at once: the leader wishes to hand over."""
-        if node is self.leader and message["term"] == self.term:
+        if node is self.leader and message["term"] == self.term and self.may_stand():
             self.stand(transfer=True)
 
     def leader_changed(self) -> None:
@@ -244,11 +303,30 @@ class Core(Sending):
 
     def _SyncObj__onNodeConnected(self, node: Node) -> None:  # noqa: N802
         self.connected.add(node)
+        self.note_directory(node)
+        self._tell_members(node)
         if self.role == LEADER and node in self.next_index:
             self.next_index[node] = max(
                 self.match_index[node] + 1, min(self.next_index[node], self.last_index + 1)
             )
             self.append_due_s = 0.0
+
+    _SyncObj__onReadonlyNodeConnected = _SyncObj__onNodeConnected
+    _SyncObj__onReadonlyNodeDisconnected = _SyncObj__onNodeDisconnected
+
+
+def wall_clock_ms() -> int:
+    """Return the wall clock in milliseconds since 1970 UTC, for people to read."""
+    return time.time_ns() // 1_000_000
+
+
+def founding_membership(settings: RaftSettings) -> Membership:
+    """Return the membership that the configuration gives a cluster with nothing in its log."""
+    seats = (
+        Seat(name, address, "voter" if name != settings.node or settings.role == "voter" else "replica")
+        for name, address in settings.members.items()
+    )
+    return Membership("", tuple(sorted(seats, key=lambda seat: seat.name)))
 
 
 def _configuration(settings: RaftSettings, journal: Any) -> SyncObjConf:

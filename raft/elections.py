@@ -10,12 +10,13 @@ hears no majority for an election timeout steps down (it otherwise calls itself 
 from collections.abc import Callable
 from typing import Any
 
-from raft.library import CANDIDATE, FOLLOWER, LEADER, LibraryState, Node, now_s
+from raft.library import CANDIDATE, FOLLOWER, LEADER, Node, now_s
+from raft.members import Members
 
 Message = dict[str, Any]
 
 
-class Elections(LibraryState):
+class Elections(Members):
     """The part of the core that decides who leads."""
 
     become_leader: Callable[[], None]
@@ -25,19 +26,19 @@ class Elections(LibraryState):
         self._asked_term = 0
         self._askers_for: set[str] = set()
         self._votes_for: set[str] = set()
-        self._leader_heard_s = float("-inf")
+        self.leader_heard_s = float("-inf")
         super().__init__(*arguments, **keywords)
 
     @property
     def majority(self) -> int:
-        """How many voters, this node among them, are more than half."""
-        return (len(self.voters) + 1) // 2 + 1
+        """How many voters are more than half."""
+        return (len(self.voters) + self.is_voter) // 2 + 1
 
     def hears_leader(self) -> bool:
         """Say whether a leader was heard within the shorter election timeout, or is this node."""
         if self.role == LEADER:
             return True
-        return now_s() - self._leader_heard_s < float(self.conf.raftMinTimeout)
+        return now_s() - self.leader_heard_s < float(self.conf.raftMinTimeout)
 
     def note_leader(self, node: Node, term: int) -> None:
         """Follow the leader of a term that is not older than ours."""
@@ -47,7 +48,7 @@ class Elections(LibraryState):
             self.leader = node
             self.set_role(FOLLOWER)
             self.leader_changed()
-        self._leader_heard_s = now_s()
+        self.leader_heard_s = now_s()
         self.put_off_election()
 
     def put_off_election(self) -> None:
@@ -80,7 +81,9 @@ class Elections(LibraryState):
         if self.role == LEADER:
             self._check_majority()
         elif self.election_deadline_s < now_s():
-            if self.majority == 1:
+            if not self.may_stand():
+                self._hear_nobody()
+            elif self.majority == 1:
                 self.stand()
             else:
                 self._ask()
@@ -93,14 +96,18 @@ class Elections(LibraryState):
 
     def _ask(self) -> None:
         """Ask who would vote for this node in the next term, without raising any term."""
+        self._hear_nobody()
+        self._asked_term = self.term + 1
+        self._askers_for = set()
+        self._send_voters({"type": "pre_vote", "term": self._asked_term, **self._position()})
+
+    def _hear_nobody(self) -> None:
+        """The leader was not heard in time: follow nobody, and wait another election timeout."""
         self.put_off_election()
         if self.role == CANDIDATE:
             self.set_role(FOLLOWER)
         if self.leader is not None and not self.hears_leader():
             self.step_down()
-        self._asked_term = self.term + 1
-        self._askers_for = set()
-        self._send_voters({"type": "pre_vote", "term": self._asked_term, **self._position()})
 
     def stand(self, *, transfer: bool = False) -> None:
         """Enter the next term and ask for votes; in a transfer even those who hear the leader give theirs."""
@@ -119,7 +126,11 @@ class Elections(LibraryState):
 
     def _send_voters(self, message: Message) -> None:
         for node in sorted(self.voters, key=lambda each: str(each.id)):
-            self.wire.send(node, message)
+            self.wire.send(node, {**message, **self.own_words(node)})
+
+    def is_elector(self, node: Node) -> bool:
+        """Say whether the node may ask for votes: it may be a voter by now though this log does not say so yet."""
+        return node in self.voters or (node in self.learners and getattr(node, "role", "voter") == "voter")
 
     def _count_votes(self) -> None:
         if self.role == CANDIDATE and len(self._votes_for) + 1 >= self.majority:
@@ -130,10 +141,11 @@ class Elections(LibraryState):
     def on_pre_vote(self, node: Node, message: Message) -> None:
         """Say whether this node would vote so; changes nothing here."""
         granted = (
-            node in self.voters
+            self.is_elector(node)
             and message["term"] > self.term
             and not self.hears_leader()
             and self._is_up_to_date(message)
+            and self.may_vote(message)
         )
         reply = {"type": "pre_vote_reply", "term": self.term, "asked": message["term"], "granted": granted}
         self.wire.send(node, reply)
@@ -150,14 +162,17 @@ class Elections(LibraryState):
 
     def on_request_vote(self, node: Node, message: Message) -> None:
         """Vote once a term, for a voter whose log is not behind ours."""
-        if node not in self.voters or (self.hears_leader() and not message.get("transfer")):
+        if not self.is_elector(node) or (self.hears_leader() and not message.get("transfer")):
             return
-        self.see_term(node, message["term"])
+        if message["term"] > self.term:
+            self.set_term(message["term"], None)
+            self.step_down()
         granted = (
             message["term"] == self.term
             and self.role == FOLLOWER
             and self.voted_for in (None, node.id)
             and self._is_up_to_date(message)
+            and self.may_vote(message)
         )
         if granted:
             self.set_term(self.term, node.id)

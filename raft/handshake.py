@@ -40,6 +40,8 @@ class _Hello(msgspec.Struct, array_like=True, frozen=True):
     clock: float
     nonce: bytes
     key: bytes
+    directory: str = ""
+    history: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class Established:
     instance: bytes
     sending: Seal
     receiving: Seal
+    directory: str = ""
     frame_bytes_max: int = FRAME_BYTES_MAX
 
 
@@ -116,7 +119,19 @@ class Handshake:
         local = self._local
         key = self._private.public_key().public_bytes_raw() if self._private is not None else b""
         nonce = secrets.token_bytes(_NONCE_BYTES)
-        hello = _Hello(local.cluster, local.node, meant, local.role, local.instance, local.clock(), nonce, key)
+        past = local.passport
+        hello = _Hello(
+            local.cluster,
+            local.node,
+            meant,
+            local.role,
+            local.instance,
+            local.clock(),
+            nonce,
+            key,
+            past.directory,
+            past.history(),
+        )
         body = msgspec.msgpack.encode(hello)
         self._sent = bytes((_HELLO,)) + _MAGIC + bytes((PROTOCOL_VERSION,)) + body
         return self._sent
@@ -162,6 +177,16 @@ class Handshake:
             raise Refusal("clock", f"{hello.clock - self._local.clock():+.0f} s")
         if (self._cluster_key is None) != (hello.key == b""):
             raise Refusal("mode", "a shared secret" if hello.key else "no shared secret")
+        self._check_past(hello)
+
+    def _check_past(self, hello: _Hello) -> None:
+        """Refuse who comes from another cluster's log, or has forgotten what it promised in this one."""
+        past = self._local.passport
+        if hello.history and past.history() not in ("", hello.history):
+            raise Refusal("history", hello.node)
+        recorded = past.recorded_directory(hello.node)
+        if recorded and recorded != hello.directory:
+            raise Refusal("directory", hello.node)
 
     def _check_certificate(self, hello: _Hello) -> None:
         if self._certified is None:
@@ -198,7 +223,8 @@ class Handshake:
             dialled = self._meant is not None
             sending = Sealer(keys.from_dialler if dialled else keys.from_acceptor)
             receiving = Opener(keys.from_acceptor if dialled else keys.from_dialler)
-        return Established(self._peer.node, self._peer.role, self._peer.instance, sending, receiving)
+        peer = self._peer
+        return Established(peer.node, peer.role, peer.instance, sending, receiving, peer.directory)
 
 
 def _decode_hello(payload: bytes) -> _Hello:
@@ -211,7 +237,8 @@ def _decode_hello(payload: bytes) -> _Hello:
         hello = msgspec.msgpack.decode(payload[start + 1 :], type=_Hello)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:  # ValueError: text that is not UTF-8
         raise Refusal("protocol", str(error)) from error
-    if max(len(hello.cluster), len(hello.node), len(hello.meant), len(hello.instance)) > _NAME_LENGTH_MAX:
+    texts = (hello.cluster, hello.node, hello.meant, hello.instance, hello.directory, hello.history)
+    if max(len(text) for text in texts) > _NAME_LENGTH_MAX:
         raise Refusal("protocol", "a name that is too long")
     return hello
 

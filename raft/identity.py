@@ -8,11 +8,26 @@ from typing import Final, Literal
 from pysyncobj.node import Node
 
 from raft.errors import EXIT_WRONG_SETUP, RaftError
+from raft.refusal import Refusal
 
 Role = Literal["voter", "replica", "admin"]
 """What a node may do: vote and hold the log; hold the log only; administer, and be no node."""
 
 ROLES: Final[tuple[Role, ...]] = ("voter", "replica", "admin")
+
+
+@dataclass(frozen=True, slots=True)
+class Passport:
+    """What a node shows of its past, and remembers of others'."""
+
+    directory: str = ""
+    """Identity of its data directory."""
+    history: Callable[[], str] = lambda: ""
+    """Which log it is committed to; empty for none yet."""
+    recorded_directory: Callable[[str], str] = lambda _name: ""
+    """The data directory with which a node is known; empty when that is not known."""
+    refused: Callable[[str, Refusal], None] = lambda _name, _refusal: None
+    """Told of every refusal of, or by, a node whose name is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +41,7 @@ class LocalIdentity:
     """Random octets of this process: tells a node that was started anew from two nodes under one name."""
     clock: Callable[[], float]
     """Wall clock, seconds since 1970."""
+    passport: Passport = Passport()
 
 
 @dataclass(frozen=True, slots=True)

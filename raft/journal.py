@@ -195,6 +195,11 @@ class WalJournal(Journal):  # type: ignore[misc]  # the library has no types
         return self._size + len(self._gathered)
 
     @property
+    def directory(self) -> str:
+        """What tells this data directory from every other, also from a later one at the same place."""
+        return self._header.salt.hex()
+
+    @property
     def needs_sync(self) -> bool:
         """Whether anything is gathered that is not on the medium."""
         return bool(self._gathered)

@@ -39,6 +39,7 @@ class VolatileJournal(MemoryJournal):  # type: ignore[misc]  # the library has n
 
     bytes_on_disk = 0
     needs_sync = False
+    directory = ""
 
     def sync(self) -> None:
         """Nothing is ever owed to a disk."""

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
+from raft.membership import Membership
+
 
 class BadSnapshot(Exception):
     """The octets are not a snapshot this machine can restore; the message says why."""
@@ -17,6 +19,9 @@ class StateMachine(Protocol):
 
     def apply(self, index: int, command: bytes) -> object:
         """Apply the command at this log index and return its result; called in the log's own thread."""
+
+    def change_members(self, index: int, membership: Membership) -> object:
+        """Take note of who belongs to the cluster from this index on. Total, as ``apply``."""
 
     def snapshot(self) -> Iterator[bytes]:
         """Return the present state as pieces of at most 1 MiB.

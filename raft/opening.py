@@ -7,6 +7,7 @@ import structlog
 from pysyncobj.transport import Transport
 
 from raft.errors import EXIT_WRONG_SETUP, RaftError
+from raft.identity import Passport, is_loopback
 from raft.journal import JournalIdentity, WalJournal
 from raft.library import Node, VolatileJournal
 from raft.protection import LoopbackOnly, Protection, SharedSecret
@@ -30,16 +31,24 @@ def open_journal(settings: RaftSettings, *, alone: bool) -> Any:
 
 
 def make_transport(
-    settings: RaftSettings, peers: list[Node], loop: asyncio.AbstractEventLoop
-) -> SecureTransport:
+    settings: RaftSettings, peers: list[Node], loop: asyncio.AbstractEventLoop, passport: Passport
+) -> Any:
     """Make the transport with the protection that the settings ask for. Raises ``RaftError``."""
+    if not peers and _stays_alone(settings):
+        return SoleTransport()
     protection: Protection = LoopbackOnly()
     if settings.tls is not None:
         protection = settings.tls
     elif settings.secret:
         protection = SharedSecret(settings.secret)
-    own = TransportSettings(settings.cluster, settings.node, settings.bind, protection)
-    return SecureTransport(loop, own, peers, on_refused=_tell_refusal)
+    own = TransportSettings(settings.cluster, settings.node, settings.bind, protection, settings.role)
+    return SecureTransport(loop, own, peers, on_refused=_tell_refusal, passport=passport)
+
+
+def _stays_alone(settings: RaftSettings) -> bool:
+    """Say whether nobody can ever join: nothing is kept, or nothing protects what others would be told."""
+    is_open = settings.tls is None and not settings.secret and not is_loopback(settings.bind)
+    return settings.data_dir is None or is_open
 
 
 def _tell_refusal(address: str, reason: str) -> None:
@@ -53,6 +62,24 @@ class SoleTransport(Transport):  # type: ignore[misc]  # the library has no type
 
     def __init__(self) -> None:
         super().__init__(None, None, [])
+
+    def addNode(self, node: Node) -> None:  # noqa: N802
+        """Refuse to be two. Raises ``RaftError``."""
+        raise RaftError(
+            f"{node.id} cannot join: this node keeps nothing, or has neither certificates nor a secret to know it by.",
+            exit_code=EXIT_WRONG_SETUP,
+        )
+
+    def dropNode(self, _node: Node) -> None:  # noqa: N802
+        """Drop nobody."""
+
+    def directory_of(self, _node: Node) -> str:
+        """Nobody comes with one."""
+        return ""
+
+    def last_contact(self, _node: Node) -> float | None:
+        """Nobody is heard."""
+        return None
 
     def send(self, _node: Node, _message: dict[str, Any]) -> bool:
         """Reach nobody."""

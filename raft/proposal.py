@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-NotCommittedReason = Literal["no-leader", "no-quorum", "busy", "too-large", "stopped"]
+NotCommittedReason = Literal["no-leader", "no-quorum", "busy", "too-large", "stopped", "refused"]
 
 
 @dataclass(frozen=True, slots=True)

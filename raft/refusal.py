@@ -13,6 +13,8 @@ Word = Literal[
     "own-name",
     "name",
     "unknown",
+    "directory",
+    "history",
     "role",
     "certificate",
     "authority",
@@ -28,6 +30,9 @@ Word = Literal[
     "backlog",
 ]
 
+PAST_WORDS: Final[frozenset[Word]] = frozenset({"unknown", "directory", "history"})
+"""What only a node says that knows who belongs to its cluster."""
+
 _REASONS: Final[dict[Word, str]] = {
     "protocol": "does not speak the protocol between nodes",
     "tls": "uses another protection: give every node certificates, or every node the shared secret",
@@ -35,7 +40,10 @@ _REASONS: Final[dict[Word, str]] = {
     "cluster": "belongs to another cluster; correct its address or its cluster name",
     "own-name": "uses this node's own name; give every node a name of its own",
     "name": "another node answers at this address than the configuration says; correct the addresses",
-    "unknown": "is not a member of this cluster; add it first",
+    "unknown": "is not a member of this cluster; `qdns node add` lets it in",
+    "directory": "comes with another data directory than this cluster knows it by: what it promised before is forgotten, "
+    "and so it must not vote under that name. Give it its data directory back, or run `qdns node replace` for it",
+    "history": "holds the log of another cluster of the same name; empty its data directory if it is to join this one",
     "role": "has another role than the configuration gives it",
     "certificate": "says another name, role or cluster than its certificate",
     "authority": "has a certificate that this cluster's authority did not make; issue it one",

@@ -17,6 +17,7 @@ from raft.admission import Admission
 from raft.driver import Driver
 from raft.errors import RaftError
 from raft.machine import StateMachine
+from raft.membership import Change
 from raft.proposal import NotCommitted, Outcome
 from raft.settings import RaftSettings
 from raft.status import PeerStatus, ReplicaStatus
@@ -76,6 +77,12 @@ class Replica:
         """Wait until this node has applied all that was committed anywhere when this was called."""
         future = _new_future()
         self._bring(future, 0, lambda driver: driver.read_barrier(future, timeout_s))
+        return future
+
+    def change_members(self, change: Change, timeout_s: float = 10.0) -> "Future[Outcome]":
+        """Have the leader change who belongs to the cluster; ``NotCommitted("refused")`` says why it will not."""
+        future = _new_future()
+        self._bring(future, len(change.note), lambda driver: driver.change_members(change, future, timeout_s))
         return future
 
     def status(self) -> ReplicaStatus:

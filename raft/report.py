@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from raft.core import Core
-from raft.library import CANDIDATE, LEADER, Node
+from raft.library import CANDIDATE, LEADER, Node, now_s
 from raft.settings import RaftSettings
 from raft.status import PeerStatus, ReplicaRole, ReplicaStatus
 
@@ -20,7 +20,7 @@ class Report:
         self._ready_index: int | None = None
         self._ready = False
 
-    def take(self, snapshot_index: int, log_bytes: int) -> ReplicaStatus:
+    def take(self, snapshot_index: int, log_bytes: int, refusals: tuple[tuple[str, str], ...]) -> ReplicaStatus:
         """Return what is so now."""
         core, settings = self._core, self._settings
         self._note_ready()
@@ -37,14 +37,27 @@ class Report:
             log_bytes=log_bytes,
             has_quorum=core.is_open if core.role == LEADER else leader is not None and core.hears_leader(),
             ready=self._ready,
-            members=tuple(settings.members),
+            members=core.roster.current.voters,
             peers=tuple(self._peer(node) for node in sorted(core.voters, key=lambda each: str(each.id))),
+            learners=tuple(self._peer(node) for node in sorted(core.learners, key=lambda each: str(each.id))),
+            seats=core.roster.current.seats,
+            stale_s=self._stale_s(),
+            refusals=refusals,
         )
 
     def _role(self) -> ReplicaRole:
         if self._core.role == LEADER:
             return "leader"
+        if not self._core.is_voter:
+            return "learner"
         return "candidate" if self._core.role == CANDIDATE else "follower"
+
+    def _stale_s(self) -> float | None:
+        """Return how long ago a leader was last heard; None for never."""
+        if self._core.role == LEADER:
+            return 0.0
+        heard_s = self._core.leader_heard_s
+        return None if heard_s == float("-inf") else max(0.0, now_s() - heard_s)
 
     def _note_ready(self) -> None:
         """A node is ready once it has applied what the first leader it met had committed.

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from raft.protection import TlsFiles
 
@@ -19,6 +20,8 @@ class RaftSettings:
     data_dir: Path | None
     """None keeps everything in memory: allowed for a cluster of one."""
     secret: bytes | None = field(repr=False)
+    role: Literal["voter", "replica"] = "voter"
+    """A replica holds the log and serves from it, and never votes."""
     tls: TlsFiles | None = None
     """Certificates; they take the place of the secret where both are given."""
     election_timeout_s: tuple[float, float] = (0.25, 0.5)

@@ -48,6 +48,9 @@ class SnapshotMeta(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_
     prev_index: int
     prev_term: int
     members: tuple[str, ...]
+    """Names of the nodes then; kept for people."""
+    membership: bytes = b""
+    """The membership in force, as it stands in the log."""
 
 
 class _Header(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from raft.membership import Seat
+
 ReplicaRole = Literal["leader", "follower", "candidate", "learner"]
 
 
@@ -37,4 +39,13 @@ class ReplicaStatus:
     ready: bool
     """What was known to be committed when the cluster was first met is applied here."""
     members: tuple[str, ...]
+    """Names of the nodes that vote."""
     peers: tuple[PeerStatus, ...]
+    learners: tuple[PeerStatus, ...] = ()
+    """The other nodes that do not vote."""
+    seats: tuple[Seat, ...] = ()
+    """All nodes of the membership in force."""
+    refusals: tuple[tuple[str, str], ...] = ()
+    """By name of the other node: why it and this one do not come together."""
+    stale_s: float | None = None
+    """How long ago a leader was last heard; 0 on the leader, None for never."""

@@ -19,7 +19,7 @@ from raft.doorway import Doorway
 from raft.errors import EXIT_WRONG_SETUP, RaftError
 from raft.frames import FRAME_BYTES_MAX, encode_message
 from raft.handshake import Handshake
-from raft.identity import Certified, LocalIdentity, Role, parse_address
+from raft.identity import Certified, LocalIdentity, Passport, Role, parse_address
 from raft.link import Link
 from raft.protection import Protection, SharedSecret, TlsFiles, check_protection
 from raft.refusal import Refusal
@@ -57,6 +57,7 @@ class SecureTransport(Transport):  # type: ignore[misc]  # the library has no ty
         peers: Iterable[Node] = (),
         *,
         on_refused: Callable[[str, str], None],
+        passport: Passport | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(None, None, [])
@@ -64,7 +65,12 @@ class SecureTransport(Transport):  # type: ignore[misc]  # the library has no ty
         self._loop = loop
         self._settings = settings
         self._local = LocalIdentity(
-            settings.cluster, settings.node, settings.role, secrets.token_bytes(16), clock
+            settings.cluster,
+            settings.node,
+            settings.role,
+            secrets.token_bytes(16),
+            clock,
+            passport or Passport(),
         )
         protection = settings.protection
         own = Certified(settings.cluster, settings.node, settings.role)
@@ -148,6 +154,13 @@ class SecureTransport(Transport):  # type: ignore[misc]  # the library has no ty
         link = self._links.get(node.id)
         return link is not None and link.current is not None
 
+    def directory_of(self, node: Node) -> str:
+        """Return the data directory with which this node is connected; empty when it is not."""
+        link = self._links.get(node.id)
+        if link is None or link.current is None or link.current.established is None:
+            return ""
+        return link.current.established.directory
+
     def last_contact(self, node: Node) -> float | None:
         """When anything was last heard from this node, on ``time.monotonic``; None: never."""
         link = self._links.get(node.id)
@@ -215,6 +228,8 @@ class SecureTransport(Transport):  # type: ignore[misc]  # the library has no ty
 
     def refused(self, connection: Connection, refusal: Refusal) -> None:
         """Tell of a refusal."""
+        if connection.peer is not None:
+            self._local.passport.refused(connection.peer, refusal)
         self._refusals.tell(connection.address, refusal.word, refusal.reason)
 
     def connection_closed(self, connection: Connection) -> None:

@@ -32,6 +32,7 @@ from node.state.command import (
     decode,
 )
 from node.state.draft import Draft
+from node.state.members import seeded_members
 from node.state.names import bad_name
 from node.state.state import Applied, Changed, Refused, Result, State, advanced
 from node.zone.name import Name
@@ -90,10 +91,11 @@ def _seed(draft: Draft, command: Seed) -> Result:
     """Fill a cluster that has never been seeded."""
     if draft.state.seeded:
         return draft.accepted()
-    names = [member.name for member in command.members]
+    members = seeded_members(draft.state, command.members)
+    names = [member.name for member in members]
     if not names or len(names) > MEMBERS_MAX or len(set(names)) != len(names):
         return draft.refused("invalid", f"a cluster has 1 to {MEMBERS_MAX} nodes with different names")
-    draft.update(seeded=True, members=command.members)
+    draft.update(seeded=True, members=members)
     steps = (
         *command.zones,
         *(PutService(service) for service in command.services),

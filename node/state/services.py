@@ -146,6 +146,19 @@ def publish_zone(draft: Draft, zone: Name) -> None:
             _write_rrsets(draft, each.service, each.published)
 
 
+def electorate_changed(draft: Draft) -> None:
+    """Nodes came or went: forget the votes of those who are none, and judge every endpoint anew."""
+    for fqdn in sorted(draft.state.services):
+        known = draft.state.services[fqdn]
+        endpoints = tuple(
+            (address, _of_electorate(state, voters(draft, endpoint)))
+            for endpoint, (address, state) in zip(known.service.endpoints, known.endpoints, strict=True)
+        )
+        if endpoints != known.endpoints:
+            _keep(draft, msgspec.structs.replace(known, endpoints=endpoints))
+        _judge(draft, fqdn)
+
+
 # --- definitions ----------------------------------------------------------------------------------
 
 

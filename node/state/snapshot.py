@@ -14,7 +14,7 @@ from immutables import Map
 
 from node.state import once
 from node.state.command import Member, Target, ZoneSettings
-from node.state.state import Book, Delivery, Event, Kept, Lease, ServiceState, State
+from node.state.state import Book, Delivery, Event, Kept, Learner, Lease, ServiceState, State
 from node.zone.lease import LeaseKey
 from node.zone.name import Name
 from node.zone.rrset import RRset
@@ -37,6 +37,7 @@ class _Head(msgspec.Struct, frozen=True):
     members: tuple[Member, ...]
     events_next: int
     drops: dict[str, int]
+    learners: tuple[Learner, ...] = ()
 
 
 class ZoneHead(msgspec.Struct, frozen=True):
@@ -56,7 +57,9 @@ def dump(state: State) -> Iterator[bytes]:
     """Yield the State as pieces; an iterator over an immutable value, to be walked at leisure."""
     yield _encode(["format", SNAPSHOT_FORMAT])
     drops = {name: state.drops[name] for name in sorted(state.drops)}
-    head = _Head(state.index, state.format, state.seeded, state.members, state.events_next, drops)
+    head = _Head(
+        state.index, state.format, state.seeded, state.members, state.events_next, drops, state.learners
+    )
     yield _encode(["head", head])
     for name in sorted(state.zones):
         yield from _dump_zone(state, state.zones[name])
@@ -83,6 +86,8 @@ def digest(state: State) -> str:
     """Return 32 hexadecimal digits that are equal on nodes whose States are equal."""
     hasher = hashlib.blake2b(digest_size=16)
     hasher.update(_encode((state.format, state.seeded, state.members, state.events_next)))
+    if state.learners:
+        hasher.update(_encode(state.learners))
     hasher.update(_encode([(key, state.drops[key]) for key in sorted(state.drops)]))
     for name in sorted(state.zones):
         zone = state.zones[name]
@@ -223,6 +228,7 @@ class Reader:
             format=head.format,
             seeded=head.seeded,
             members=head.members,
+            learners=head.learners,
             zones=Map({each.name: self.zone(number) for number, (each, _) in enumerate(self.zones)}),
             zone_settings=Map({each.name: each.settings for each, _ in self.zones if each.settings}),
             zone_indexes=Map({each.name: each.index for each, _ in self.zones}),

@@ -43,6 +43,13 @@ class EndpointState(msgspec.Struct, frozen=True):
     at_ms: int = 0
 
 
+class Learner(msgspec.Struct, frozen=True):
+    """A node that holds the log and does not vote: not yet, or never."""
+
+    member: Member
+    role: Literal["learner", "replica"]
+
+
 class ServiceState(msgspec.Struct, frozen=True):
     """A service with what is known of its endpoints, and which of them are published."""
 
@@ -191,6 +198,8 @@ class State(msgspec.Struct, frozen=True):
     """Tickets of the nodes' own numbers."""
     keys: Book = Book()
     """Tickets of keys that users of the API chose."""
+    learners: tuple[Learner, ...] = ()
+    """Nodes that hold the log and do not vote: on their way to be members, or replicas for good."""
 
 
 class Changed(msgspec.Struct, frozen=True):

@@ -46,6 +46,9 @@ class Recording(Transport):
         self.sent.append((str(node.id), dict(message)))
         return True
 
+    def directory_of(self, _node: Node) -> str:
+        return ""
+
     def backlog_bytes(self, _node: Node) -> int:
         return 0
 

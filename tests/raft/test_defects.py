@@ -113,16 +113,18 @@ def test_a_voter_counts_once(clock: Clock) -> None:
     assert LEADER == ours.core.role
 
 
-def test_an_entry_cannot_change_the_voters(clock: Clock) -> None:
-    """The library obeys a membership entry of any peer even when that is switched off."""
+def test_no_entry_of_the_library_changes_the_voters(clock: Clock) -> None:
+    """The library obeys a membership entry of any peer even when that is switched off, and unpickles it."""
     entry = (b"\x02" + pickle.dumps(["rem", "n3", Node("n3")]), 2, 1)
     stock = Counter(clock)
     stock.append("n2", 1, (1, 0), entry, commit=2)
     assert {"n2"} == {str(node.id) for node in stock.hidden("otherNodes")}
 
     ours = Pocket(clock)
-    ours.append("n2", 1, (1, 0), entry, commit=2)
+    message = {"type": "append_entries", "term": 1, "round": 1, "commit_index": 2, "entries": [entry]}
+    assert [] == ours.tell("n2", prevLogIdx=1, prevLogTerm=0, **message)
     assert {"n2", "n3"} == {str(node.id) for node in ours.core.voters}
+    assert 1 == ours.core.last_index
 
 
 def test_an_entry_is_applied_once_whatever_its_callback_does(clock: Clock) -> None:

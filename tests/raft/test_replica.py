@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from raft.errors import RaftError
+from raft.membership import Membership
 from raft.proposal import Committed, NotCommitted, Outcome, Unknown
 from raft.replica import Replica
 from raft.settings import RaftSettings
@@ -24,11 +25,16 @@ class Recorder:
     def __init__(self) -> None:
         self.commands: list[bytes] = []
         self.indexes: list[int] = []
+        self.memberships: list[Membership] = []
 
     def apply(self, index: int, command: bytes) -> object:
         self.commands.append(command)
         self.indexes.append(index)
         return len(self.commands)
+
+    def change_members(self, index: int, membership: Membership) -> object:
+        self.memberships.append(membership)
+        return membership
 
     def snapshot(self) -> Iterator[bytes]:
         return iter(list(self.commands))

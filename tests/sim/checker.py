@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 import msgspec
 
 from raft.machine import BadSnapshot
+from raft.membership import Membership, encode_membership
 from raft.proposal import Committed, NotCommitted, Outcome
 
 
@@ -82,14 +83,21 @@ class Registers:
         self.digest = 0
 
     def apply(self, index: int, command: bytes) -> object:
+        digest = self._take(index, command)
+        key, _, value = command.decode().partition("=")
+        self.values[key] = value
+        return digest
+
+    def _take(self, index: int, command: bytes) -> int:
         if index <= self.index:
             raise Violation(f"{self._node} applies {index} after {self.index}")
         self.index = index
         self.digest = zlib.crc32(command + index.to_bytes(8, "big"), self.digest)
-        key, _, value = command.decode().partition("=")
-        self.values[key] = value
         self._ledger.applied(self._node, index, command, self.digest)
         return self.digest
+
+    def change_members(self, index: int, membership: Membership) -> object:
+        return self._take(index, encode_membership(membership))
 
     def snapshot(self) -> Iterator[bytes]:
         octets = msgspec.json.encode([self.index, self.digest, self.values])

@@ -14,10 +14,11 @@ from typing import Any
 from pysyncobj.transport import Transport
 
 from raft.frames import decode_message, encode_message
+from raft.identity import Passport
 from raft.library import Node
 
 Message = dict[str, Any]
-AT_MOST_ONCE = frozenset({"propose", "proposed", "read_index", "read_index_reply"})
+AT_MOST_ONCE = frozenset({"propose", "change", "proposed", "read_index", "read_index_reply"})
 
 
 @dataclass
@@ -50,10 +51,11 @@ class SimTransport(Transport):
 
     ready = True
 
-    def __init__(self, network: "Network", own: str, peers: list[Node]) -> None:
+    def __init__(self, network: "Network", own: str, peers: list[Node], passport: Passport) -> None:
         super().__init__(None, None, [])
         self._network = network
         self.own = own
+        self.passport = passport
         self.peers = {str(node.id): node for node in peers}
         self.current: dict[str, Wire] = {}
         self.heard: dict[str, float] = {}
@@ -70,6 +72,19 @@ class SimTransport(Transport):
         wire = self.current.get(str(node.id))
         return 0 if wire is None else wire.bulk_bytes.get(str(node.id), 0)
 
+    def directory_of(self, node: Node) -> str:
+        other = self._network.transports.get(str(node.id))
+        return other.passport.directory if other is not None and str(node.id) in self.current else ""
+
+    def addNode(self, node: Node) -> None:  # noqa: N802
+        self.peers[str(node.id)] = node
+        self._network.dial_later(frozenset((self.own, str(node.id))))
+
+    def dropNode(self, node: Node) -> None:  # noqa: N802
+        self.peers.pop(str(node.id), None)
+        self.current.pop(str(node.id), None)
+        self._network.break_wire(frozenset((self.own, str(node.id))))
+
     def is_connected(self, node: Node) -> bool:
         return str(node.id) in self.current
 
@@ -85,7 +100,7 @@ class SimTransport(Transport):
     # --- what the network calls, in the node's own loop ------------------------------------------------
 
     def use(self, peer: str, wire: Wire) -> None:
-        if self.closed:
+        if self.closed or peer not in self.peers:
             return
         if self.current.get(peer) is not None:
             self._onNodeDisconnected(self.peers[peer])
@@ -98,7 +113,7 @@ class SimTransport(Transport):
             self._onNodeDisconnected(self.peers[peer])
 
     def take(self, peer: str, wire: Wire, message: Message, *, ghost: bool) -> None:
-        if not self.closed and (ghost or self.current.get(peer) is wire):
+        if not self.closed and peer in self.peers and (ghost or self.current.get(peer) is wire):
             self.heard[peer] = self._network.now()
             self._onMessageReceived(self.peers[peer], message)
 
@@ -126,10 +141,10 @@ class Network:
 
     # --- nodes come and go ----------------------------------------------------------------------------
 
-    def join(self, own: str, peers: list[Node]) -> SimTransport:
-        transport = self.transports[own] = SimTransport(self, own, peers)
+    def join(self, own: str, peers: list[Node], passport: Passport) -> SimTransport:
+        transport = self.transports[own] = SimTransport(self, own, peers, passport)
         for peer in transport.peers:
-            self._dial_later(frozenset((own, peer)))
+            self.dial_later(frozenset((own, peer)))
         return transport
 
     def leave(self, transport: SimTransport) -> None:
@@ -176,7 +191,7 @@ class Network:
         for own in sorted(ends):
             (peer,) = ends - {own}
             self._at(self.now() + self._rng.uniform(0, notice_s), lambda o=own, p=peer: self._lose(o, p, wire))
-        self._dial_later(ends)
+        self.dial_later(ends)
 
     def _lose(self, own: str, peer: str, wire: Wire) -> None:
         transport = self.transports.get(own)
@@ -185,20 +200,30 @@ class Network:
 
     # --- connections ----------------------------------------------------------------------------------
 
-    def _dial_later(self, ends: frozenset[str]) -> None:
+    def dial_later(self, ends: frozenset[str]) -> None:
         self._at(self.now() + self._rng.uniform(0.01, 0.2), lambda: self._dial(ends))
 
     def _dial(self, ends: frozenset[str]) -> None:
         first, second = sorted(ends)
         if ends in self._wires or not all(name in self.transports for name in ends):
             return
+        if not (self._welcomes(first, second) and self._welcomes(second, first)):
+            self.dial_later(ends)
+            return
         if self.is_blocked(first, second) or self.is_blocked(second, first):
-            self._dial_later(ends)
+            self.dial_later(ends)
             return
         wire = self._wires[ends] = Wire(ends)
         for own, peer in ((first, second), (second, first)):
             transport = self.transports[own]
             self._in_node(own, lambda t=transport, p=peer: t.use(p, wire))
+
+    def _welcomes(self, own: str, peer: str) -> bool:
+        """Say whether a node would end its handshake with this peer well."""
+        past, other = self.transports[own].passport, self.transports[peer].passport
+        recorded = past.recorded_directory(peer)
+        is_same_log = "" in (past.history(), other.history()) or past.history() == other.history()
+        return peer in self.transports[own].peers and recorded in ("", other.directory) and is_same_log
 
     # --- messages -------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ clock with its event loop (``clock``). All chance comes from one seed, so a seed
 """
 
 import heapq
+import os
 import random
 import zlib
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ import raft.compaction
 import raft.core
 import raft.driver
 import raft.feed
+import raft.members
 import raft.sending
 from raft.driver import Driver
 from raft.errors import RaftError
@@ -340,6 +342,7 @@ class World:
     def installed(self) -> Iterator[None]:
         """Put this world in the place of clock, sockets and files."""
         chance = random.Random(self.rng.random())
+        salts = random.Random(self.rng.random())
 
         def journal(settings: RaftSettings, *, alone: bool) -> WalJournal:
             return WalJournal(
@@ -349,14 +352,16 @@ class World:
         replaced: list[tuple[Any, str, Any]] = [
             (library, "monotonicTime", self._clock),
             (library, "random", chance),
+            (os, "urandom", salts.randbytes),
             (raft.driver, "open_journal", journal),
             (
                 raft.driver,
                 "make_transport",
-                lambda settings, peers, _loop: self.network.join(settings.node, peers),
+                lambda settings, peers, _loop, passport: self.network.join(settings.node, peers, passport),
             ),
             (raft.driver, "SnapshotStore", lambda path, cluster: SnapshotStore(path, cluster, self._disk())),
-            (raft.driver, "peer_node", lambda name, address: Node(StableName(name), address=address)),
+            (raft.driver, "peer_node", _stable_node),
+            (raft.members, "peer_node", _stable_node),
             (raft.driver, "TICK_S", 0.1),
             (raft.compaction, "TRAILING_ENTRIES", 10),
             (raft.feed, "PIECE_BYTES", 100),
@@ -373,6 +378,10 @@ class World:
             finally:
                 for machine in self.machines.values():
                     self._end(machine)
+
+
+def _stable_node(name: str, address: str, role: str = "voter") -> Node:
+    return Node(StableName(name), address=address, role=role)
 
 
 class _Silent:

@@ -131,6 +131,11 @@ class Cluster:
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
+    def reload_certificates(self) -> None:
+        """Read certificates and the list of refused ones again; connections that they forbid end."""
+        logger.info("certificate.reload_asked")
+        self._replica.reload()
+
     def status(self) -> ReplicaStatus:
         """Return what the log knows of itself and its peers."""
         return self._replica.status()

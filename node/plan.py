@@ -15,14 +15,19 @@ import structlog
 
 from node.api.context import Token
 from node.config import Config, Secret, SecretError
+from node.config.model import ClusterTls
 from node.config.rules_secrets import tsig_octets
+from node.config.secret import path_of
 from node.dns_plan import DnsPlan, dns_plan_of
 from node.duties import DutySettings
 from node.observe import LogFormat
 from node.push.settings import TsigSecret
 from node.state.command import Member, Seed
+from raft.identity import Certified
+from raft.protection import TlsFiles
 from raft.seal import stretch_secret
 from raft.settings import RaftSettings
+from raft.trust import check_files
 
 logger = structlog.get_logger()
 
@@ -71,10 +76,16 @@ class DevSettings:
 
 
 def plan_of(config: Config, environ: Mapping[str, str] = os.environ) -> Plan:
-    """Return the plan that the configuration describes. Raises ``StartError`` for unreadable secrets."""
+    """Return the plan that the configuration describes.
+
+    Raises ``StartError`` for secrets, and ``raft.errors.RaftError`` for certificates, that cannot be used.
+    """
     health = config.health
     secret = None if config.cluster.secret is None else _read(config.cluster.secret, environ)
     keys = _keys(config, environ)
+    tls = None if config.cluster.tls is None else tls_files(config.cluster.tls, environ)
+    if tls is not None:
+        check_files(tls, Certified(config.cluster.name, config.node.name, "voter"))
     return Plan(
         cluster=config.cluster.name,
         node=config.node.name,
@@ -85,6 +96,7 @@ def plan_of(config: Config, environ: Mapping[str, str] = os.environ) -> Plan:
             cluster=config.cluster.name,
             data_dir=config.raft.data_dir,
             secret=secret,
+            tls=tls,
             election_timeout_s=config.raft.election_timeout_s,
             heartbeat_s=config.raft.heartbeat_s,
             snapshot_entries=config.raft.snapshot_entries,
@@ -133,6 +145,16 @@ def dev_plan(settings: DevSettings, seed_demo: Seed | None = None) -> Plan:
         log_format="console",
         dev=True,
     )
+
+
+def tls_files(tls: ClusterTls, environ: Mapping[str, str]) -> TlsFiles:
+    """Return where the certificates are, as the log wants to know it. Raises ``StartError``."""
+    try:
+        key = path_of(tls.key, environ)
+    except SecretError as error:
+        raise StartError(str(error)) from None
+    assert key is not None  # the configuration allows files and credentials only
+    return TlsFiles(tls.ca, tls.cert, key, tls.refused)
 
 
 def _read(secret: Secret, environ: Mapping[str, str]) -> bytes:

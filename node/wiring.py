@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from node.api.context import ApiContext, ProbeSummary, PushProgress
+from node.api.context import ApiContext, ProbeSummary, PushProgress, TrustSummary
 from node.api.server import ApiServer, ApiSettings
 from node.cluster import Cluster, now_ms
 from node.config import Config
@@ -124,6 +124,8 @@ async def _running(
     """Start every room in order; stop them in reverse, whatever happened."""
     async with contextlib.AsyncExitStack() as stack:
         cluster = Cluster(plan.raft, on_fatal)
+        if plan.raft.tls is not None:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, cluster.reload_certificates)
         if demo is not None:
             await demo.start()
             stack.push_async_callback(demo.stop)
@@ -200,6 +202,14 @@ def _api_server(
         summary = prober.snapshot()
         return ProbeSummary(True, len(summary.endpoints), summary.late)
 
+    def trust() -> TrustSummary:
+        status = cluster.status()
+        own = status.certificate
+        refusals = dict(status.refusals)
+        if own is None:
+            return TrustSummary(refusals=refusals)
+        return TrustSummary(int(own.ends_at_s * 1000), own.problem, refusals)
+
     context = ApiContext(
         state=lambda: cluster.state,
         propose=cluster.propose,
@@ -222,6 +232,7 @@ def _api_server(
         probes=probes,
         trusted_loopback=not plan.tokens,
         lease_left_s=served.clock.left_s,
+        trust=trust,
     )
     return ApiServer(ApiSettings(listen=(plan.api_listen,)), context)
 

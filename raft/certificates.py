@@ -11,6 +11,7 @@ from typing import Final, cast
 from urllib.parse import quote, unquote
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -88,6 +89,15 @@ def read_identity(certificate: x509.Certificate) -> Certified:
     if len(found) != 1:
         raise BadCertificate(f"it names {len(found)} nodes in raft:// addresses and must name one")
     return found[0]
+
+
+def is_issued_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
+    """Tell whether the authority's key signed the certificate; nothing is said of names beyond it, or of times."""
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
 
 
 def _uri(who: Certified) -> str:

@@ -89,7 +89,7 @@ class Connection(asyncio.Protocol):
         try:
             self._handshake = self._owner.handshake(self)
         except Refusal as refusal:
-            self._refuse(refusal)
+            self.refuse(refusal)
             return
         if self.dialled is not None:
             transport.write(frame(self._handshake.start()))
@@ -103,9 +103,9 @@ class Connection(asyncio.Protocol):
             for payload in self._reader.feed(data):
                 self._take(payload)
         except BadFrame as error:
-            self._refuse(Refusal("frame", str(error)))
+            self.refuse(Refusal("frame", str(error)))
         except Refusal as refusal:
-            self._refuse(refusal)
+            self.refuse(refusal)
         if self.established is not None:
             self.heard_at = time.monotonic()
 
@@ -131,7 +131,7 @@ class Connection(asyncio.Protocol):
         else:
             self._put(_MESSAGE + message)
         if self.backlog_bytes > BACKLOG_BYTES_MAX:
-            self._refuse(Refusal("backlog", f"{self.backlog_bytes} octets wait"))
+            self.refuse(Refusal("backlog", f"{self.backlog_bytes} octets wait"))
         return not self.closed
 
     def ping(self) -> None:
@@ -166,6 +166,15 @@ class Connection(asyncio.Protocol):
             else:
                 self.transport.close()
         self._end()
+
+    def refuse(self, refusal: Refusal) -> None:
+        """End the connection because of what the other side is, said or did."""
+        if not self.closed:
+            self._owner.refused(self, refusal)
+            if self.transport is None:
+                self.abort()
+            else:
+                self.close(refusal)
 
     def abort(self) -> None:
         """End the connection at once."""
@@ -247,15 +256,7 @@ class Connection(asyncio.Protocol):
             self._put(_MESSAGE + message)
 
     def _too_slow(self) -> None:
-        self._refuse(Refusal("slow", f"{HANDSHAKE_MAX_S:g} s"))
-
-    def _refuse(self, refusal: Refusal) -> None:
-        if not self.closed:
-            self._owner.refused(self, refusal)
-            if self.transport is None:
-                self.abort()
-            else:
-                self.close(refusal)
+        self.refuse(Refusal("slow", f"{HANDSHAKE_MAX_S:g} s"))
 
     def _end(self) -> None:
         if not self.closed:

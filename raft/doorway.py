@@ -11,7 +11,8 @@ from raft.connection import HANDSHAKE_MAX_S, Connection, Owner
 from raft.identity import Certified, parse_address
 from raft.listener import Listener
 from raft.refusal import Refusal
-from raft.tls import TlsContexts, certified_peer, refusal_of
+from raft.tls import refusal_of
+from raft.trust import Trust
 
 PENDING_CONNECTIONS_MAX: Final = 64
 CLOSING_MAX_S: Final = 1.0
@@ -24,16 +25,16 @@ class Doorway:
         self,
         loop: asyncio.AbstractEventLoop,
         owner: Owner,
-        tls: TlsContexts | None,
+        trust: Trust | None,
         hosts: Callable[[], Collection[str]],
     ) -> None:
         self.pending: dict[Connection, None] = {}
         """Connections that nobody uses yet, oldest first."""
         self._loop = loop
         self._owner = owner
-        self._tls = tls
-        self._handshake_max_s = HANDSHAKE_MAX_S if tls is not None else None
-        self._closing_max_s = CLOSING_MAX_S if tls is not None else None
+        self._trust = trust
+        self._handshake_max_s = HANDSHAKE_MAX_S if trust is not None else None
+        self._closing_max_s = CLOSING_MAX_S if trust is not None else None
         self._hosts = hosts
         self._listener = Listener(loop, self._accept)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -64,7 +65,7 @@ class Doorway:
                 lambda: connection,
                 host,
                 port,
-                ssl=self._tls.dialling if self._tls is not None else None,
+                ssl=self._trust.contexts.dialling if self._trust is not None else None,
                 ssl_handshake_timeout=self._handshake_max_s,
                 ssl_shutdown_timeout=self._closing_max_s,
             )
@@ -74,10 +75,14 @@ class Doorway:
         return connection
 
     def certified(self, connection: Connection) -> Certified | None:
-        """Return who the other side is by its certificate, None without TLS. Raises ``Refusal``."""
-        assert connection.transport is not None
+        """Return who the other side is by its certificate, None without TLS.
+
+        Raises ``Refusal`` if the certificate is not trusted, or no more.
+        """
+        if self._trust is None or connection.transport is None:
+            return None
         ssl_object = connection.transport.get_extra_info("ssl_object")
-        return certified_peer(ssl_object) if ssl_object is not None else None
+        return self._trust.certified(ssl_object) if ssl_object is not None else None
 
     def _accept(self, accepted: socket.socket, address: str) -> None:
         if len(self.pending) >= PENDING_CONNECTIONS_MAX:
@@ -94,7 +99,7 @@ class Doorway:
             await self._loop.connect_accepted_socket(
                 lambda: connection,
                 accepted,
-                ssl=self._tls.accepting if self._tls is not None else None,
+                ssl=self._trust.contexts.accepting if self._trust is not None else None,
                 ssl_handshake_timeout=self._handshake_max_s,
                 ssl_shutdown_timeout=self._closing_max_s,
             )
@@ -102,7 +107,7 @@ class Doorway:
             self._fail(connection, error)
 
     def _fail(self, connection: Connection, error: BaseException) -> None:
-        refusal = refusal_of(error) if self._tls is not None else None
+        refusal = refusal_of(error) if self._trust is not None else None
         if refusal is not None and not connection.closed:
             self._owner.refused(connection, refusal)
         connection.close()

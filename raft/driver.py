@@ -164,6 +164,10 @@ class Driver:
         except TimeoutError:
             pass
 
+    def reload(self) -> None:
+        """Read the files that prove who the nodes are again."""
+        self._transport.reload()
+
     def stop(self, until_s: float) -> None:
         """Take nothing new, hand leadership over if this node leads, then end ``run``."""
         self._stop_at_s = until_s

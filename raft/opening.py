@@ -59,6 +59,7 @@ class SoleTransport(Transport):  # type: ignore[misc]  # the library has no type
     """The transport of a cluster of one: there is nobody to talk to."""
 
     ready = True
+    certificate = None
 
     def __init__(self) -> None:
         super().__init__(None, None, [])
@@ -88,6 +89,9 @@ class SoleTransport(Transport):  # type: ignore[misc]  # the library has no type
     def backlog_bytes(self, _node: Node) -> int:
         """Nothing waits for nobody."""
         return 0
+
+    def reload(self) -> None:
+        """Nobody is shown a certificate."""
 
     def destroy(self) -> None:
         """Close nothing."""

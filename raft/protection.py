@@ -19,11 +19,16 @@ class SharedSecret:
 
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
-    """PEM files: the certificate of the cluster's authority, and this node's certificate and key."""
+    """PEM files: the certificates of the cluster's authority, and this node's certificate and key.
+
+    While an authority is replaced by another one, both stand in one file.
+    """
 
     authority: Path
     certificate: Path
     key: Path
+    refused: Path | None = None
+    """SHA-256 fingerprints of certificates that are trusted no more, one a line."""
 
 
 @dataclass(frozen=True, slots=True)

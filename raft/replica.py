@@ -85,6 +85,10 @@ class Replica:
         self._bring(future, len(change.note), lambda driver: driver.change_members(change, future, timeout_s))
         return future
 
+    def reload(self) -> None:
+        """Read certificates and the list of refused ones again, and close what they do not allow any more."""
+        self._call(lambda driver: driver.reload())
+
     def status(self) -> ReplicaStatus:
         """Return what is known now; an immutable value."""
         driver = self._driver

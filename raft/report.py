@@ -43,6 +43,7 @@ class Report:
             seats=core.roster.current.seats,
             stale_s=self._stale_s(),
             refusals=refusals,
+            certificate=self._transport.certificate,
         )
 
     def _role(self) -> ReplicaRole:

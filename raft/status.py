@@ -22,6 +22,16 @@ class PeerStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class CertificateStatus:
+    """The certificate of this node as it is in use. Times in seconds since 1970."""
+
+    begins_at_s: float
+    ends_at_s: float
+    problem: str
+    """Why newer files are not in use; empty if they are."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReplicaStatus:
     """A replica at one moment."""
 
@@ -49,3 +59,5 @@ class ReplicaStatus:
     """By name of the other node: why it and this one do not come together."""
     stale_s: float | None = None
     """How long ago a leader was last heard; 0 on the leader, None for never."""
+    certificate: CertificateStatus | None = None
+    """None where nodes have no certificates."""

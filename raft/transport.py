@@ -25,11 +25,15 @@ from raft.protection import Protection, SharedSecret, TlsFiles, check_protection
 from raft.refusal import Refusal
 from raft.refusal_log import RefusalLog
 from raft.seal import stretch_secret
-from raft.tls import TlsContexts
+from raft.status import CertificateStatus
+from raft.trust import Trust
 
 PING_INTERVAL_S: Final = 1.0
 SILENCE_MAX_S: Final = 4.0
 """A connection on which nothing came for so long is dead: pings come four times as often."""
+
+_LOOK_PINGS: Final = 2
+"""Between two looks at the files that prove who the nodes are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +78,19 @@ class SecureTransport(Transport):  # type: ignore[misc]  # the library has no ty
         )
         protection = settings.protection
         own = Certified(settings.cluster, settings.node, settings.role)
-        tls = TlsContexts(protection, own) if isinstance(protection, TlsFiles) else None
+        self._trust = Trust(protection, own) if isinstance(protection, TlsFiles) else None
         self._cluster_key = (
             stretch_secret(protection.octets, settings.cluster)
             if isinstance(protection, SharedSecret)
             else None
         )
         self._refusals = RefusalLog(on_refused, time.monotonic)
-        self._doorway = Doorway(loop, self, tls, self._hosts)
+        self._doorway = Doorway(loop, self, self._trust, self._hosts)
         self._links: dict[str, Link] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._ping_timer: asyncio.TimerHandle | None = None
         self._ping_due = 0.0
+        self._pings = 0
         self.address: str | None = None
         """Where this node listens, once it does."""
         self._destroyed = False
@@ -165,6 +170,16 @@ class SecureTransport(Transport):  # type: ignore[misc]  # the library has no ty
         """When anything was last heard from this node, on ``time.monotonic``; None: never."""
         link = self._links.get(node.id)
         return link.heard_at if link is not None else None
+
+    @property
+    def certificate(self) -> CertificateStatus | None:
+        """How this node's certificate is; None without certificates."""
+        return self._trust.status if self._trust is not None else None
+
+    def reload(self) -> None:
+        """Read certificates and the list of refused ones again; close what they do not allow any more."""
+        if self._trust is not None and self._trust.reload():
+            self._close_untrusted()
 
     def destroy(self) -> None:
         """Close everything; no callback is called any more. ``wait_closed`` lets the rest end."""
@@ -272,8 +287,24 @@ class SecureTransport(Transport):  # type: ignore[misc]  # the library has no ty
         slept = now - self._ping_due > PING_INTERVAL_S  # then what came meanwhile is not read yet
         for link in self._links.values():
             link.ping(None if slept else SILENCE_MAX_S)
+        self._look_at_files()
         self._ping_due = now + PING_INTERVAL_S
         self._ping_timer = self._loop.call_at(self._ping_due, self._ping_all)
+
+    def _look_at_files(self) -> None:
+        self._pings += 1
+        if self._trust is not None and self._pings % _LOOK_PINGS == 0:
+            self._trust.tell_of_time()
+            if self._trust.look():
+                self._close_untrusted()
+
+    def _close_untrusted(self) -> None:
+        links = (link.current for link in self._links.values())
+        for connection in [*self._doorway.pending, *(each for each in links if each is not None)]:
+            try:
+                self._doorway.certified(connection)
+            except Refusal as refusal:
+                connection.refuse(refusal)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(work)

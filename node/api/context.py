@@ -122,6 +122,18 @@ class ProbeSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class TrustSummary:
+    """How this node proves who it is to the others, and whom it refuses or is refused by."""
+
+    certificate_ends_ms: int | None = None
+    """None without certificates."""
+    problem: str = ""
+    """Why newer certificate files are not in use; empty when they are."""
+    refusals: Mapping[str, str] = field(default_factory=dict)
+    """By the name of the other node: why there is no connection with it."""
+
+
+@dataclass(frozen=True, slots=True)
 class ApiContext:
     """Everything the API reads and calls."""
 
@@ -153,3 +165,4 @@ class ApiContext:
     lease_left_s: Callable[[LeaseKey], float | None] = lambda _key: None
     """How many seconds this node gives a lease; None where there is none that can run out."""
     order: NameOrder = field(default_factory=NameOrder)
+    trust: Callable[[], TrustSummary] = TrustSummary

@@ -88,6 +88,8 @@ class PeerAnswer:
 
     row: Mapping[str, Any] | None = None
     error: str = ""
+    clock_offset_s: float | None = None
+    """How far the peer's clock is ahead of this node's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,8 +62,10 @@ class Peers:
     def _ask(self, url: str) -> PeerAnswer:
         """Fetch one row; runs in a thread and never raises."""
         where = urlsplit(url).netloc
+        asked_at_s = time.time()
         try:
-            return PeerAnswer(row=_fetch(url, self._headers))
+            row = _fetch(url, self._headers)
+            return PeerAnswer(row=row, clock_offset_s=_offset_s(row, asked_at_s, time.time()))
         except requests.exceptions.Timeout:
             return PeerAnswer(error=f"timed out {where}")
         except requests.exceptions.ConnectionError as error:
@@ -96,6 +98,14 @@ def _fetch(url: str, headers: Mapping[str, str]) -> Mapping[str, Any]:
     if not is_row:
         raise ValueError("its answer is not a status row")
     return dict(row)
+
+
+def _offset_s(row: Mapping[str, Any], asked_at_s: float, answered_at_s: float) -> float | None:
+    """Return how far the clock in a row is ahead of this one's, read halfway between question and answer."""
+    clock_ms = row.get("clock_ms")
+    if not isinstance(clock_ms, int):
+        return None
+    return round(clock_ms / 1000 - (asked_at_s + answered_at_s) / 2, 3)
 
 
 def _connection_text(error: Exception) -> str:

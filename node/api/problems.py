@@ -8,6 +8,7 @@ from typing import Literal
 from node.api.context import ReplicaView
 from node.api.events import time_of
 from node.api.names import plain
+from node.api.trust_problems import find_trust_problems
 from node.api.views import Row, moment
 from node.state.state import ServiceState, State
 from node.zone.name import sort_key
@@ -48,6 +49,7 @@ def find_problems(found: Found) -> list[Problem]:
         *_digest_problems(found),
         *_quorum_problems(found),
         *_node_problems(found),
+        *(Problem(*told) for told in find_trust_problems(found.own["name"], found.nodes)),
         *_service_problems(found),
         *_push_problems(found),
     ]

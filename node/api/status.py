@@ -7,6 +7,7 @@ from node.api.context import ApiContext, PeerView, PushProgress, ReplicaView
 from node.api.message import PeerAnswer
 from node.api.names import plain
 from node.api.problems import Found, find_problems, health_of
+from node.api.trust_problems import trust_row
 from node.api.views import Row, moment, push_rows, service_row
 from node.state.state import State
 from node.zone.name import sort_key
@@ -34,6 +35,7 @@ def local_row(context: ApiContext) -> Row:
         "dns": list(context.dns_addresses()),
         "probes": {"running": probes.running, "endpoints": probes.endpoints, "late": probes.late},
         "error": None,
+        **trust_row(context.trust(), context.now_ms()),
     }
 
 
@@ -98,11 +100,11 @@ def _node_rows(
     for name in names:
         answer = answers.get(name, PeerAnswer(error="its API address is not known here"))
         if name == context.node:
-            row = own | {"lag_entries": max(0, commit - own["applied_index"])}
+            row = own | {"lag_entries": max(0, commit - own["applied_index"]), "clock_offset_s": None}
         elif answer.row is None:
             row = _silent_row(context, _named(state, name), answer.error, peers.get(name), commit)
         else:
-            row = _peer_row(_named(state, name), answer.row, commit)
+            row = _peer_row(_named(state, name), answer.row, commit) | {"clock_offset_s": answer.clock_offset_s}
         rows.append(row)
     return rows
 
@@ -152,4 +154,7 @@ _EMPTY: Row = {
     "dns": [],
     "probes": None,
     "error": None,
+    "certificate": None,
+    "refusals": {},
+    "clock_offset_s": None,
 }

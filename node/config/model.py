@@ -9,7 +9,7 @@ The fields, for those who wire it::
       warnings    tuple[Fault, ...]    what a person should look at; nothing that stops the node
       sources     Mapping[str, str]    the texts of the files that were read, by name, for ``messages.render``
       is_rrdnsd   bool                 the file is rrdnsd's JSON, not TOML
-      cluster     ClusterSettings      name, secret (Secret | None)
+      cluster     ClusterSettings      name, secret (Secret | None), tls (ClusterTls | None)
       nodes       tuple[Node, ...]     name, raft, api, site, bind, dns, api_listen; by order of the file
       node        Node                 this node, one of ``nodes``
       node_source str                  what chose it: flag, environment, file, address, only, unknown
@@ -46,11 +46,25 @@ LogFormat = Literal["auto", "console", "json"]
 
 
 @dataclass(frozen=True, slots=True)
+class ClusterTls:
+    """The files of one node that prove who it is and say whom it trusts, all in PEM but ``refused``."""
+
+    ca: Path
+    cert: Path
+    key: Secret
+    """In a file or a credential."""
+    refused: Path | None
+    """Fingerprints of certificates that are trusted no more."""
+
+
+@dataclass(frozen=True, slots=True)
 class ClusterSettings:
-    """What all nodes have in common. Without a secret all addresses are on loopback."""
+    """What all nodes have in common. Without a secret and certificates all addresses are on loopback."""
 
     name: str
     secret: Secret | None
+    tls: ClusterTls | None = None
+    """This node's certificates; between nodes they stand over the secret."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Literal, cast, get_args
 
 import msgspec
 
-from node.config import build, rrdnsd, rules, rules_dns, rules_secrets
+from node.config import build, rrdnsd, rules, rules_dns, rules_secrets, tls
 from node.config.build_dns import build_dns, shared_part
 from node.config.draft import Draft
 from node.config.findings import Findings, locate
@@ -95,6 +95,7 @@ class _Loading:
             secret = build.build_secret(root.cluster.secret, ("cluster", "secret"), references, self.findings)
         rules.judge(Draft(valid, nodes, zones, services, targets, tokens), self.findings)
         rules_secrets.judge(valid, secret, tsig, tokens, self.environ, self.findings)
+        tls.judge(root, self.findings)
         identity = self._identity(nodes, needs_node=needs_node)
         dns = build_dns(root, nodes[0] if identity is None else identity.node, base, references, self.findings)
         rules_dns.judge_secrets(dns, self.environ, self.findings)
@@ -102,10 +103,11 @@ class _Loading:
         if self.findings.has_errors or identity is None:
             raise ConfigError(self._faults(), self._sources())
         node = identity.node
+        certificates = tls.build_tls(root, references, node.name)
         config = Config(
             path=self.source.path,
             base=base,
-            cluster=ClusterSettings(root.cluster.name, secret),
+            cluster=ClusterSettings(root.cluster.name, secret, certificates),
             nodes=nodes,
             node=node,
             node_source=identity.source,

@@ -23,19 +23,20 @@ def _judge_nodes(draft: Draft, findings: Findings) -> None:
 
 
 def _judge_secret(draft: Draft, findings: Findings) -> None:
-    """Raft traffic leaves the machine only with a secret."""
+    """Raft traffic leaves the machine only with certificates or a secret."""
     root = draft.valid.root
-    if root.cluster.secret is not None or not draft.valid.is_whole("cluster", "secret"):
+    cluster = root.cluster
+    if cluster.secret is not None or cluster.tls is not None or not draft.valid.is_whole("cluster"):
         return
     for number, table in enumerate(root.nodes):
         for key, address in (("raft", table.raft), ("bind", table.bind)):
             if address is not None and not is_loopback(host_of(address)):
                 findings.error(
                     draft.valid.path("nodes", number, key),
-                    f"nodes talk over {address}, which is not on loopback, so [cluster] secret is required",
+                    f"nodes talk over {address}, which is not on loopback, so [cluster] tls or secret is required",
                     code="secret-required",
-                    suggestion='add to [cluster]: secret = "file:/etc/quorumdns/raft-secret" '
-                    "(openssl rand -hex 32 makes a good one)",
+                    suggestion="qdns init makes certificates; or add to [cluster]: "
+                    'secret = "file:/etc/quorumdns/raft-secret" (openssl rand -hex 32 makes a good one)',
                 )
                 return
 
@@ -62,6 +63,23 @@ def _judge_api(draft: Draft, findings: Findings) -> None:
             suggestion='listen on loopback, or add [[api.tokens]] with name = "admin" and token = "file:..."',
         )
         return
+
+
+def _judge_node_token(draft: Draft, findings: Findings) -> None:
+    """With tokens the nodes need something to show one another's API."""
+    root = draft.valid.root
+    if (
+        len(draft.nodes) > 1
+        and root.api.tokens
+        and root.cluster.secret is None
+        and draft.valid.is_whole("cluster")
+    ):
+        findings.warning(
+            ("api", "tokens"),
+            "the API asks for tokens, and the nodes share no secret to show it: none can see how the others are",
+            code="no-node-token",
+            suggestion='add to [cluster]: secret = "file:/etc/quorumdns/raft-secret" (openssl rand -hex 32)',
+        )
 
 
 def _judge_scheme(draft: Draft, findings: Findings) -> None:
@@ -111,4 +129,12 @@ def _judge_timers(draft: Draft, findings: Findings) -> None:
         )
 
 
-CLUSTER_RULES = (_judge_nodes, _judge_secret, _judge_api, _judge_scheme, _judge_listeners, _judge_timers)
+CLUSTER_RULES = (
+    _judge_nodes,
+    _judge_secret,
+    _judge_api,
+    _judge_node_token,
+    _judge_scheme,
+    _judge_listeners,
+    _judge_timers,
+)

@@ -35,11 +35,21 @@ from node.config.fields import (
 from node.config.model import LogFormat, LogLevel
 
 
+class ClusterTlsTable(Table):
+    """``tls`` of [cluster]: certificates between nodes; ``{node}`` is the node's name."""
+
+    ca: FilePath
+    cert: FilePath
+    key: str
+    refused: FilePath | None = None
+
+
 class ClusterTable(Table):
     """[cluster]: what all nodes have in common."""
 
     name: Word = "cluster"
     secret: str | None = None
+    tls: ClusterTlsTable | None = None
 
 
 class NodeTable(Table):

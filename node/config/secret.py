@@ -33,7 +33,7 @@ class Secret:
 
     def path(self, environ: Mapping[str, str] = os.environ) -> Path | None:
         """Return the file that holds the secret, None when no file does. Raises ``SecretError``."""
-        return None if self.value is not None else _path_of(self, environ)
+        return None if self.value is not None else path_of(self, environ)
 
     def read(self, environ: Mapping[str, str] = os.environ) -> bytes:
         """Return the secret, a trailing newline taken off. Raises ``SecretError``."""
@@ -71,10 +71,25 @@ class References:
 def mode_problem(secret: Secret, environ: Mapping[str, str] = os.environ) -> str | None:
     """Return a sentence that says why a secret's file is too open, or None; a missing file is None."""
     try:
-        path = _path_of(secret, environ)
+        path = path_of(secret, environ)
         return None if path is None else _too_open(secret, path.stat())
     except (OSError, SecretError):
         return None
+
+
+def path_of(secret: Secret, environ: Mapping[str, str]) -> Path | None:
+    """Return where the secret's file is, None for one that is in no file. Raises ``SecretError``."""
+    kind, _, rest = secret.reference.partition(":")
+    if kind == "file":
+        return Path(rest)
+    if kind != "credential":
+        return None
+    directory = environ.get("CREDENTIALS_DIRECTORY")
+    if not directory:
+        raise SecretError(
+            f"the secret {secret.reference} needs systemd's LoadCredential= ($CREDENTIALS_DIRECTORY is not set)"
+        )
+    return Path(directory) / rest
 
 
 def _from_environment(name: str, environ: Mapping[str, str]) -> bytes:
@@ -84,7 +99,7 @@ def _from_environment(name: str, environ: Mapping[str, str]) -> bytes:
 
 
 def _from_file(secret: Secret, environ: Mapping[str, str]) -> bytes:
-    path = _path_of(secret, environ)
+    path = path_of(secret, environ)
     if path is None:
         raise SecretError(f"{secret.reference} is not a reference to a file")
     try:
@@ -98,20 +113,6 @@ def _from_file(secret: Secret, environ: Mapping[str, str]) -> bytes:
     if len(value) > SECRET_BYTES_MAX:
         raise SecretError(f"the secret {secret.reference} is larger than {SECRET_BYTES_MAX // 1024} KiB")
     return value.rstrip(b"\r\n")
-
-
-def _path_of(secret: Secret, environ: Mapping[str, str]) -> Path | None:
-    kind, _, rest = secret.reference.partition(":")
-    if kind == "file":
-        return Path(rest)
-    if kind != "credential":
-        return None
-    directory = environ.get("CREDENTIALS_DIRECTORY")
-    if not directory:
-        raise SecretError(
-            f"the secret {secret.reference} needs systemd's LoadCredential= ($CREDENTIALS_DIRECTORY is not set)"
-        )
-    return Path(directory) / rest
 
 
 def _too_open(secret: Secret, status: os.stat_result) -> str | None:

@@ -86,7 +86,7 @@ BROKEN = {
         '[[nodes]]\nname = "a"\nraft = "10.0.0.1:7300"\napi = "http://127.0.0.1:80"\n',
         3,
         8,
-        "[cluster] secret is required",
+        "[cluster] tls or secret is required",
     ),
     "an API off loopback without tokens": (
         '[api]\nlisten = "0.0.0.0:7380"\n',

@@ -14,9 +14,11 @@ from raft.certificates import BadCertificate, Pair, issue, make_authority, read_
 from raft.errors import RaftError
 from raft.identity import Certified, peer_node
 from raft.protection import LoopbackOnly, TlsFiles
+from raft.tls import TlsContexts
 from tests.raft.net import SECRET, Party, closing, until
 
 LONG_AGO = dt.datetime(2001, 1, 1, tzinfo=dt.UTC)
+FAR_OFF = dt.datetime.now(dt.UTC) + dt.timedelta(days=40)
 
 
 def stored(folder: Path, name: str, authority: Pair, pair: Pair) -> TlsFiles:
@@ -27,6 +29,7 @@ def stored(folder: Path, name: str, authority: Pair, pair: Pair) -> TlsFiles:
         (files.key, pair.key),
     ):
         path.write_bytes(octets)
+    files.key.chmod(0o600)
     return files
 
 
@@ -100,9 +103,11 @@ def impostor(folder: Path, authority: Pair, what: str) -> tuple[Any, Any]:
     other = make_authority("c1")
     if what == "other-authority":
         theirs = files_of(folder, "b", other)
-        return TlsFiles(folder / "a.ca", theirs.certificate, theirs.key), None
+        return None, TlsFiles(folder / "a.ca", theirs.certificate, theirs.key)
     if what == "expired":
         return None, files_of(folder, "b", authority, days=1, now=lambda: LONG_AGO)
+    if what == "early":
+        return None, files_of(folder, "b", authority, now=lambda: FAR_OFF)
     if what == "other-name":
         return None, files_of(folder, "c", authority)
     if what == "other-cluster":
@@ -112,11 +117,16 @@ def impostor(folder: Path, authority: Pair, what: str) -> tuple[Any, Any]:
     return (SECRET if what == "secret" else LoopbackOnly()), None
 
 
+def _unchecked(_: TlsContexts, files: TlsFiles, __: Certified) -> x509.Certificate:
+    return x509.load_pem_x509_certificate(files.certificate.read_bytes())
+
+
 @pytest.mark.parametrize(
     ("what", "reason"),
     [
         ("other-authority", "authority did not make"),
-        ("expired", "is not valid now"),
+        ("expired", "a certificate that has expired"),
+        ("early", "a certificate that is not valid yet"),
         ("other-name", "another name, role or cluster than its certificate"),
         ("other-cluster", "another name, role or cluster than its certificate"),
         ("other-role", "another name, role or cluster than its certificate"),
@@ -134,7 +144,8 @@ def test_who_has_no_valid_certificate_is_refused(
         a = Party("a", protection=files_of(tmp_path, "a", authority))
         protection, unchecked = impostor(tmp_path, authority, what)
         if unchecked is not None:
-            monkeypatch.setattr("raft.tls.TlsContexts._check_own", lambda *_: None)
+            monkeypatch.setattr("raft.tls.TlsContexts._check_own", _unchecked)
+            monkeypatch.setattr("raft.tls.TlsContexts._check_issuer", lambda *_: None)
         b = Party("b", protection=protection or unchecked)
         async with closing(a, b):
             known = peer_node("b", "127.0.0.1:1")
@@ -168,7 +179,8 @@ def test_a_dialled_node_must_be_the_one_that_was_meant(tmp_path: Path) -> None:
     [
         ({"role": "admin"}, "is of the admin 'a' of cluster 'c1', and this is the voter 'a'"),
         ({"cluster": "c2"}, "of cluster 'c2'"),
-        ({"days": 1, "now": lambda: LONG_AGO}, "is valid from 2000-12-31 to 2001-01-02"),
+        ({"days": 1, "now": lambda: LONG_AGO}, "is valid from 2000-12-31 to 2001-01-02.*has expired: renew it"),
+        ({"now": lambda: FAR_OFF}, "not valid yet: set the clock"),
     ],
 )
 def test_a_node_does_not_start_with_a_certificate_that_is_not_its_own(

@@ -50,6 +50,7 @@ class SimTransport(Transport):
     """What one process of a node has of the network."""
 
     ready = True
+    certificate = None
 
     def __init__(self, network: "Network", own: str, peers: list[Node], passport: Passport) -> None:
         super().__init__(None, None, [])

@@ -56,6 +56,7 @@ def _fields(row: Json, status: Json) -> tuple[tuple[str, object], ...]:
     uptime_s = age_s(row.get("started_at"))
     started = f"{clock(row.get('started_at'))} ({span(uptime_s)} ago)" if uptime_s is not None else None
     probes = row.get("probes") or {}
+    offset_s = row.get("clock_offset_s")
     return (
         ("state", f"{NODE_STATES.get(row['state'], row['state'])}{_because(row)}"),
         ("seen by", status["node"]),
@@ -69,7 +70,18 @@ def _fields(row: Json, status: Json) -> tuple[tuple[str, object], ...]:
         ("API", row.get("api") or None),
         ("version", row.get("version")),
         ("started", started),
+        ("certificate", _certificate(row)),
+        ("clock", None if offset_s is None else f"{offset_s:+.1f} s beside that of {status['node']}"),
+        (
+            "refuses",
+            "; ".join(f"{name}, which {why}" for name, why in (row.get("refusals") or {}).items()) or None,
+        ),
     )
+
+
+def _certificate(row: Json) -> str | None:
+    found = row.get("certificate")
+    return f"until {found['ends_at'][:10]} ({found['days_left']} days)" if found else None
 
 
 def _because(row: Json) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from node.api.order import NameOrder
-from node.state.command import Command
+from node.state.command import Command, Ticket
 from node.state.state import Changed, State
 from node.zone.lease import LeaseKey
 from raft.proposal import Outcome
@@ -84,7 +84,9 @@ class ReplicaView(Protocol):
 class Propose(Protocol):
     """Bring a command into the log; see ``node.cluster.Cluster.propose``."""
 
-    def __call__(self, command: Command, *, actor: str, reason: str, timeout_s: float) -> Awaitable[Outcome]:
+    def __call__(
+        self, command: Command, *, actor: str, reason: str, timeout_s: float, ticket: Ticket | None
+    ) -> Awaitable[Outcome]:
         """Return what became of the command; never raises."""
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from node.api.idempotency import KEY_CHARACTERS_MAX
 from node.api.message import PROBLEM
 from node.api.routes import Route
 
@@ -19,6 +20,12 @@ _EXAMPLES = {
     "type": "A",
     "fqdn": "www.example.org",
     "address": "192.0.2.1",
+}
+_KEY: Schema = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "schema": {"type": "string", "minLength": 1, "maxLength": KEY_CHARACTERS_MAX + 2},
+    "description": "sent again with the same key, on any node, the request gets its first answer and does nothing more",
 }
 _TEXT_PATHS = ("/", "/healthz", "/readyz", "/health")
 _OCTETS_PATHS = ("/v1/backup",)
@@ -115,6 +122,8 @@ def _parameters(route: Route) -> list[Schema]:
             {"name": name, "in": "query", "schema": schema, "description": text}
             for name, schema, text in _READ_PARAMETERS
         ]
+    elif route.method != "GET" and route.pattern.startswith("/v1/"):
+        parameters.append(_KEY)
     return parameters
 
 

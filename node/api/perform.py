@@ -14,6 +14,8 @@ import structlog
 from node.api.access import BadToken, identify, is_loopback, require_same_site, require_scope, shown_secret
 from node.api.context import ApiContext
 from node.api.feed import Feed
+from node.api.handlers.common import written
+from node.api.idempotency import declined, ticket_of
 from node.api.listing import read_count
 from node.api.logins import FailedLogins
 from node.api.message import SAFE, AskPeers, Compute, Proposal, Reply, Request, Response, Streamed, Watch
@@ -21,12 +23,15 @@ from node.api.peers import Peers
 from node.api.problem import Problem, of_outcome, of_refused, tell
 from node.api.routes import Route, Table
 from node.api.units import read_duration_s
-from node.state.state import Accepted, Refused, State
+from node.state.command import Command, Ticket
+from node.state.once import find
+from node.state.state import Accepted, Refused, Result, State
 from raft.proposal import Committed, NotCommitted, Unknown
 
 logger = structlog.get_logger()
 
-WRITE_TIMEOUT_S = 5.0
+WRITE_TIMEOUT_S = 4.0
+"""Shorter than clients wait by default, so that they are told what became of it."""
 FRESH_TIMEOUT_S = 5.0
 WAIT_S_MAX = 600.0
 REPLANS_MAX = 5
@@ -153,6 +158,9 @@ async def _answer_early(room: Room, route: Route, request: Request) -> Response 
 
 async def _answer(room: Room, route: Route, request: Request) -> Response | Streamed:
     """Run the handler; a read with ``?index=N`` waits until the answer is newer than N."""
+    ticket = ticket_of(request)
+    if ticket is not None:
+        return await _answer_once(room, route, request, ticket)
     response = await _carry_out(room, request, route.handler(room.context, request), route)
     if request.method not in SAFE or "index" not in request.query or isinstance(response, Streamed):
         return response
@@ -179,26 +187,71 @@ async def _carry_out(room: Room, request: Request, reply: Reply, route: Route) -
     return reply
 
 
-async def _propose(room: Room, request: Request, proposal: Proposal, route: Route) -> Response | Streamed:
-    reason = request.headers.get("qdns-reason", "")[:REASON_CHARACTERS_MAX]
+async def _answer_once(room: Room, route: Route, request: Request, ticket: Ticket) -> Response | Streamed:
+    """Answer a write that has a key as its first committed try was answered.
+
+    The handler sees this node's State, which may show what an earlier try did, or not yet. So its refusal
+    goes through the log, too: either it becomes what the key stands for, or the earlier result is told.
+    """
+    try:
+        reply: Reply | Problem = route.handler(room.context, request)
+    except Problem as problem:
+        reply = problem
+    state = room.context.state()
+    first = find(state, ticket, state.index)
+    if first is not None:
+        return _told(route, reply, first, state)
+    if isinstance(reply, Proposal):
+        return await _propose(room, request, reply, route, ticket)
+    if not isinstance(reply, Problem):
+        return await _carry_out(room, request, reply, route)
+    decline = declined(reply)
+    if decline is None:
+        raise reply
+    result = await _result(room, request, decline, ticket)
+    if isinstance(result, Refused) and (result.code, result.detail) == (decline.code, decline.detail):
+        raise reply
+    return _told(route, reply, result, room.context.state())
+
+
+async def _propose(
+    room: Room, request: Request, proposal: Proposal, route: Route, ticket: Ticket | None = None
+) -> Response | Streamed:
     for attempt in range(1 + REPLANS_MAX):
-        outcome = await room.context.propose(
-            proposal.command, actor=request.identity.name, reason=reason, timeout_s=WRITE_TIMEOUT_S
-        )
-        if isinstance(outcome, NotCommitted | Unknown):
-            raise of_outcome(outcome)
-        state, result = room.context.state(), outcome.result
-        if isinstance(result, Accepted):
-            return proposal.answer(state, result)
-        assert isinstance(result, Refused)
-        if result.code == "precondition" and proposal.replan is not None and attempt < REPLANS_MAX:
-            again = proposal.replan(state)
-            if not isinstance(again, Proposal):
-                return await _carry_out(room, request, again, route)
-            proposal = again
-            continue
-        return proposal.refuse(result, state) if proposal.refuse else route.refuse(of_refused(result), state)
+        result = await _result(room, request, proposal.command, ticket)
+        is_lost = isinstance(result, Refused) and result.code == "precondition" and ticket is None
+        if not is_lost or proposal.replan is None or attempt == REPLANS_MAX:
+            return _told(route, proposal, result, room.context.state())
+        again = proposal.replan(room.context.state())
+        if not isinstance(again, Proposal):
+            return await _carry_out(room, request, again, route)
+        proposal = again
     raise AssertionError("the last attempt returns")
+
+
+async def _result(room: Room, request: Request, command: Command, ticket: Ticket | None) -> Result:
+    """Return what the command came to. Raises ``Problem`` when it is not known to be committed."""
+    outcome = await room.context.propose(
+        command,
+        actor=request.identity.name,
+        reason=request.headers.get("qdns-reason", "")[:REASON_CHARACTERS_MAX],
+        timeout_s=WRITE_TIMEOUT_S,
+        ticket=ticket,
+    )
+    if isinstance(outcome, NotCommitted | Unknown):
+        raise of_outcome(outcome)
+    assert isinstance(outcome.result, Accepted | Refused)
+    return outcome.result
+
+
+def _told(route: Route, reply: Reply | Problem, result: Result, state: State) -> Response:
+    """Tell a result as the handler's plan says; without a plan as a write is answered."""
+    plan = reply if isinstance(reply, Proposal) else None
+    if isinstance(result, Accepted):
+        return plan.answer(state, result) if plan is not None else written(state, result)
+    if plan is not None and plan.refuse is not None:
+        return plan.refuse(result, state)
+    return route.refuse(of_refused(result), state)
 
 
 async def _watch(room: Room, watch: Watch) -> Response:

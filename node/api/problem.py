@@ -19,6 +19,7 @@ _STATUS = {
     "precondition": 412,
     "too_large": 413,
     "invalid": 422,
+    "key_reused": 422,
     "too_many": 429,
     "failed": 500,
     "busy": 503,
@@ -27,6 +28,7 @@ _STATUS = {
     "not_ready": 503,
     "outcome_unknown": 503,
     "stopped": 503,
+    "stale": 503,
 }
 
 

@@ -21,6 +21,7 @@ from node.state.command import (
     PutZone,
     Seed,
     Target,
+    Ticket,
     ZoneSettings,
     encode,
 )
@@ -75,9 +76,9 @@ class FakeCluster:
     before: Callable[[], None] | None = None
     """Done right before the next proposal is applied: another writer, faster."""
 
-    def do(self, command: Command, actor: str = "", reason: str = "") -> Any:
+    def do(self, command: Command, actor: str = "", reason: str = "", ticket: Ticket | None = None) -> Any:
         """Apply a command as the next entry and return its result."""
-        entry = Entry(command, self.now_ms, actor, reason)
+        entry = Entry(command, self.now_ms, actor, reason, ticket)
         self.entries.append(entry)
         applied = apply(self.state, self.state.index + 1, encode(entry))
         self.state = applied.state
@@ -86,14 +87,16 @@ class FakeCluster:
             listener(self.state, applied.changed)
         return applied.result
 
-    async def propose(self, command: Command, *, actor: str, reason: str, timeout_s: float) -> Outcome:
+    async def propose(
+        self, command: Command, *, actor: str, reason: str, timeout_s: float, ticket: Ticket | None
+    ) -> Outcome:
         """Apply at once, or fail as told."""
         if self.refusal is not None:
             return self.refusal
         if self.before is not None:
             first, self.before = self.before, None
             first()
-        return Committed(self.state.index + 1, self.do(command, actor, reason))
+        return Committed(self.state.index + 1, self.do(command, actor, reason, ticket))
 
     async def read_barrier(self, timeout_s: float) -> Outcome:
         """Everything is applied already."""

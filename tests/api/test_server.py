@@ -324,7 +324,7 @@ def test_stop_ends_streams_and_waits(cluster: FakeCluster) -> None:
 def test_a_write_in_flight_when_the_node_stops(cluster: FakeCluster, capfd: pytest.CaptureFixture[str]) -> None:
     """It is answered, by a sentence that does not claim that nothing was changed, and the log has no trace."""
 
-    async def never(command: Command, *, actor: str, reason: str, timeout_s: float) -> Outcome:
+    async def never(command: Command, **circumstances: object) -> Outcome:
         proposed.set()
         await asyncio.Event().wait()
         raise AssertionError

@@ -1,10 +1,10 @@
 """The journals of killed nodes: what was committed never changes, is the same everywhere, and is there once."""
 
 import re
-from collections import Counter
 from pathlib import Path
 
-from raft.library import NO_OPERATION
+from node.state.command import decode
+from raft.library import NO_OPERATION, REGULAR
 from raft.replay import read_header, replay
 from tests.cluster.nodes import Nodes
 
@@ -34,9 +34,12 @@ class Committed:
             assert known == (command, term), f"entry {index} of {node} is not what was committed"
 
     def duplicates(self) -> dict[str, int]:
-        """Return the writes that are in more than one committed entry."""
-        counts = Counter(name for command, _ in self._entries.values() for name in _writes(command))
-        return {name: count for name, count in counts.items() if count > 1}
+        """Return the writes that were brought into the log under more than one ticket: carried out twice."""
+        tickets: dict[str, set[object]] = {}
+        for index, (command, _) in self._entries.items():
+            for name, ticket in _writes(command):
+                tickets.setdefault(name, set()).add(ticket or index)
+        return {name: len(found) for name, found in tickets.items() if len(found) > 1}
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -48,6 +51,10 @@ def _entries(path: Path, node: str) -> list[tuple[bytes, int, int]]:
     return replay(path, data, begin, header.salt).entries
 
 
-def _writes(command: bytes) -> set[str]:
-    """Return the names of writes that a command holds: each is a label in the zone."""
-    return {found.decode() for found in WRITE.findall(command)}
+def _writes(command: bytes) -> list[tuple[str, tuple[str, int | str] | None]]:
+    """Return the names of writes that a command holds, each with the ticket it is carried out once by."""
+    names = {found.decode() for found in WRITE.findall(command)}
+    if not names:
+        return []
+    ticket = decode(command.removeprefix(REGULAR)).ticket
+    return [(name, ticket and (ticket.client, ticket.key)) for name in sorted(names)]

@@ -3,7 +3,7 @@
 import http.client
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
@@ -15,6 +15,7 @@ PATIENCE_S = 10.0
 """Longer than a node lets a write wait: what it says is heard."""
 PAUSE_S = 0.2
 """After a refusal, so that a node that is away costs little."""
+NONE: Mapping[str, str] = {}
 HEADERS = {"Authorization": f"Bearer {API_TOKEN}", "Content-Type": "application/json"}
 
 
@@ -43,7 +44,9 @@ class Client:
             self._connection = connection
         return True
 
-    def ask(self, method: str, path: str, body: Any = None) -> tuple[str, Any]:
+    def ask(
+        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] = NONE
+    ) -> tuple[str, Any]:
         """Return ``ok`` or the code of a refusal, and the answer.
 
         ``unsent`` when nothing left, ``outcome_unknown`` when the answer did not come.
@@ -53,7 +56,7 @@ class Client:
         assert self._connection is not None
         try:
             text = None if body is None else json.dumps(body)
-            self._connection.request(method, path, text, HEADERS)
+            self._connection.request(method, path, text, {**HEADERS, **headers})
             response = self._connection.getresponse()
             answer = json.loads(response.read())
         except (OSError, http.client.HTTPException):
@@ -68,6 +71,16 @@ def put_text(client: Client, name: str, value: str) -> str:
     """Make the TXT RRset of a name exactly this; return what was said to that."""
     path = f"/v1/zones/{ZONE}/rrsets/{name}.{ZONE}./TXT"
     code, _ = client.ask("PUT", path, {"ttl": 30, "rdatas": [f'"{value}"']})
+    return code
+
+
+def create_text(client: Client, name: str) -> str:
+    """Create a name with itself as its text; return what was said to that.
+
+    Carried out twice, it would be refused the second time: the ledger would find what was refused.
+    """
+    path = f"/v1/zones/{ZONE}/rrsets/{name}.{ZONE}./TXT"
+    code, _ = client.ask("PUT", path, {"ttl": 30, "rdatas": [f'"{name}"']}, {"If-None-Match": "*"})
     return code
 
 
@@ -100,7 +113,7 @@ class Writers:
         client = Client(self._addresses[node])
         while not self._over.is_set():
             name = self._ledger.new_name()
-            code = put_text(client, name, name)
+            code = create_text(client, name)
             self._ledger.note(name, node, code)
             self._over.wait(self._pause_s if code == "ok" else PAUSE_S)
         client.close()

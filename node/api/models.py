@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from node.api.check import read_check
 from node.health.service import Check, Endpoint, canonical_address
+from node.state.leases import LEASE_S_MAX
 from node.zone.rrset import RDATAS_MAX
 
 COMMENT_CHARACTERS_MAX = 255
@@ -41,6 +42,9 @@ class RRsetBody(Body):
     ttl: int | None = Field(None, description="seconds; the zone's default when left out")
     comment: str = Field("", max_length=COMMENT_CHARACTERS_MAX)
     disabled: bool = False
+    lease_s: int | None = Field(
+        None, ge=1, le=LEASE_S_MAX, description="gone after so many seconds unless it is put again"
+    )
 
 
 class RRsetPatch(Body):
@@ -49,6 +53,12 @@ class RRsetPatch(Body):
     add: list[str] = Field([], max_length=RDATAS_MAX)
     remove: list[str] = Field([], max_length=RDATAS_MAX)
     ttl: int | None = None
+    lease_s: int | None = Field(
+        None,
+        ge=1,
+        le=LEASE_S_MAX,
+        description="each added record is gone after so many seconds unless added again",
+    )
 
 
 def _pattern(text: str) -> str:

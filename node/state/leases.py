@@ -114,7 +114,8 @@ def _wish_problem(draft: Draft, zone_name: Name, wish: LeaseWish) -> Refused | N
         return draft.refused("invalid", f"{text_of(key)} is not in the zone {to_text(zone_name)}")
     if wish.ttl_s is not None and not 0 <= wish.ttl_s <= LEASE_S_MAX:
         return draft.refused("invalid", f"a lease is between 1 and {LEASE_S_MAX} seconds, not {wish.ttl_s}")
-    if key.name == zone_name and key.type in (SUBTREE, SOA, NS):
+    is_own = key.name == zone_name and key.type in (SUBTREE, SOA, NS)
+    if is_own and (wish.ttl_s or (wish.ttl_s == 0 and key.type == SUBTREE)):
         return draft.refused("invalid", f"{text_of(key)} belongs to the zone itself and cannot be leased")
     if not wish.ttl_s:
         return None

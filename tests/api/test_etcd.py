@@ -159,15 +159,6 @@ def test_other_roots(api: Api) -> None:
     assert "nothing but /helix" in api.put("/v2/keys/message", data={"value": "x"}).json()["cause"]
 
 
-def test_leases_are_refused(api: Api) -> None:
-    """A ttl asks for a lease, which is refused clearly; an empty one takes a lease away, which is fine."""
-    refused = set_(api, "/org/example/foo/A", "192.0.2.1", ttl="30")
-    assert (400, 209) == error(refused)
-    assert "keeps no leases" in refused.json()["cause"]
-    assert (400, 202) == error(set_(api, "/org/example/foo/A", "192.0.2.1", ttl="soon"))
-    assert 201 == set_(api, "/org/example/foo/A", "192.0.2.1", ttl="").status_code
-
-
 def test_compare_and_swap(api: Api) -> None:
     """prevExist, prevValue and prevIndex are checked when the change is applied, with etcd's codes."""
     key = "/org/example/foo/A"

@@ -24,6 +24,9 @@ def test_put_and_get(api: Api) -> None:
         "disabled": False,
         "managed_by": None,
         "index": 2,
+        "lease_s": None,
+        "lease_left_s": None,
+        "record_leases": [],
     } == read.json()
     assert '"2"' == read.headers["etag"]
 

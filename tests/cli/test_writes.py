@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from node.cli.commands.record import COLUMNS, Record, note
 from tests.cli.conftest import Qdns, Serve
 from tests.cli.fake import scene
 
@@ -30,6 +31,18 @@ SENT: list[tuple[tuple[str, ...], str, str, Any]] = [
         {"rdatas": ["192.0.2.7"], "comment": "", "disabled": False},
     ),
     (("record", "add", "www.example.net", "A", "192.0.2.7"), "PATCH", RECORD, {"add": ["192.0.2.7"]}),
+    (
+        ("record", "set", "new.example.net", "A", "192.0.2.7", "--lease", "90s"),
+        "PUT",
+        "/v1/zones/-/rrsets/new.example.net/A",
+        {"rdatas": ["192.0.2.7"], "comment": "", "disabled": False, "lease_s": 90},
+    ),
+    (
+        ("record", "add", "www.example.net", "A", "192.0.2.7", "--lease", "1m"),
+        "PATCH",
+        RECORD,
+        {"add": ["192.0.2.7"], "lease_s": 60},
+    ),
     (("record", "rm", "www.example.net", "A", "192.0.2.7"), "PATCH", RECORD, {"remove": ["192.0.2.7"]}),
     (("record", "rm", "www.example.net", "A"), "DELETE", RECORD, None),
     (
@@ -153,3 +166,12 @@ def test_a_list_is_read_page_by_page(qdns: Qdns, serve: Serve) -> None:
     )
     assert "a.test\nb.test\n" == qdns("zones", "-o", "name").out
     assert 2 == len(node.seen)
+
+
+def test_what_is_left_of_a_lease() -> None:
+    """A listing says in its notes what is left of the leases on an RRset and on single records."""
+    row = {"lease_s": 90, "lease_left_s": 41.7, "comment": "rack 4", "rdatas": ["192.0.2.1", "192.0.2.2"]}
+    assert "lease 90 s, 41 s left; rack 4" == note(row)
+    row = {"record_leases": [{"rdata": "192.0.2.2", "lease_s": 30, "lease_left_s": 12.0}], "rdatas": []}
+    notes = next(column for column in COLUMNS if column.title == "NOTE")
+    assert ["", "lease 30 s, 12 s left"] == [notes.cell(Record(row, f"192.0.2.{last}")) for last in (1, 2)]

@@ -3,7 +3,7 @@
 from node.api.context import ApiContext
 from node.api.etcd.errors import EtcdProblem
 from node.api.etcd.keys import Key
-from node.api.etcd.tree import Node, Tree, rrset_node
+from node.api.etcd.tree import Node, rrset_node, tree_of
 from node.api.message import Response, encode
 from node.api.names import closest_zone
 from node.state.state import State
@@ -31,7 +31,7 @@ def headers(context: ApiContext) -> tuple[tuple[str, str], ...]:
 def written_node(context: ApiContext, state: State, key: Key, value: str, index: int) -> Node:
     """Show what was written at this log index; another writer may have taken it away since."""
     try:
-        return Tree(state, context.order).find(key)
+        return tree_of(context, state).find(key)
     except EtcdProblem:
         return {"key": str(key), "value": value, "createdIndex": index, "modifiedIndex": index}
 

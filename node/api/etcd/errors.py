@@ -7,6 +7,7 @@ from node.state.state import State
 NOT_FOUND, COMPARE_FAILED, NOT_FILE, NOT_DIR, EXISTS = 100, 101, 102, 104, 105
 PRESERVED, ROOT_READ_ONLY, DIR_NOT_EMPTY, UNAUTHORIZED = 106, 107, 108, 110
 TTL_NOT_NUMBER, INDEX_NOT_NUMBER, INVALID_FIELD, INVALID_FORM = 202, 203, 209, 210
+VALUE_ON_REFRESH, TTL_REQUIRED = 212, 213
 RAFT, LEADER_ELECT, CLEARED = 300, 301, 401
 
 _MESSAGES = {
@@ -23,6 +24,8 @@ _MESSAGES = {
     INDEX_NOT_NUMBER: (400, "The given index in POST form is not a number"),
     INVALID_FIELD: (400, "Invalid field"),
     INVALID_FORM: (400, "Invalid POST form"),
+    VALUE_ON_REFRESH: (400, "Value provided on refresh"),
+    TTL_REQUIRED: (400, "A TTL must be provided on refresh"),
     RAFT: (500, "Raft Internal Error"),
     LEADER_ELECT: (503, "During Leader Election"),
     CLEARED: (400, "The event in requested index is outdated and cleared"),

@@ -3,8 +3,17 @@
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
-from node.api.etcd.errors import INDEX_NOT_NUMBER, INVALID_FIELD, INVALID_FORM, TTL_NOT_NUMBER, EtcdProblem
+from node.api.etcd.errors import (
+    INDEX_NOT_NUMBER,
+    INVALID_FIELD,
+    INVALID_FORM,
+    TTL_NOT_NUMBER,
+    TTL_REQUIRED,
+    VALUE_ON_REFRESH,
+    EtcdProblem,
+)
 from node.api.message import Request
+from node.state.leases import LEASE_S_MAX
 
 _FIELDS_MAX = 100
 
@@ -21,6 +30,9 @@ class Form:
     prev_value: str | None
     wait: bool
     wait_index: int | None
+    ttl_s: int | None = None
+    """Seconds of a lease; 0 for an empty field, which takes a lease away."""
+    refresh: bool = False
 
 
 def read_form(request: Request) -> Form:
@@ -32,7 +44,11 @@ def read_form(request: Request) -> Form:
     except ValueError as error:
         raise EtcdProblem(INVALID_FORM, f"the body is not a form: {error}; nothing was changed") from None
     fields = {**request.query, **dict(pairs)}
-    _refuse_lease(fields)
+    refresh = _flag(fields, "refresh") or False
+    if refresh and fields.get("value"):
+        raise EtcdProblem(VALUE_ON_REFRESH, "a refresh leaves the value alone; nothing was changed")
+    if refresh and not fields.get("ttl"):
+        raise EtcdProblem(TTL_REQUIRED, "say for how long: ttl=SECONDS; nothing was changed")
     return Form(
         value=fields.get("value"),
         dir=_flag(fields, "dir") or False,
@@ -42,19 +58,21 @@ def read_form(request: Request) -> Form:
         prev_value=fields.get("prevValue"),
         wait=_flag(fields, "wait") or False,
         wait_index=_number(fields, "waitIndex"),
+        ttl_s=_seconds(fields),
+        refresh=refresh,
     )
 
 
-def _refuse_lease(fields: dict[str, str]) -> None:
-    """An empty ``ttl`` takes a lease away, and there is none; anything else asks for one."""
-    ttl = fields.get("ttl", "")
-    if ttl and not (ttl.isascii() and ttl.isdigit()):
-        raise EtcdProblem(TTL_NOT_NUMBER, f"ttl={ttl} is not a number; nothing was changed")
-    if ttl or _flag(fields, "refresh"):
+def _seconds(fields: dict[str, str]) -> int | None:
+    text = fields.get("ttl")
+    if not text:
+        return None if text is None else 0
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:12]) <= LEASE_S_MAX):
         raise EtcdProblem(
-            INVALID_FIELD,
-            "ttl: this version keeps no leases, a record stays until it is deleted; nothing was changed",
+            TTL_NOT_NUMBER,
+            f"ttl={text} is not a number of seconds from 1 to {LEASE_S_MAX}; nothing was changed",
         )
+    return int(text)
 
 
 def _flag(fields: dict[str, str], key: str) -> bool | None:

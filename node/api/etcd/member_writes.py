@@ -10,7 +10,7 @@ from node.api.etcd.errors import COMPARE_FAILED, EXISTS, INVALID_FIELD, NOT_DIR,
 from node.api.etcd.form import Form
 from node.api.etcd.keys import Key, key_text
 from node.api.etcd.members import members, with_members
-from node.api.etcd.place import DELETIONS, Place, action, find_place
+from node.api.etcd.place import DELETIONS, Place, action, find_place, lease_wishes
 from node.api.etcd.tree import Node, is_directory
 from node.api.etcd.values import read_value, write_records
 from node.api.message import Proposal, Response
@@ -30,12 +30,31 @@ def put_member(context: ApiContext, key: Key, form: Form, word: str = "set") -> 
     by_key = _by_key(key, place)
     before = by_key.get(key.member)
     _check_member(key, form, before, place.index)
+    if rdatas[0] in (rdata for member, rdata in by_key.items() if member != key.member):
+        raise EtcdProblem(INVALID_FIELD, f"{key}: the RRset has this record already; nothing was changed")
     base = place.present or make(key.name, key.type, place.ttl, rdatas)
     rrset = with_members(base, by_key | {key.member: rdatas[0]})
-    command = ChangeZone(place.zone, (PutRRset(rrset),), create=place.create)
+    wishes = lease_wishes(form, place.zone, key, rdatas[0])
+    command = ChangeZone(place.zone, (PutRRset(rrset),), create=place.create, leases=wishes, keep_leases=True)
     done = action(form, word, "compareAndSwap")
     return _proposal(
         context, key, place, command, done, before, rdatas[0], lambda: put_member(context, key, form, word)
+    )
+
+
+def refresh_member(context: ApiContext, key: Key, form: Form) -> Proposal:
+    """Renew the lease of one record and leave everything else alone."""
+    assert key.type is not None
+    assert key.member is not None
+    place = find_place(context, key)
+    before = _by_key(key, place).get(key.member)
+    if before is None:
+        raise EtcdProblem(NOT_FOUND, str(key))
+    _check_member(key, form, before, place.index)
+    command = ChangeZone(place.zone, (), leases=lease_wishes(form, place.zone, key, before))
+    done = action(form, "set", "compareAndSwap")
+    return _proposal(
+        context, key, place, command, done, before, before, lambda: refresh_member(context, key, form)
     )
 
 
@@ -50,7 +69,7 @@ def delete_member(context: ApiContext, key: Key, form: Form) -> Proposal:
         raise EtcdProblem(NOT_FOUND, str(key))
     _check_member(key, form, before, place.index)
     change = PutRRset(with_members(place.present, by_key)) if by_key else DeleteRRset(key.name, key.type)
-    command = ChangeZone(place.zone, (change,))
+    command = ChangeZone(place.zone, (change,), keep_leases=True)
     done = action(form, "delete", "compareAndDelete")
     return _proposal(
         context, key, place, command, done, before, None, lambda: delete_member(context, key, form)

@@ -7,9 +7,10 @@ from node.api.etcd.errors import INVALID_FIELD, EtcdProblem
 from node.api.etcd.form import Form
 from node.api.etcd.keys import Key, srv_order_problem
 from node.api.etcd.members import is_key
-from node.api.etcd.tree import Tree
+from node.api.etcd.tree import tree_of
 from node.api.names import zone_for_write
-from node.state.command import ZoneSettings
+from node.state.command import LeaseWish, ZoneSettings
+from node.zone.lease import LeaseKey
 from node.zone.name import Name
 from node.zone.rrset import RRset
 
@@ -40,13 +41,21 @@ def require_record(key: Key) -> None:
         raise EtcdProblem(INVALID_FIELD, wrong)
 
 
+def lease_wishes(form: Form, zone: Name, key: Key, rdata: bytes = b"") -> tuple[LeaseWish, ...]:
+    """Return the lease that a request asks for; an empty ttl asks for none."""
+    assert key.type is not None
+    return (LeaseWish(LeaseKey(zone, key.name, key.type, rdata), form.ttl_s or 0),)
+
+
 def find_place(context: ApiContext, key: Key) -> Place:
     """Find the zone of a key. Raises ``Problem`` when there is none."""
     state = context.state()
     apex, create = zone_for_write(context, "-", key.name)
     settings = create or state.zone_settings.get(apex)
-    rrset, index = Tree(state, context.order).rrset(key)
-    ttl = rrset.ttl if rrset is not None else settings.default_ttl if settings is not None else 5
+    rrset, index = tree_of(context, state).rrset(key)
+    ttl = settings.default_ttl if settings is not None else 5
+    if rrset is not None and LeaseKey(apex, rrset.name, rrset.type) not in state.leases:
+        ttl = rrset.ttl  # a leased one has a ttl that fits its lease, not the next one
     return Place(apex, create, rrset, index, ttl)
 
 

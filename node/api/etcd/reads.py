@@ -4,7 +4,7 @@ from node.api.context import ApiContext
 from node.api.etcd.answers import answered, headers
 from node.api.etcd.form import read_form
 from node.api.etcd.keys import read_key
-from node.api.etcd.tree import Tree
+from node.api.etcd.tree import tree_of
 from node.api.etcd.watch import find_change
 from node.api.message import Reply, Request, Response, Watch, heavy
 from node.state.state import State
@@ -19,7 +19,7 @@ def get_key(context: ApiContext, request: Request) -> Reply:
         state = context.state()
 
         def work() -> Response:
-            node = Tree(state, context.order).find(key, recursive=form.recursive)
+            node = tree_of(context, state).find(key, recursive=form.recursive)
             return answered(context, {"action": "get", "node": node})
 
         is_record = key.type is not None

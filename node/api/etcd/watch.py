@@ -4,8 +4,10 @@ from bisect import bisect_left
 
 from node.api.etcd.errors import CLEARED, EtcdProblem
 from node.api.etcd.keys import Key, key_text
-from node.api.etcd.tree import Node, rrset_node
+from node.api.etcd.members import members
+from node.api.etcd.tree import Node, is_directory, rrset_node
 from node.state.state import State
+from node.zone.lease import SUBTREE
 from node.zone.name import is_within
 from node.zone.rrset import SOA, RRset
 from node.zone.zone import Delta, Zone
@@ -44,6 +46,8 @@ def _in_zone(zone: Zone, key: Key, since: int, recursive: bool) -> tuple[int, Ch
 
 def _in_delta(delta: Delta, key: Key, recursive: bool) -> Change | None:
     """Return a change's first RRset that the watch is about; the SOA's own steps are no news."""
+    if delta.expired:
+        return _expired(delta, key, recursive)
     removed = {(rrset.name, rrset.type): rrset for rrset in delta.removed}
     for rrset in delta.added:
         if _is_watched(rrset, key, recursive):
@@ -56,6 +60,32 @@ def _in_delta(delta: Delta, key: Key, recursive: bool) -> Change | None:
             node |= {"createdIndex": delta.index, "modifiedIndex": delta.index}
             return _change("delete", node, rrset, delta.index)
     return None
+
+
+def _expired(delta: Delta, key: Key, recursive: bool) -> Change | None:
+    """Return the first end of a lease that the watch is about: of a key, or once of a directory above or below it."""
+    before = {(rrset.name, rrset.type): rrset for rrset in delta.removed}
+    for lease in delta.expired:
+        if lease.type == SUBTREE:
+            is_watched = is_within(key.name, lease.name) or (recursive and is_within(lease.name, key.name))
+            if is_watched and (key.type is None or (key.name, key.type) in before):
+                return _change(
+                    "expire", _gone(key_text(lease.name), delta.index) | {"dir": True}, None, delta.index
+                )
+            continue
+        rrset = before.get((lease.name, lease.type))
+        if rrset is None or not _is_watched(rrset, key, recursive):
+            continue
+        by_key = {rdata: member for member, rdata in members(rrset).items()} if is_directory(rrset) else {}
+        member = by_key.get(lease.rdata)
+        if key.member is None or key.member == member or not lease.rdata:
+            node = _gone(key_text(lease.name, lease.type, member), delta.index)
+            return _change("expire", node, rrset if member is None else None, delta.index)
+    return None
+
+
+def _gone(key: str, index: int) -> Node:
+    return {"key": key, "createdIndex": index, "modifiedIndex": index}
 
 
 def _is_watched(rrset: RRset, key: Key, recursive: bool) -> bool:

@@ -4,42 +4,40 @@ import msgspec
 
 from node.api.context import ApiContext
 from node.api.etcd.answers import answered, before_entry, previous_node, written_node
+from node.api.etcd.directories import delete_directory, put_directory
 from node.api.etcd.errors import (
     COMPARE_FAILED,
-    DIR_NOT_EMPTY,
     EXISTS,
-    INVALID_FIELD,
     NOT_FILE,
     NOT_FOUND,
-    ROOT_READ_ONLY,
     EtcdProblem,
     tell,
 )
 from node.api.etcd.form import Form, read_form
 from node.api.etcd.keys import Key, read_key
-from node.api.etcd.member_writes import delete_member, put_member
-from node.api.etcd.place import action, find_place, require_record
-from node.api.etcd.tree import Node, Tree, is_directory
+from node.api.etcd.member_writes import delete_member, put_member, refresh_member
+from node.api.etcd.place import action, find_place, lease_wishes, require_record
+from node.api.etcd.tree import Node, is_directory, tree_of
 from node.api.etcd.values import read_value, write_records, write_value
 from node.api.message import Proposal, Request, Response
 from node.api.names import closest_zone
 from node.api.problem import of_refused
 from node.state.command import ChangeZone, DeleteRRset, Prerequisite, PutRRset
 from node.state.state import Accepted, Refused, State
-from node.zone.name import ROOT, to_text
-from node.zone.rrset import NS, SOA, make
+from node.zone.rrset import make
 
 
 def put_key(context: ApiContext, request: Request) -> Proposal:
     """Make a key this value."""
     key, form = read_key(request.values["key"]), read_form(request)
     if form.dir:
-        text = f"{key}: directories are there as long as something lies below them; write a record instead"
-        raise EtcdProblem(INVALID_FIELD, text)
+        return put_directory(context, key, form)
+    if form.refresh and key.type is None:
+        return put_directory(context, key, form)
     require_record(key)
     if key.member is None:
-        return _put_whole(context, key, form)
-    return put_member(context, key, form)
+        return _refresh_whole(context, key, form) if form.refresh else _put_whole(context, key, form)
+    return (refresh_member if form.refresh else put_member)(context, key, form)
 
 
 def post_key(context: ApiContext, request: Request) -> Proposal:
@@ -55,12 +53,9 @@ def post_key(context: ApiContext, request: Request) -> Proposal:
 def delete_key(context: ApiContext, request: Request) -> Proposal:
     """Delete a key, or with ``recursive=true`` a directory with all below it."""
     key, form = read_key(request.values["key"]), read_form(request)
-    node = Tree(context.state(), context.order).find(key)
+    node = tree_of(context, context.state()).find(key)
     if node.get("dir"):
-        if not form.recursive:
-            code = DIR_NOT_EMPTY if form.dir else NOT_FILE
-            raise EtcdProblem(code, f"{key}: it holds other keys; recursive=true deletes them all")
-        return _delete_tree(context, key)
+        return delete_directory(context, key, form, is_empty=not node.get("nodes"))
     if key.member is not None:
         return delete_member(context, key, form)
     return _delete_whole(context, key, form)
@@ -78,12 +73,39 @@ def _put_whole(context: ApiContext, key: Key, form: Form) -> Proposal:
     rrset = make(key.name, key.type, place.ttl, rdatas)
     if place.present is not None:
         rrset = msgspec.structs.replace(rrset, comment=place.present.comment)
-    command = _conditional(key, form, ChangeZone(place.zone, (PutRRset(rrset),), create=place.create))
+    wishes = lease_wishes(form, place.zone, key)
+    command = ChangeZone(place.zone, (PutRRset(rrset),), create=place.create, leases=wishes)
+    command = _conditional(key, form, command)
     done = action(form, "set", "compareAndSwap")
 
     def answer(state: State, accepted: Accepted) -> Response:
         node = written_node(context, state, key, write_value(rrset), accepted.index)
         return _changed(context, state, key, done, accepted.index, node)
+
+    return Proposal(command, answer, lambda refused, state: _refused(context, key, form, refused, state))
+
+
+def _refresh_whole(context: ApiContext, key: Key, form: Form) -> Proposal:
+    """Renew the lease of a key and leave its value alone; what is gone cannot be renewed."""
+    assert key.type is not None
+    place = find_place(context, key)
+    exists = Prerequisite("rrset-exists", key.name, key.type)
+    command = ChangeZone(place.zone, (), (exists,), leases=lease_wishes(form, place.zone, key))
+    command = _conditional(key, form, command)
+    if form.prev_index is not None:
+        if form.prev_index != place.index:
+            raise EtcdProblem(COMPARE_FAILED, f"[{form.prev_index} != {place.index}]")
+        found = () if place.present is None else place.present.rdatas
+        same = Prerequisite("rrset-equals", key.name, key.type, found)
+        command = msgspec.structs.replace(command, prerequisites=(*command.prerequisites, same))
+    done = action(form, "set", "compareAndSwap")
+
+    def answer(state: State, accepted: Accepted) -> Response:
+        node = written_node(context, state, key, "", accepted.index)
+        body: dict[str, object] = {"action": done, "node": node}
+        if place.present is not None:
+            body["prevNode"] = previous_node(place.present, place.index)
+        return answered(context, body)
 
     return Proposal(command, answer, lambda refused, state: _refused(context, key, form, refused, state))
 
@@ -136,7 +158,7 @@ def _refused(context: ApiContext, key: Key, form: Form, refused: Refused, state:
     """Tell of a condition that did not hold with the code that etcd has for it."""
     if refused.code != "precondition":
         return tell(of_refused(refused), state)
-    rrset, index = Tree(state, context.order).rrset(key)
+    rrset, index = tree_of(context, state).rrset(key)
     if rrset is None:
         return tell(EtcdProblem(NOT_FOUND, str(key)), state)
     if form.prev_exist is False:
@@ -144,32 +166,3 @@ def _refused(context: ApiContext, key: Key, form: Form, refused: Refused, state:
     given = form.prev_value if form.prev_value is not None else form.prev_index
     present = write_records(rrset.type, rrset.rdatas) if form.prev_value is not None else index
     return tell(EtcdProblem(COMPARE_FAILED, f"[{given} != {present}]"), state)
-
-
-# --- directories ------------------------------------------------------------------------------------
-
-
-def _delete_tree(context: ApiContext, key: Key) -> Proposal:
-    """Delete everything below a key in one entry; a zone's own SOA and NS records stay."""
-    state = context.state()
-    zone = closest_zone(state, key.name)
-    if zone is None or key.name == ROOT:
-        text = f"{key}: it holds whole zones; delete those with DELETE /v1/zones/NAME"
-        raise EtcdProblem(ROOT_READ_ONLY, text)
-    if key.type is not None:
-        changes: tuple[DeleteRRset, ...] = (DeleteRRset(key.name, key.type),)
-    else:
-        changes = tuple(
-            DeleteRRset(name, rrset.type)
-            for name in context.order.below(zone, key.name)
-            for rrset in zone.nodes[name].rrsets
-            if name != zone.name or rrset.type not in (SOA, NS)
-        )
-    if not changes:
-        raise EtcdProblem(ROOT_READ_ONLY, f"{key}: the zone {to_text(zone.name)} has only its own records")
-
-    def answer(_state: State, accepted: Accepted) -> Response:
-        node = {"key": str(key), "dir": True, "createdIndex": accepted.index, "modifiedIndex": accepted.index}
-        return answered(context, {"action": "delete", "node": node, "prevNode": {"key": str(key), "dir": True}})
-
-    return Proposal(ChangeZone(zone.name, changes), answer)

@@ -9,14 +9,25 @@ from node.api.body import faulty, read_model
 from node.api.condition import if_index
 from node.api.context import ApiContext
 from node.api.handlers.common import read, write
+from node.api.leases import leases_of
 from node.api.listing import read_limit
 from node.api.message import Proposal, Reply, Request, Response, heavy, shown
 from node.api.models import RRsetBody, RRsetPatch
 from node.api.names import named_zone, read_name, read_type, zone_for_write
 from node.api.problem import Problem
 from node.api.views import Row, rrset_row
-from node.state.command import AddRdatas, Change, ChangeZone, DeleteRRset, PutRRset, RemoveRdatas, ZoneSettings
+from node.state.command import (
+    AddRdatas,
+    Change,
+    ChangeZone,
+    DeleteRRset,
+    LeaseWish,
+    PutRRset,
+    RemoveRdatas,
+    ZoneSettings,
+)
 from node.state.state import State
+from node.zone.lease import LeaseKey
 from node.zone.name import BadName, Name, from_text, to_text
 from node.zone.rrset import BadRdata, RRset, make, rdata_from_text, type_to_text
 from node.zone.zone import Zone
@@ -36,7 +47,7 @@ def _page(context: ApiContext, state: State, zone: Zone, request: Request) -> Re
     for rrset, index in _iter_matching(context, zone, request):
         if len(items) == limit:
             return shown({"items": items, "next": last}, state.index)
-        items.append(rrset_row(state, rrset, index))
+        items.append(_row(context, state, zone.name, rrset, index))
         last = f"{to_text(rrset.name)}/{type_to_text(rrset.type)}"
     return shown({"items": items, "next": None}, state.index)
 
@@ -89,7 +100,7 @@ def get_rrset(context: ApiContext, request: Request) -> Response:
     if rrset is None:
         raise Problem("not_found", f"{to_text(name)} has no record of type {type_to_text(type_)}")
     index = zone.nodes[name].index
-    return read(request, rrset_row(state, rrset, index), index)
+    return read(request, _row(context, state, zone.name, rrset, index), index)
 
 
 def put_rrset(context: ApiContext, request: Request) -> Proposal:
@@ -99,7 +110,8 @@ def put_rrset(context: ApiContext, request: Request) -> Proposal:
     ttl = _default_ttl(context.state(), zone, create) if body.ttl is None else body.ttl
     rrset = make(name, type_, ttl, _rdatas(type_, body.rdatas, zone, "/rdatas"))
     rrset = msgspec.structs.replace(rrset, comment=body.comment, disabled=body.disabled)
-    return _change(context, request, zone, create, (PutRRset(rrset),))
+    lease = () if body.lease_s is None else (LeaseWish(LeaseKey(zone, name, type_), body.lease_s),)
+    return _change(context, request, zone, create, (PutRRset(rrset),), lease)
 
 
 def delete_rrset(context: ApiContext, request: Request) -> Proposal:
@@ -122,11 +134,15 @@ def patch_rrset(context: ApiContext, request: Request) -> Proposal:
     changes: list[Change] = []
     if body.remove:
         changes.append(RemoveRdatas(make(name, type_, ttl, _rdatas(type_, body.remove, zone, "/remove"))))
+    leases: tuple[LeaseWish, ...] = ()
     if body.add:
-        changes.append(AddRdatas(make(name, type_, ttl, _rdatas(type_, body.add, zone, "/add"))))
+        added = make(name, type_, ttl, _rdatas(type_, body.add, zone, "/add"))
+        changes.append(AddRdatas(added))
+        keys = (LeaseKey(zone, name, type_, rdata) for rdata in added.rdatas)
+        leases = () if body.lease_s is None else tuple(LeaseWish(key, body.lease_s) for key in keys)
     if not changes:
         raise Problem("invalid", "nothing to add and nothing to remove; nothing was changed")
-    return _change(context, request, zone, create, tuple(changes))
+    return _change(context, request, zone, create, tuple(changes), leases)
 
 
 def _change(
@@ -135,6 +151,7 @@ def _change(
     zone: Name,
     create: ZoneSettings | None,
     changes: tuple[Change, ...],
+    leases: tuple[LeaseWish, ...] = (),
 ) -> Proposal:
     first = changes[0]
     name, type_ = (
@@ -142,13 +159,17 @@ def _change(
     )
     state = context.state()
     index = state.zones[zone].nodes[name].index if _present(state, zone, name, type_) else 0
-    command = ChangeZone(zone, changes, create=create, if_index=if_index(request, index))
-    return write(command, lambda state: _shown(state, zone, name, type_))
+    command = ChangeZone(zone, changes, create=create, if_index=if_index(request, index), leases=leases)
+    return write(command, lambda state: _shown(context, state, zone, name, type_))
 
 
-def _shown(state: State, zone: Name, name: Name, type_: int) -> Row | None:
+def _shown(context: ApiContext, state: State, zone: Name, name: Name, type_: int) -> Row | None:
     rrset = _present(state, zone, name, type_)
-    return None if rrset is None else rrset_row(state, rrset, state.zones[zone].nodes[name].index)
+    return None if rrset is None else _row(context, state, zone, rrset, state.zones[zone].nodes[name].index)
+
+
+def _row(context: ApiContext, state: State, zone: Name, rrset: RRset, index: int) -> Row:
+    return rrset_row(state, rrset, index) | leases_of(context, state).row(zone, rrset)
 
 
 def _target(context: ApiContext, request: Request) -> tuple[Name, ZoneSettings | None, Name, int]:

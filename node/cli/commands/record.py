@@ -1,5 +1,6 @@
 """``qdns record``: RRsets, one at a time."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -29,21 +30,35 @@ class Record:
     rdata: str
 
 
+def note(rrset: Json) -> str:
+    """Write what else there is to say of an RRset: who manages it, whether it is off, its comment."""
+    managed = f"service {rrset['managed_by']}" if rrset.get("managed_by") else ""
+    disabled = "disabled" if rrset.get("disabled") else ""
+    lease = _lease(rrset)
+    return "; ".join(part for part in (managed, disabled, lease, rrset.get("comment") or "") if part)
+
+
+def _lease(row: Json) -> str:
+    """Write what is left of a lease, empty without one."""
+    if not row.get("lease_s"):
+        return ""
+    return f"lease {row['lease_s']} s, {int(row.get('lease_left_s') or 0)} s left"
+
+
+def _record_note(record: "Record") -> str:
+    """Write what there is to say of the RRset, and of this record's own lease."""
+    own = [each for each in record.rrset.get("record_leases") or () if each["rdata"] == record.rdata]
+    return "; ".join(part for part in (*map(_lease, own), note(record.rrset)) if part)
+
+
 COLUMNS = (
     Column("NAME", lambda row: row.rrset["name"]),
     Column("TTL", lambda row: row.rrset["ttl"], right=True),
     Column("TYPE", lambda row: row.rrset["type"]),
     Column("DATA", lambda row: row.rdata, flexible=True),
-    Column("NOTE", lambda row: note(row.rrset)),
+    Column("NOTE", _record_note),
     Column("INDEX", lambda row: row.rrset["index"], right=True, wide=True),
 )
-
-
-def note(rrset: Json) -> str:
-    """Write what else there is to say of an RRset: who manages it, whether it is off, its comment."""
-    managed = f"service {rrset['managed_by']}" if rrset.get("managed_by") else ""
-    disabled = "disabled" if rrset.get("disabled") else ""
-    return "; ".join(part for part in (managed, disabled, rrset.get("comment") or "") if part)
 
 
 @click.group(cls=Group, aliases={"remove": "rm"}, example=_SET)
@@ -87,6 +102,9 @@ def get_record(session: Session, name: str, type_: str | None) -> None:
 )
 @click.option("--comment", metavar="TEXT", help="Kept beside the records; never in DNS.")
 @click.option("--disabled", is_flag=True, help="Keep the records, but not in DNS.")
+@click.option(
+    "--lease", type=Duration(), metavar="TIME", help="Gone everywhere after so long, unless set again."
+)
 @reason_option
 @client_options
 @click.pass_obj
@@ -98,9 +116,14 @@ def set_record(
     ttl: float | None,
     comment: str | None,
     disabled: bool,
+    lease: float | None,
     reason: str,
 ) -> None:
-    """Make these the only records of a name and type."""
+    """Make these the only records of a name and type.
+
+    With --lease they are gone after that time, on all nodes at once, unless the same command is given
+    again before: whoever registers himself cleans up after himself. Without --lease they stay.
+    """
     before = session.client.find(_path(name, type_))
     kept_ttl = before["ttl"] if before is not None else None
     chosen_ttl = int(ttl) if ttl is not None else kept_ttl
@@ -109,10 +132,20 @@ def set_record(
     body["comment"] = comment if comment is not None else (before or {}).get("comment", "")
     if chosen_ttl is not None:
         body["ttl"] = chosen_ttl
+    if lease is not None:
+        body["lease_s"] = math.ceil(lease)
+        chosen_ttl = None if chosen_ttl is None else min(chosen_ttl, max(1, math.ceil(lease) // 2))
     reply = session.client.write("PUT", _path(name, type_), body, reason=reason)
     shown = f"{_dotted(name)} {'' if chosen_ttl is None else chosen_ttl} {type_.upper()} {' '.join(values)}"
     was = f"(was: {' '.join(before['rdatas'])})" if before is not None and reply.get("changed", True) else ""
+    was = "   ".join(part for part in (was, _lease_note(lease, before)) if part)
     report(session.out, "set", " ".join(shown.split()), reply, note=was)
+
+
+def _lease_note(lease: float | None, before: Json | None) -> str:
+    if lease is not None:
+        return f"for {math.ceil(lease)} s unless set again"
+    return "its lease has ended, it stays" if before is not None and before.get("lease_s") else ""
 
 
 @record.command("add", example='qdns record add example.org TXT "v=spf1 mx -all"')
@@ -122,15 +155,28 @@ def set_record(
 @click.option(
     "--ttl", type=Duration(), metavar="TIME", help="Time to live of all records of this name and type."
 )
+@click.option(
+    "--lease", type=Duration(), metavar="TIME", help="Gone everywhere after so long, unless added again."
+)
 @reason_option
 @client_options
 @click.pass_obj
 def add_record(
-    session: Session, name: str, type_: str, values: tuple[str, ...], ttl: float | None, reason: str
+    session: Session,
+    name: str,
+    type_: str,
+    values: tuple[str, ...],
+    ttl: float | None,
+    lease: float | None,
+    reason: str,
 ) -> None:
-    """Add records to those that are there."""
+    """Add records to those that are there.
+
+    With --lease each of them is gone after that time unless it is added again before.
+    """
     values = _rdatas(type_, values)
     body: Json = {"add": list(values)} | ({"ttl": int(ttl)} if ttl is not None else {})
+    body |= {"lease_s": math.ceil(lease)} if lease is not None else {}
     reply = session.client.write("PATCH", _path(name, type_), body, reason=reason)
     report(session.out, "added", f"{_dotted(name)} {type_.upper()} {' '.join(values)}", reply)
 

@@ -1,7 +1,7 @@
 """The HTTP API as the command line sees it: which node answers, and what a refusal means.
 
-Nodes are tried in order. A write is sent to a second node only if the first cannot have received
-it; where that is not known the outcome is unknown and said to be (exit code 9).
+Nodes are tried in order. A write has a key of its own and is sent again where it is not known what became
+of it (``node.cli.repeating``); if that stays so the outcome is unknown and said to be (exit code 9).
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -12,6 +12,7 @@ import requests
 import urllib3
 
 from node.cli.faults import ExitCode, Failure
+from node.cli.repeating import Passed, new_key, send_until_known
 
 PAGE_ITEMS = 1000
 CONNECT_TIMEOUT_S = 2.0
@@ -31,6 +32,7 @@ EXIT_CODES = {
     "gone": ExitCode.NOT_FOUND,
     "conflict": ExitCode.CONFLICT,
     "precondition": ExitCode.CONFLICT,
+    "key_reused": ExitCode.CONFLICT,
     "no_leader": ExitCode.NO_QUORUM,
     "no_quorum": ExitCode.NO_QUORUM,
     "busy": ExitCode.NO_QUORUM,
@@ -56,10 +58,6 @@ class Answer:
     value: Any
     index: int
     """Log index of what was shown; 0 when the node did not say."""
-
-
-class _Passed(Exception):
-    """The node cannot serve the request and certainly did not carry it out; the message says why."""
 
 
 class Client:
@@ -115,10 +113,16 @@ class Client:
         self, method: str, path: str, body: Json | None = None, *, reason: str = "", is_new: bool = False
     ) -> Json:
         """Change something; ``is_new`` refuses to replace what exists. Raises ``Failure``."""
-        headers: dict[str, str | bytes] = {"If-None-Match": "*"} if is_new else {}
+        headers: dict[str, str | bytes] = {"Idempotency-Key": new_key()}
+        if is_new:
+            headers["If-None-Match"] = "*"
         if reason:
             headers["Qdns-Reason"] = " ".join(reason.split()).encode()
-        value = self.request(method, path, body=body, headers=headers).value
+
+        def send(url: str) -> Any:
+            return _value(method, self._send(method, url + path, None, body, headers))
+
+        value = send_until_known(self.urls, send, _unreachable)
         return value if isinstance(value, dict) else {}
 
     def request(
@@ -130,13 +134,13 @@ class Client:
         body: Json | None = None,
         headers: Mapping[str, str | bytes] | None = None,
     ) -> Answer:
-        """Send a request to the first node that takes it. Raises ``Failure``."""
+        """Send a request once, to the first node that takes it. Raises ``Failure``."""
         passed = []
         for url in self.urls:
             try:
                 response = self._send(method, url + path, params, body, headers)
                 return Answer(url, _value(method, response), _index(response))
-            except _Passed as reason:
+            except Passed as reason:
                 passed.append(f"{url}  {reason}")
         raise _unreachable(passed)
 
@@ -148,11 +152,11 @@ class Client:
         passed = []
         for url in self.urls:
             try:
-                with self._send("GET", url + path, _given(params), None, None, stream=True) as response:
+                with self._send("GET", url + path, _given(params), stream=True) as response:
                     _require_octets(response)
                     _receive(url, response, write)
                     return url
-            except _Passed as reason:
+            except Passed as reason:
                 passed.append(f"{url}  {reason}")
         raise _unreachable(passed)
 
@@ -161,8 +165,8 @@ class Client:
         method: str,
         url: str,
         params: Mapping[str, str] | None,
-        body: Json | None,
-        headers: Mapping[str, str | bytes] | None,
+        body: Json | None = None,
+        headers: Mapping[str, str | bytes] | None = None,
         *,
         stream: bool = False,
     ) -> requests.Response:
@@ -183,14 +187,14 @@ class Client:
             reason = reason_of(error)
             if method in WRITE_METHODS and not _was_refused(error):
                 raise _unknown(url, reason) from None
-            raise _Passed(reason) from None
+            raise Passed(reason) from None
 
 
 def _require_octets(response: requests.Response) -> None:
     """Raise what an answer means that is no download."""
     if not response.ok or response.headers.get("Content-Type") != OCTETS:
         _value("GET", response)
-        raise _Passed("answered otherwise than a node of this version")
+        raise Passed("answered otherwise than a node of this version")
 
 
 def _receive(url: str, response: requests.Response, write: Callable[[bytes], object]) -> None:
@@ -225,15 +229,15 @@ def _value(method: str, response: requests.Response) -> Any:
     reason = f"answered {response.status_code} {kind}, which is not our API"
     if method in WRITE_METHODS and (response.ok or response.status_code >= 500):
         raise _unknown(response.url, reason)
-    raise _Passed(reason)
+    raise Passed(reason)
 
 
 def _refused(method: str, problem: Json) -> Exception:
     """Return what a problem document means."""
     code = str(problem["code"])
     detail = str(problem.get("detail") or problem.get("title") or code)
-    if code == "not_ready" and method not in WRITE_METHODS:
-        return _Passed(detail)
+    if code == "not_ready":
+        return Passed(detail)
     if method in WRITE_METHODS and code in ("invalid", "conflict", "precondition", "not_found"):
         detail = detail if "nothing was changed" in detail else f"{detail}; nothing was changed"
     errors = problem.get("errors") or []

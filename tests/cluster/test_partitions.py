@@ -23,7 +23,7 @@ pytestmark = [
 
 WRITERS = 9
 FLAP_S = 0.3
-FLAPS = 16
+FLAPS = 10
 SPARE_TERMS = 2
 """A machine with too much to do may hold an election of its own accord; a broken line alone causes none."""
 

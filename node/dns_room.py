@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import structlog
 
+from node.dns import proofs
 from node.dns.certificate import BadCertificate, Certificate
 from node.dns.cookie import RollingSecrets
 from node.dns.forwarder import Forwarder
@@ -20,6 +21,8 @@ from node.dns.respond import RespondSettings, View
 from node.dns.server import DnsServer, DnsSettings, Proposer
 from node.dns_plan import DnsPlan
 from node.state.state import Changed, State
+from node.zone.name import Name
+from node.zone.zone import Zone
 
 logger = structlog.get_logger()
 
@@ -52,6 +55,7 @@ class DnsRoom:
         self._propose = propose
         self._certificate: Certificate | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._preparing: dict[Name, asyncio.Task[None]] = {}
         self.server = DnsServer(DnsSettings(plan.listen), self.view, propose)
 
     def view(self) -> View:
@@ -70,6 +74,7 @@ class DnsRoom:
         settings = DnsSettings(plan.listen, plan.tls_listen, context, limiter=plan.limiter)
         self.server = DnsServer(settings, self.view, self._propose, self._ask)
         await self.server.start()
+        self.state_changed(None)
         self._tasks.append(asyncio.create_task(self._follow_leadership()))
         if self._certificate is not None:
             self._tasks.append(asyncio.create_task(self._certificate.watch()))
@@ -84,11 +89,23 @@ class DnsRoom:
         await self.server.stop()
 
     def state_changed(self, changed: Changed | None) -> None:
-        """Tell the secondaries of changed zones; None: any may have changed."""
+        """Tell the secondaries of changed zones, and prepare proofs; None: any may have changed."""
+        zones = self._state().zones
+        for name in zones if changed is None else changed.zones:
+            zone = zones.get(name)
+            if zone is not None and name not in self._preparing and proofs.needs_preparing(zone):
+                self._prepare(zone)
         if changed is None:
             self._notifier.became_leader()
         elif changed.zones:
             self._notifier.zones_changed(changed.zones)
+
+    def _prepare(self, zone: Zone) -> None:
+        """Make the chain of a large signed zone in a thread; questions that need it are told to come back."""
+        proofs.announce(zone)
+        task = asyncio.create_task(asyncio.to_thread(proofs.prepare, zone))
+        self._preparing[zone.name] = task
+        task.add_done_callback(lambda _: self._preparing.pop(zone.name))
 
     def reload(self, plan: DnsPlan) -> None:
         """Answer by another plan from now on; where it listens stays as it was."""

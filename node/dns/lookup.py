@@ -118,7 +118,7 @@ class _Walk:
             case Standing.DNAME:
                 return self._rename(place, name)
             case Standing.MISSING:
-                self._deny(Kind.NXDOMAIN, zone, soa, place, name)
+                self._deny(self._missing_kind(zone, name), zone, soa, place, name)
             case Standing.EXACT | Standing.WILDCARD:
                 return self._take(zone, soa, place, name)
         return None
@@ -191,6 +191,15 @@ class _Walk:
             self._put_authorities(proofs.delegation(zone, place))
         self.glue, courtesy = glue_for(zone, servers)
         self.additional += courtesy
+
+    def _missing_kind(self, zone: Zone, name: Name) -> Kind:
+        """Deny only the type where a zone of ours exists that the one above does not delegate.
+
+        That it has no DS is true; that its name does not exist would take all below it with it (RFC 8020). A signed
+        zone above has the proof that the name does not exist, and nothing else to show.
+        """
+        is_apex = self.type == DS and name in self.zones and name != zone.name
+        return Kind.NODATA if is_apex and not proofs.is_signed(zone) else Kind.NXDOMAIN
 
     def _deny(self, kind: Kind, zone: Zone, soa: RRset, place: Place, name: Name) -> None:
         """Say that the name or the type does not exist, and for how long (RFC 2308 section 3)."""

@@ -5,9 +5,11 @@ The records come with the zone; here they are only chosen. An unsigned zone has 
 
 import base64
 import hashlib
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from dataclasses import dataclass
+from heapq import merge
+from itertools import islice
 
 from node.dns.place import NSEC3, Place, Standing, signatures, visible
 from node.zone.name import (
@@ -27,6 +29,14 @@ DS, NSEC, NSEC3PARAM = 43, 47, 51
 NSEC3_ITERATIONS_MAX = 500
 """A zone that wants more (RFC 9276 says 0) is answered without proofs: they would cost too much."""
 _CHAINS_KEPT = 8
+_LARGE_NAMES = 20_000
+_RUN_NAMES = 10_000
+
+
+def is_signed(zone: Zone) -> bool:
+    """Say whether the zone comes with a chain of proofs."""
+    apex = zone.node(zone.name)
+    return visible(apex, NSEC) is not None or _hashing(visible(apex, NSEC3PARAM)) is not None
 
 
 def expanded(zone: Zone, place: Place, name: Name) -> list[RRset]:
@@ -144,31 +154,119 @@ class _Chain:
 
 
 _chains: OrderedDict[tuple[Name, int, int], _Chain] = OrderedDict()
+"""The newest chains; the answering table has a thread of its own that asks as well, so each step stands alone."""
+_announced: set[Name] = set()
+"""Zones whose chain is being made."""
+
+
+class NotPrepared(Exception):
+    """The chain of a large zone is being made; what needs its proofs cannot be answered yet."""
+
+
+def needs_preparing(zone: Zone) -> bool:
+    """Say whether the first question would make the chain of a large zone, which takes seconds."""
+    if len(zone.nodes) < _LARGE_NAMES or not is_signed(zone) or _key(zone) in _chains:
+        return False
+    return _base(zone, _hashing(visible(zone.node(zone.name), NSEC3PARAM))) is None
+
+
+def announce(zone: Zone) -> None:
+    """Let questions that need the chain raise ``NotPrepared`` until ``prepare`` has made it, perhaps in a thread."""
+    _announced.add(zone.name)
+
+
+def prepare(zone: Zone) -> None:
+    """Make the chain of a zone that was announced."""
+    try:
+        _keep(zone, _built(zone, _hashing(visible(zone.node(zone.name), NSEC3PARAM))))
+    finally:
+        _announced.discard(zone.name)
 
 
 def _chain_of(zone: Zone) -> _Chain | None:
-    """Return the zone version's chain, built once; None for an unsigned zone."""
-    apex = zone.node(zone.name)
-    hashing = _hashing(visible(apex, NSEC3PARAM))
-    if hashing is None and visible(apex, NSEC) is None:
+    """Return the zone version's chain, made from an earlier version's where one is kept; None for an unsigned zone."""
+    if not is_signed(zone):
         return None
-    key = (zone.name, zone.serial, zone.digest)
-    chain = _chains.get(key)
-    if chain is None:
-        chain = _chains[key] = _built(zone, hashing)
-        while len(_chains) > _CHAINS_KEPT:
-            _chains.popitem(last=False)
+    chain = _chains.get(_key(zone))
+    return _keep(zone, _made(zone)) if chain is None else chain
+
+
+def _made(zone: Zone) -> _Chain:
+    hashing = _hashing(visible(zone.node(zone.name), NSEC3PARAM))
+    base = _base(zone, hashing)
+    if base is not None:
+        return _followed(base, zone)
+    if zone.name in _announced:
+        raise NotPrepared
+    return _built(zone, hashing)
+
+
+def _key(zone: Zone) -> tuple[Name, int, int]:
+    return zone.name, zone.serial, zone.digest
+
+
+def _keep(zone: Zone, chain: _Chain) -> _Chain:
+    _chains[_key(zone)] = chain
+    for oldest in list(_chains)[:-_CHAINS_KEPT]:
+        _chains.pop(oldest, None)
     return chain
 
 
 def _built(zone: Zone, hashing: tuple[int, bytes] | None) -> _Chain:
-    type_ = NSEC if hashing is None else NSEC3
-    pairs = sorted(
+    """Walk over the zone. Names are sorted in short runs, as one long sort would let no other thread go on."""
+    type_ = _type(hashing)
+    owners = (
         (sort_key(name), name)
         for name, node in zone.nodes.items()
         if visible(node, type_) is not None and is_within(name, zone.name)
     )
+    runs = []
+    while run := sorted(islice(owners, _RUN_NAMES)):
+        runs.append(run)
+    pairs = runs[0] if len(runs) == 1 else list(merge(*runs))
     return _Chain(zone, [key for key, _ in pairs], [name for _, name in pairs], hashing)
+
+
+def _type(hashing: tuple[int, bytes] | None) -> int:
+    return NSEC if hashing is None else NSEC3
+
+
+def _base(zone: Zone, hashing: tuple[int, bytes] | None) -> _Chain | None:
+    """Return the newest chain that the zone's history leads on from."""
+    serials = {delta.serial_from for delta in zone.history}
+    for chain in reversed(list(_chains.values())):
+        known = chain.zone
+        if known.name == zone.name and known.serial in serials and chain.hashing == hashing:
+            return chain
+    return None
+
+
+def _followed(base: _Chain, zone: Zone) -> _Chain:
+    """Make the chain from an earlier version's by what has changed since."""
+    type_ = _type(base.hashing)
+    start = next(number for number, delta in enumerate(zone.history) if delta.serial_from == base.zone.serial)
+    touched = {
+        rrset.name
+        for delta in zone.history[start:]
+        for rrset in (*delta.removed, *delta.added)
+        if rrset.type == type_ and is_within(rrset.name, zone.name)
+    }
+    return _changed(base, zone, sorted(touched), type_)
+
+
+def _changed(chain: _Chain, zone: Zone, touched: list[Name], type_: int) -> _Chain:
+    keys, owners = chain.keys.copy(), chain.owners.copy()
+    for name in touched:
+        key = sort_key(name)
+        place = bisect_left(keys, key)
+        is_there = place < len(keys) and keys[place] == key
+        is_wanted = visible(zone.node(name), type_) is not None
+        if is_there and not is_wanted:
+            del keys[place], owners[place]
+        elif is_wanted and not is_there:
+            keys.insert(place, key)
+            owners.insert(place, name)
+    return _Chain(zone, keys, owners, chain.hashing)
 
 
 def _hashing(parameters: RRset | None) -> tuple[int, bytes] | None:

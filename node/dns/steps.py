@@ -6,6 +6,7 @@ from node.dns.exchange import INVALID_DATA, NOT_READY, NOT_SUPPORTED, Exchange, 
 from node.dns.forward import Elsewhere, outside
 from node.dns.lookup import Kind, lookup
 from node.dns.message import ExtendedError, Response
+from node.dns.proofs import NotPrepared
 from node.dns.query import CHAOS, IN, QUERY, UPDATE
 from node.zone.name import Name, from_text
 from node.zone.rrset import ANY, TXT, RRset
@@ -72,7 +73,12 @@ def answer_from_zones(exchange: Exchange) -> Response | Elsewhere:
     """Look the question up; what is outside our zones may be somebody else's to answer."""
     question = exchange.query.question
     assert question is not None
-    found = lookup(exchange.view.zones, question.name, question.type, dnssec=exchange.query.dnssec_ok)
+    try:
+        found = lookup(exchange.view.zones, question.name, question.type, dnssec=exchange.query.dnssec_ok)
+    except NotPrepared:
+        return Response(
+            message.SERVFAIL, error=ExtendedError(NOT_READY, "the zone's proofs are being prepared")
+        )
     if found.kind is Kind.OUTSIDE:
         return outside(exchange)
     if found.kind is Kind.BROKEN:

@@ -140,6 +140,8 @@ class Reader:
 
     def _expand(self, zone: _Zone, encloser: bytes, child: bytes, name: bytes, type_: int) -> Prepared | None:
         """Answer from the wildcard of the closest encloser, where there is one (RFC 4592 section 3.3)."""
+        if type_ == _DS and name in self.zones:
+            return None  # a zone of ours that the one above does not delegate
         if len(encloser) + 2 > _NAME_OCTETS_MAX:
             return self._negative(zone, name, 1)
         wildcard = b"\x01*" + encloser

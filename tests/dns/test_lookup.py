@@ -134,7 +134,7 @@ CASES = [
     ("tree.example. A", Kind.NODATA, []),
     ("tree.example. DNAME", Kind.ANSWER, ["tree.example. DNAME forest.other."]),
     ("www.child.example. A", Kind.ANSWER, ["www.child.example. A 203.0.113.1"]),
-    ("child.example. DS", Kind.NXDOMAIN, []),
+    ("child.example. DS", Kind.NODATA, []),
     ("www.elsewhere. A", Kind.OUTSIDE, []),
     (". NS", Kind.OUTSIDE, []),
 ]

@@ -16,7 +16,7 @@ q.cwild cwild *.cwild q.cwildgone q.cwildout mid *.mid star.*.mid q.star.*.mid q
 sub x.sub ns.sub below.sub lame x.lame sibling x.sibling deep within.deep deep.within.cut x.deep.within.cut within.cut cut
 cname-ns x.cname-ns child www.child x.child up.child grand.child x.grand.child child.child
 tree x.tree y.tree alias.tree x.y.tree faraway host.faraway gone.faraway alias.faraway outside x.outside grow x.grow
-toolong x.toolong indeleg x.indeleg
+toolong x.toolong indeleg x.indeleg orphan www.orphan x.orphan orphanage deep.orphanage www.deep.orphanage
 mxcut mxwild mxalias mxfar mxnull mxmany nsdata svc svc2 svc3 svc4 zero mixed MIXED a\\.b sp\\032ace nul\\000l high\\255 under_score
 """.split()
 _RARE = "HINFO RP LOC SSHFP TLSA NAPTR URI CERT OPENPGPKEY EUI48 EUI64 CDS TYPE65280 TYPE65281 PTR KX AFSDB CAA HTTPS SVCB DNAME RRSIG NSEC DNSKEY".split()

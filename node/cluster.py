@@ -72,7 +72,7 @@ class Machine:
     def prepare(self, pieces: Iterable[bytes]) -> State:
         """Return the State in the chunks. Raises ``BadSnapshot``."""
         try:
-            return snapshot.load(_pieces(pieces))
+            return snapshot.load(_pieces(pieces), self.state)
         except snapshot.BadState as error:
             raise BadSnapshot(str(error)) from None
 

@@ -18,6 +18,7 @@ import structlog
 from node.api.context import ApiContext, ProbeSummary, PushProgress, TrustSummary
 from node.api.server import ApiServer, ApiSettings
 from node.cluster import Cluster, now_ms
+from node.collector import keep_collections_short
 from node.config import Config
 from node.demo import ADDRESSES, Demo
 from node.dns.listen import ListenFailed
@@ -76,6 +77,7 @@ def _run(
     plan: Callable[[], Plan], demo: Demo | None, ready: Ready | None, reloader: Reloader | None = None
 ) -> int:
     _raise_descriptor_limit()
+    keep_collections_short()
     try:
         refuse_shared_environment()
         return asyncio.run(_serve(plan(), demo, ready, reloader))

@@ -15,10 +15,11 @@ from immutables import Map
 from node.state import once
 from node.state.command import Member, Target, ZoneSettings
 from node.state.state import Book, Delivery, Event, Kept, Learner, Lease, ServiceState, State
+from node.zone.builder import ZoneBuilder
 from node.zone.lease import LeaseKey
-from node.zone.name import Name
+from node.zone.name import ROOT, Name
 from node.zone.rrset import RRset
-from node.zone.zone import Delta, Zone, restored_zone
+from node.zone.zone import Delta, Zone
 
 SNAPSHOT_FORMAT = 1
 _ROWS = 500
@@ -50,6 +51,7 @@ class ZoneHead(msgspec.Struct, frozen=True):
     history: tuple[Delta, ...]
 
 
+_NO_ZONE = Zone(ROOT, 0)
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -77,9 +79,12 @@ def dump(state: State) -> Iterator[bytes]:
     yield _encode(["end", digest(state)])
 
 
-def load(pieces: Iterable[bytes]) -> State:
-    """Read what ``dump`` wrote. Raises ``BadState`` on anything else, also on a digest that differs."""
-    return Reader().read(pieces)
+def load(pieces: Iterable[bytes], former: State = State()) -> State:  # noqa: B008  # it is immutable
+    """Read what ``dump`` wrote. Raises ``BadState`` on anything else, also on a digest that differs.
+
+    The result shares with the former State the names whose RRsets are the same in both.
+    """
+    return Reader(former).read(pieces)
 
 
 def digest(state: State) -> str:
@@ -134,9 +139,11 @@ def _dump_rows(kind: str, rows: Iterable[Any]) -> Iterator[bytes]:
 class Reader:
     """Collects the pieces of one snapshot."""
 
-    def __init__(self) -> None:
+    def __init__(self, former: State = State()) -> None:  # noqa: B008  # it is immutable
+        self._former = former
         self.head: _Head | None = None
-        self.zones: list[tuple[ZoneHead, list[tuple[int, RRset]]]] = []
+        self.zones: list[ZoneHead] = []
+        self._builders: list[ZoneBuilder] = []
         self.services: list[ServiceState] = []
         self.targets: list[tuple[Target, int]] = []
         self.deliveries: list[tuple[str, Delivery]] = []
@@ -211,16 +218,17 @@ class Reader:
 
     def take_zone(self, head: ZoneHead) -> None:
         """Begin another zone."""
-        self.zones.append((head, []))
+        self.zones.append(head)
+        former = self._former.zones.get(head.name, _NO_ZONE)
+        self._builders.append(ZoneBuilder(head.name, head.serial, head.history, former.nodes))
 
     def take_rrsets(self, rows: list[tuple[int, RRset]]) -> None:
         """Keep RRsets of the latest zone, each with its index."""
-        self.zones[-1][1].extend(rows)
+        self._builders[-1].take(rows)
 
     def zone(self, number: int) -> Zone:
         """Build a zone of which all has been read."""
-        head, rows = self.zones[number]
-        return restored_zone(head.name, head.serial, rows, head.history)
+        return self._builders[number].finish()
 
     def _state(self, head: _Head) -> State:
         return State(
@@ -229,9 +237,9 @@ class Reader:
             seeded=head.seeded,
             members=head.members,
             learners=head.learners,
-            zones=Map({each.name: self.zone(number) for number, (each, _) in enumerate(self.zones)}),
-            zone_settings=Map({each.name: each.settings for each, _ in self.zones if each.settings}),
-            zone_indexes=Map({each.name: each.index for each, _ in self.zones}),
+            zones=Map({each.name: self.zone(number) for number, each in enumerate(self.zones)}),
+            zone_settings=Map({each.name: each.settings for each in self.zones if each.settings}),
+            zone_indexes=Map({each.name: each.index for each in self.zones}),
             services=Map({each.service.fqdn: each for each in self.services}),
             targets=Map({each.name: each for each, _ in self.targets}),
             target_indexes=Map({each.name: index for each, index in self.targets}),

@@ -48,5 +48,5 @@ class _Surveyor(Reader):
 
     def zone(self, number: int) -> Zone:
         """Return a zone without its contents."""
-        head, _ = self.zones[number]
+        head = self.zones[number]
         return Zone(head.name, head.serial, rrset_count=self.counts[number], digest=self.digests[number])

@@ -7,7 +7,7 @@ RRsets stay in the zone but are not answered; a second count tells which names a
 """
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from heapq import merge
 from itertools import islice
 
@@ -162,59 +162,9 @@ def new_zone(name: Name, rrsets: Iterable[RRset], index: int, serial: int = 1) -
     return msgspec.structs.replace(zone, history=(), history_rrsets=0)
 
 
-def restored_zone(
-    name: Name, serial: int, rows: Iterable[tuple[int, RRset]], history: tuple[Delta, ...]
-) -> Zone:
-    """Build a zone again from its RRsets, each with the index of the latest change at its name."""
-    contents: dict[Name, list[RRset]] = {}
-    indexes: dict[Name, int] = {}
-    digest = count = 0
-    for index, rrset in rows:
-        contents.setdefault(rrset.name, []).append(rrset)
-        indexes[rrset.name] = index
-        digest += _hash(rrset)
-        count += 1
-    size = sum(map(_size, history))
-    return Zone(name, serial, _grown(name, contents, indexes), count, digest % _DIGEST_MODULUS, history, size)
-
-
-def _grown(apex: Name, contents: dict[Name, list[RRset]], indexes: dict[Name, int]) -> "Map[Name, Node]":
-    """Build all nodes at once, as ``_store`` would one by one: a large zone is read in one go."""
-    children = _counted(apex, contents)
-    enabled = [name for name, rrsets in contents.items() if not all(rrset.disabled for rrset in rrsets)]
-    visible = _counted(apex, enabled)
-    empty: list[RRset] = []
-    return Map(
-        {
-            name: Node(
-                tuple(sorted(contents.get(name, empty), key=_by_type)),
-                children.get(name, 0),
-                indexes.get(name, 0),
-                visible.get(name, 0),
-            )
-            for name in {**contents, **children}
-        }
-    )
-
-
 def digest_with(digest: int, rrsets: Iterable[RRset]) -> int:
     """Return what a zone's digest becomes when these RRsets come into it."""
     return (digest + sum(map(_hash, rrsets))) % _DIGEST_MODULUS
-
-
-def _counted(apex: Name, names: Collection[Name]) -> dict[Name, int]:
-    """Return how many direct children the names give each of their ancestors up to the apex."""
-    counts: dict[Name, int] = {}
-    seen = set(names)
-    for start in names:
-        name = start
-        while name != apex:
-            name = parent(name)
-            counts[name] = counts.get(name, 0) + 1
-            if name in seen:
-                break
-            seen.add(name)
-    return counts
 
 
 def _by_type(rrset: RRset) -> int:

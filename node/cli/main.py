@@ -17,6 +17,10 @@ PLACES: Places = {
     "run": (f"{_COMMANDS}.run:run", "Run this node as the configuration says."),
     "dev": (f"{_COMMANDS}.run:dev", "Run one node without a configuration."),
     "cluster": (f"{_COMMANDS}.cluster:cluster", "Run all nodes of a configuration on this machine."),
+    "init": (
+        f"{_COMMANDS}.init:init",
+        "Make a new cluster: its configuration and certificates; renew these later.",
+    ),
     "status": (f"{_COMMANDS}.status:status", "Is it well? Who leads, who lags, what is down, what to do."),
     "query": (f"{_COMMANDS}.query:query", "Ask our own servers for a name."),
     "record": (f"{_COMMANDS}.record:record", "Records: list, get, set, add, rm."),

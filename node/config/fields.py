@@ -15,7 +15,7 @@ from node.config.units import parse_duration_ms, parse_percent
 from node.health.service import canonical_address
 from node.zone.name import BadName, Name, from_text, to_text
 
-_WORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+WORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 ADDRESS_PLACEHOLDER = "{address}"
 LABEL_CHARACTERS_MAX = 64
 
@@ -58,7 +58,7 @@ def kind_of(value: object) -> str:
 
 
 def _word(text: str) -> str:
-    if not _WORD.fullmatch(text):
+    if not WORD.fullmatch(text):
         raise ValueError(f"{text!r} cannot be a name; use up to 63 letters, digits, dots and hyphens")
     return text
 

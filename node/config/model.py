@@ -29,7 +29,7 @@ The fields, for those who wire it::
 Secrets are ``Secret`` references; ``secret.read()`` gives the octets when they are needed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -65,6 +65,8 @@ class ClusterSettings:
     secret: Secret | None
     tls: ClusterTls | None = None
     """This node's certificates; between nodes they stand over the secret."""
+    tls_of: Callable[[str], ClusterTls | None] = field(default=lambda _node: None, compare=False, repr=False)
+    """The certificates of any node, by its name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """``load``: from a file, the environment and flags to a ``Config``, or every fault at once."""
 
 import dataclasses
+import functools
 import hashlib
 import os
 from collections.abc import Mapping
@@ -103,11 +104,11 @@ class _Loading:
         if self.findings.has_errors or identity is None:
             raise ConfigError(self._faults(), self._sources())
         node = identity.node
-        certificates = tls.build_tls(root, references, node.name)
+        tls_of = functools.partial(tls.build_tls, root, references)
         config = Config(
             path=self.source.path,
             base=base,
-            cluster=ClusterSettings(root.cluster.name, secret, certificates),
+            cluster=ClusterSettings(root.cluster.name, secret, tls_of(node.name), tls_of),
             nodes=nodes,
             node=node,
             node_source=identity.source,

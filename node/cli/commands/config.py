@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from node.cli.addresses import config_path
+from node.cli.certificate_check import certificate_faults
 from node.cli.faults import ConfigFailure, ExitCode, Failure
 from node.cli.group import Group
 from node.cli.loading import load_config
@@ -15,7 +16,7 @@ from node.cli.output import Column
 from node.cli.session import Session
 
 if TYPE_CHECKING:
-    from node.config import Config
+    from node.config import Config, Fault
 
 NODE = click.option("--node", metavar="NAME", help="As this node; else LOCAL_NODE, or by address.")
 
@@ -41,18 +42,29 @@ def check(session: Session, node: str | None) -> int:
     wants_json = session.out.format in ("json", "jsonl")
     try:
         loaded = load(session.settings.config, os.environ, node, needs_node=False)
+        faults = _with_certificates(loaded)
     except ConfigError as error:
         if not wants_json:
             raise ConfigFailure(error.render()) from None
         session.out.write(to_json(error.faults))
         return ExitCode.CONFIG
     if wants_json:
-        session.out.write(to_json(loaded.warnings))
+        session.out.write(to_json(faults))
         return ExitCode.DONE
     session.out.line(_summary(loaded))
-    if loaded.warnings:
-        click.echo(f"\n{render(loaded.warnings, loaded.sources)}", err=True)
+    if faults:
+        click.echo(f"\n{render(faults, loaded.sources)}", err=True)
     return ExitCode.DONE
+
+
+def _with_certificates(loaded: "Config") -> tuple["Fault", ...]:
+    """Return the warnings, those on certificates first. Raises ``ConfigError`` if no node could start with these."""
+    from node.config import ConfigError
+
+    faults = (*certificate_faults(loaded, os.environ), *loaded.warnings)
+    if any(each.level == "error" for each in faults):
+        raise ConfigError(faults, loaded.sources)
+    return faults
 
 
 def _summary(loaded: "Config") -> str:

@@ -17,6 +17,7 @@ from tests.cluster.lab import Lab
 from tests.cluster.servers import TSIG_SECRET, wait_until
 
 API_TOKEN = "qdns_test_0123456789abcdef0123456789abcdef"
+RAFT_PORT = 7300
 API_PORT = 7380
 DNS_PORT = 5300
 
@@ -101,7 +102,7 @@ class Nodes:
             path.write_text(text)
             path.chmod(0o600)
         nodes = "".join(
-            f'[[nodes]]\nname = "ns{number}"\nraft = "{self.lab.address(number)}:7300"\n'
+            f'[[nodes]]\nname = "ns{number}"\nraft = "{self.lab.address(number)}:{RAFT_PORT}"\n'
             f'api = "http://{self.lab.address(number)}:{API_PORT}"\n\n'
             for number in self.numbers
         )

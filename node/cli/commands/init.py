@@ -59,7 +59,10 @@ _DEFAULT_NODES = ("ns1=127.0.0.1", "ns2=127.0.0.2", "ns3=127.0.0.3")
 @VERBOSE
 @click.pass_obj
 def init(session: Session, /, out: Path, ca_key: Path | None, yes: bool, **said: object) -> None:
-    """Make a new cluster: cluster.toml, an authority, a certificate for each node. Nothing is overwritten.
+    """Make a new cluster: its configuration and certificates; renew these later.
+
+    A cluster.toml, an authority, key and certificate for each node, and secrets where they are needed. Nothing is
+    overwritten.
 
     The later verbs work in the folder that it was made in. Nodes read their certificates again by themselves when
     the files change, or at SIGHUP.

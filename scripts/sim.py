@@ -16,7 +16,19 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from tests.sim.checker import Violation
 from tests.sim.run import LENGTH_S, run_seed
 
-SUMMED = ("messages", "troubles", "committed", "refused", "unknown", "reads", "terms", "snapshots", "restarts")
+SUMMED = (
+    "messages",
+    "troubles",
+    "committed",
+    "refused",
+    "unknown",
+    "swaps",
+    "repetitions",
+    "reads",
+    "terms",
+    "snapshots",
+    "restarts",
+)
 
 
 def main() -> int:

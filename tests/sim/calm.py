@@ -5,9 +5,11 @@ from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
+from node.state.command import Entry, encode
 from raft.library import Node
 from raft.proposal import Committed, Outcome
 from tests.sim.network import Weather
+from tests.sim.records import put
 from tests.sim.world import World
 
 CALM = Weather(slow=0.0)
@@ -40,10 +42,10 @@ class Calm(World):
 
     def propose(self, name: str, timeout_s: float = 3.0) -> "Future[Outcome]":
         self.number += 1
-        command = f"k={self.number}".encode()
+        command = encode(Entry(put("k", str(self.number)), self.wall_ms(name)))
         future: Future[Outcome] = Future()
         driver = self.driver(name)
-        self.in_node(name, lambda: driver.propose(command, future, timeout_s))
+        self.in_node(name, lambda: self.bring(driver, command, future, timeout_s))
         return future
 
     def read(self, name: str, timeout_s: float = 3.0) -> "Future[Outcome]":

@@ -1,13 +1,16 @@
 """What must hold whatever happens: checked while the cluster runs, and at the end."""
 
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable
 
-import msgspec
-
-from raft.machine import BadSnapshot
+from node.cluster import Machine
+from node.state.command import BadCommand, Ticket, decode
+from node.state.snapshot import digest
+from node.state.state import State
 from raft.membership import Membership, encode_membership
 from raft.proposal import Committed, NotCommitted, Outcome
+from tests.sim.records import index_of_value
 
 
 class Violation(AssertionError):
@@ -22,96 +25,165 @@ class Ledger:
         """Process that led, by term."""
         self.commands: dict[int, bytes] = {}
         """Applied command by index, the same everywhere."""
-        self.digests: dict[int, int] = {}
+        self.digests: dict[int, str] = {0: digest(State())}
         """Digest of the state after an index, the same everywhere."""
-        self.places: dict[bytes, int] = {}
+        self.results: dict[int, object] = {}
+        """What applying the entry gave, the same everywhere."""
         self.acknowledged_index = 0
         """Highest index of which any client was told that it is committed."""
-        self.refused: dict[bytes, NotCommitted] = {}
+        self.tries: Counter[bytes] = Counter()
+        """How often a command was proposed and not refused."""
+        self.places: Counter[bytes] = Counter()
+        """How often a command stands in the log."""
+        self._counted: set[int] = set()
+        self.effects: dict[tuple[str, int | str], int] = {}
+        """Index at which the entry with a ticket changed something."""
+        self.repetitions = 0
 
     def leads(self, process: str, term: int) -> None:
         """At most one process leads in a term."""
         if self.leaders.setdefault(term, process) != process:
             raise Violation(f"{self.leaders[term]} and {process} both lead in term {term}")
 
-    def applied(self, node: str, index: int, command: bytes, digest: int) -> None:
-        """Every node applies the same commands at the same indexes, with the same effect, each command once."""
+    # --- what nodes apply -----------------------------------------------------------------------------
+
+    def applied(self, node: str, index: int, command: bytes, after: State, result: object) -> None:
+        """Every node applies the same commands at the same indexes, with the same effect and result."""
         if self.commands.setdefault(index, command) != command:
             raise Violation(
-                f"{node} applies {command!r} at {index}, where {self.commands[index]!r} was applied"
+                f"{node} applies {told(command)} at {index}, where {told(self.commands[index])} was applied"
             )
-        if self.digests.setdefault(index, digest) != digest:
+        if self.digests.setdefault(index, digest(after)) != digest(after):
             raise Violation(f"the state of {node} after {index} differs from that of others")
-        if self.places.setdefault(command, index) != index:
-            raise Violation(f"{command!r} is applied at {self.places[command]} and at {index}")
-        if command in self.refused:
-            raise Violation(f"{command!r} was refused ({self.refused[command]}) and is applied at {index}")
+        if self.results.setdefault(index, result) != result:
+            raise Violation(f"{index} gives {result} on {node}, and {self.results[index]} on others")
 
-    def proposal_ended(self, command: bytes, outcome: Outcome, expected_result: object) -> None:
-        """What a client is told of a proposal is true."""
+    def counted(self, index: int, command: bytes, before: State, after: State) -> None:
+        """A command stands in the log once for each try that was not refused, at most."""
+        if index not in self._counted:
+            self._counted.add(index)
+            self.places[command] += 1
+            self._check_count(command)
+            self._note_effect(index, command, before, after)
+
+    def _note_effect(self, index: int, command: bytes, before: State, after: State) -> None:
+        """A ticket has its effect once, however often its entry stands in the log."""
+        ticket = ticket_of(command)
+        if ticket is None:
+            return
+        self.repetitions += self.places[command] > 1
+        if after.zones is not before.zones and self.effects.setdefault(ticket, index) != index:
+            raise Violation(f"{ticket} has its effect at {self.effects[ticket]} and at {index}")
+
+    def _check_count(self, command: bytes) -> None:
+        if self.places[command] > self.tries[command]:
+            raise Violation(
+                f"{told(command)} is applied {self.places[command]} times, of {self.tries[command]} tries not refused"
+            )
+
+    # --- what clients are told ------------------------------------------------------------------------
+
+    def tried(self, command: bytes) -> None:
+        """A command is proposed, once more or for the first time."""
+        self.tries[command] += 1
+
+    def try_ended(self, command: bytes, outcome: Outcome) -> None:
+        """What a proposer is told of one try is true."""
         if isinstance(outcome, Committed):
             if self.commands.get(outcome.index) != command:
-                raise Violation(f"{command!r} is called committed at {outcome.index}, where it is not applied")
-            if outcome.result != expected_result:
-                raise Violation(f"{command!r} gave {outcome.result!r}, not {expected_result!r}")
+                raise Violation(
+                    f"{told(command)} is called committed at {outcome.index}, where it is not applied"
+                )
+            if outcome.result != self.results[outcome.index]:
+                raise Violation(f"{told(command)} gave {outcome.result}, not {self.results[outcome.index]}")
             self.acknowledged_index = max(self.acknowledged_index, outcome.index)
         elif isinstance(outcome, NotCommitted):
-            if command in self.places:
-                raise Violation(f"{command!r} is called not committed ({outcome}), and it is applied")
-            self.refused[command] = outcome
+            self.tries[command] -= 1
+            self._check_count(command)
 
-    def has_all(self, node: str, applied_index: int, digest: int) -> None:
+    def has_all(self, node: str, applied_index: int, state: State) -> None:
         """A node that has caught up holds every acknowledged write and the state of all others."""
         if applied_index < self.acknowledged_index:
             raise Violation(
                 f"{node} has applied {applied_index}, but {self.acknowledged_index} is acknowledged"
             )
-        last = max((index for index in self.digests if index <= applied_index), default=0)
-        if last and self.digests[last] != digest:
+        last = max(index for index in self.digests if index <= applied_index)
+        if self.digests[last] != digest(state):
             raise Violation(f"the state of {node} at {applied_index} differs from that of others")
 
 
-class Registers:
-    """The machine: a few registers, and a digest of everything that ever happened to them."""
+def ticket_of(command: bytes) -> tuple[str, int | str] | None:
+    """Return client and key of the ticket that a command has, if it has one."""
+    try:
+        ticket: Ticket | None = decode(command).ticket
+    except BadCommand:
+        return None
+    return None if ticket is None else (ticket.client, ticket.key)
+
+
+class WatchedMachine(Machine):
+    """The machine of the real node, with everything that it does held against what others did."""
 
     def __init__(self, ledger: Ledger, node: str, on_restore: Callable[[], None]) -> None:
+        super().__init__(lambda _changed: None)
         self._ledger = ledger
         self._on_restore = on_restore
         self._node = node
-        self.values: dict[str, str] = {}
-        self.index = 0
-        self.digest = 0
 
     def apply(self, index: int, command: bytes) -> object:
-        digest = self._take(index, command)
-        key, _, value = command.decode().partition("=")
-        self.values[key] = value
-        return digest
-
-    def _take(self, index: int, command: bytes) -> int:
-        if index <= self.index:
-            raise Violation(f"{self._node} applies {index} after {self.index}")
-        self.index = index
-        self.digest = zlib.crc32(command + index.to_bytes(8, "big"), self.digest)
-        self._ledger.applied(self._node, index, command, self.digest)
-        return self.digest
+        before = self.state
+        if index <= before.index:
+            raise Violation(f"{self._node} applies {index} after {before.index}")
+        result = super().apply(index, command)
+        if self.failures:
+            raise Violation(f"{self._node} cannot apply {told(command)} at {index}")
+        self._ledger.applied(self._node, index, command, self.state, result)
+        self._ledger.counted(index, command, before, self.state)
+        return result
 
     def change_members(self, index: int, membership: Membership) -> object:
-        return self._take(index, encode_membership(membership))
+        before = self.state
+        if index <= before.index:
+            raise Violation(f"{self._node} applies {index} after {before.index}")
+        result = super().change_members(index, membership)
+        self._ledger.applied(self._node, index, encode_membership(membership), self.state, result)
+        self._check_members(index, membership)
+        return result
 
-    def snapshot(self) -> Iterator[bytes]:
-        octets = msgspec.json.encode([self.index, self.digest, self.values])
-        return iter([octets[start : start + 50] for start in range(0, len(octets), 50)])
+    def _check_members(self, index: int, membership: Membership) -> None:
+        """Whose vote on health counts is whose vote in an election counts, from the same index on."""
+        electors = {seat.name for seat in membership.seats if seat.role == "voter"}
+        voters = {member.name for member in self.state.members}
+        if electors != voters:
+            raise Violation(f"from {index} on {sorted(electors)} elect and {sorted(voters)} vote on health")
 
-    def prepare(self, pieces: Iterable[bytes]) -> tuple[int, int, dict[str, str]]:
-        try:
-            return msgspec.json.decode(b"".join(pieces), type=tuple[int, int, dict[str, str]])
-        except msgspec.DecodeError as error:
-            raise BadSnapshot(str(error)) from error
-
-    def install(self, prepared: tuple[int, int, dict[str, str]]) -> None:
-        index, digest, values = prepared
-        if index and self._ledger.digests.get(index) != digest:
-            raise Violation(f"{self._node} restores a state after {index} that no node had")
-        self.index, self.digest, self.values = index, digest, values
+    def install(self, prepared: State) -> None:
+        super().install(prepared)
+        if self._ledger.digests.get(self.state.index) != digest(self.state):
+            raise Violation(f"{self._node} restores a state after {self.state.index} that no node had")
         self._on_restore()
+
+
+def told(command: bytes) -> str:
+    """Return a command in few words, for the message of a violation."""
+    try:
+        entry = decode(command)
+    except BadCommand:
+        return repr(command[:40])
+    return f"{type(entry.command).__name__} ({entry.reason or entry.at_ms}) {zlib.crc32(command):08x}"
+
+
+class Values:
+    """What clients saw: a value of a key has one index, and an index one value."""
+
+    def __init__(self) -> None:
+        self._indexes: dict[tuple[str, str], int] = {}
+
+    def seen(self, state: State, key: str, value: str | None) -> int:
+        """Return the index of the value that stands at the key now; 0 for none."""
+        index = index_of_value(state, key)
+        if value is None:
+            return 0
+        if self._indexes.setdefault((key, value), index) != index:
+            raise Violation(f"{value} at {key} has the indexes {self._indexes[key, value]} and {index}")
+        return index

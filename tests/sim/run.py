@@ -4,10 +4,12 @@ import random
 from concurrent.futures import Future
 from dataclasses import dataclass
 
+from node.state.command import Entry, encode
 from raft.proposal import Committed, Outcome
 from tests.sim.checker import Violation
 from tests.sim.clients import Clients
-from tests.sim.history import find_unlinearizable_key
+from tests.sim.linearizable import find_unlinearizable_key
+from tests.sim.records import put
 from tests.sim.trouble import Trouble, draw_weather
 from tests.sim.world import World
 
@@ -32,6 +34,9 @@ class Report:
     refused: int
     unknown: int
     reads: int
+    swaps: int
+    repetitions: int
+    """Entries in the log that a ticket kept from having their effect twice."""
     terms: int
     snapshots: int
     restarts: int
@@ -42,18 +47,18 @@ def run_seed(seed: int, length_s: float = LENGTH_S) -> Report:
     """Run a seed. Raises ``Violation`` with what went wrong."""
     rng = random.Random(seed)
     nodes = 3 if rng.random() < 0.65 else 5
-    world = World(rng.getrandbits(64), nodes, draw_weather(rng), snapshot_entries=rng.choice((25, 60, 1000)))
+    world = World(rng.getrandbits(64), nodes, draw_weather(rng), snapshot_entries=rng.choice((12, 30, 1000)))
     with world.installed():
         for name in world.names:
             world.start(name)
         clients = Clients(
             world,
             random.Random(rng.random()),
-            count=rng.choice((3, 6, 10)),
+            count=rng.choice((4, 8, 12)),
             keys=rng.choice((1, 2, 4)),
             think_s=rng.choice((0.01, 0.03)),
         )
-        trouble = Trouble(world, random.Random(rng.random()), mean_gap_s=rng.choice((0.15, 0.4, 1.0)))
+        trouble = Trouble(world, random.Random(rng.random()), mean_gap_s=rng.choice((0.15, 0.4, 1.0, 2.0)))
         world.run_until(world.now_s + length_s)
         trouble.end()
         clients.end()
@@ -70,6 +75,8 @@ def run_seed(seed: int, length_s: float = LENGTH_S) -> Report:
             refused=clients.refused,
             unknown=clients.unknown,
             reads=clients.reads,
+            swaps=clients.swaps,
+            repetitions=world.ledger.repetitions,
             terms=_term(world),
             snapshots=sum(machine.restores for machine in world.machines.values()),
             restarts=sum(machine.starts for machine in world.machines.values()) - nodes,
@@ -101,7 +108,7 @@ def _make_peace(world: World) -> None:
         raise Violation(f"not all nodes have all within {PEACE_MAX_S} s of peace")
     for name in world.names:
         process = world.process(name)
-        world.ledger.has_all(name, process.driver.core.applied_index, process.machine.digest)
+        world.ledger.has_all(name, process.driver.core.applied_index, process.machine.state)
 
 
 def _start_all(world: World) -> None:
@@ -122,18 +129,19 @@ def _commit_one(world: World, name: str, until_s: float) -> None:
             return True
         if len(outcomes) == tries:
             tries += 1
-            _propose(world, name, f"peace=of-{name}-{tries}".encode(), outcomes)
+            _propose(world, name, f"{name}-{tries}", outcomes)
         return False
 
     if not world.run_until(until_s, is_committed):
         raise Violation(f"{name} commits nothing within {PEACE_MAX_S} s of peace: {outcomes}")
 
 
-def _propose(world: World, name: str, command: bytes, outcomes: list[Outcome]) -> None:
+def _propose(world: World, name: str, value: str, outcomes: list[Outcome]) -> None:
     process = world.process(name)
+    command = encode(Entry(put("peace", value), world.wall_ms(name)))
     future: Future[Outcome] = Future()
     future.add_done_callback(lambda done: outcomes.append(done.result()))
-    world.in_node(name, lambda: process.driver.propose(command, future, 1.0))
+    world.in_node(name, lambda: world.bring(process.driver, command, future, 1.0))
 
 
 def _judge(world: World, clients: Clients, trouble: Trouble, term_at_peace: int) -> None:

@@ -247,7 +247,7 @@ def test_what_is_acknowledged_outlives_the_power_of_all() -> None:
         world.write(world.find_leader())
         assert owed < world.ledger.acknowledged_index
         assert owed in world.ledger.commands
-        world.wait(lambda: all(world.process(name).machine.index > owed for name in world.names))
+        world.wait(lambda: all(world.process(name).machine.state.index > owed for name in world.names))
 
 
 def test_who_does_not_vote_raises_no_term() -> None:

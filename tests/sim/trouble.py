@@ -43,6 +43,8 @@ class Trouble:
             (1, self._stop_one),
             (1, self._fill_disk),
             (2, self._crash_leader),
+            (2, self._fall_behind),
+            (2, self._jump_clock),
         ]
         self._next()
 
@@ -121,6 +123,11 @@ class Trouble:
 
         self._for(0.3, 1.5, mend)
 
+    def _jump_clock(self) -> None:
+        """Put a wall clock a minute, a day or a year off, ahead or behind; for good."""
+        far_s = self._rng.choice((60.0, 86_400.0, 3.2e7))
+        self._world.machines[self._one()].wall_offset_s = self._rng.uniform(-far_s, far_s)
+
     # --- the network ----------------------------------------------------------------------------------
 
     def _cut(self, ways: list[tuple[str, str]], low_s: float = 0.2, high_s: float = 2.0) -> None:
@@ -135,6 +142,18 @@ class Trouble:
                 network.unblock(source, target)
 
         self._for(low_s, high_s, mend)
+
+    def _fall_behind(self) -> None:
+        """Keep a node away until it needs a snapshot; while that is on its way, the next cut comes."""
+        name = self._one()
+        ways = [way for way in self._ways() if name in way]
+        self._cut(ways, 1.0, 2.0)
+
+        def cut_again() -> None:
+            if not self._over:
+                self._cut(self._rng.sample(ways, self._rng.randint(1, len(ways))), 0.05, 0.5)
+
+        self._world.after(self._rng.uniform(1.5, 2.5), cut_again)
 
     def _ways(self) -> list[tuple[str, str]]:
         names = self._world.names

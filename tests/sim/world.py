@@ -4,13 +4,15 @@ Everything of ``raft/`` runs as it is but three things: sockets (``network``), f
 clock with its event loop (``clock``). All chance comes from one seed, so a seed is a run.
 """
 
+import asyncio
 import heapq
 import os
 import random
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -23,19 +25,24 @@ import raft.driver
 import raft.feed
 import raft.members
 import raft.sending
+from node.proposing import Proposer
+from node.state import once
 from raft.driver import Driver
-from raft.errors import RaftError
+from raft.errors import EXIT_DISK_FAULT, RaftError
 from raft.journal import JournalIdentity, WalJournal
 from raft.library import LEADER, Node
+from raft.proposal import Outcome
 from raft.settings import RaftSettings
 from raft.snapshots import SnapshotStore
-from tests.sim.checker import Ledger, Registers, Violation
+from tests.sim.checker import Ledger, Violation, WatchedMachine
 from tests.sim.clock import VirtualLoop
 from tests.sim.disk import SimDisk
 from tests.sim.network import Network, Weather
 
 TURN_S = 5e-6
 """The time that one turn of a node's loop takes at least; without it a node could wait for now for ever."""
+CLOCK_RATES = (0.98, 1.02)
+WALL_S = 1_700_000_000.0
 DISK_FAULTS = ("No space left", "Input/output error")
 
 
@@ -48,18 +55,38 @@ class StableName(str):
         return zlib.crc32(self.encode())
 
 
+@dataclass(frozen=True)
+class Clock:
+    """A monotonic clock: it began somewhere, and is not quite as fast as others."""
+
+    offset_s: float
+    rate: float
+
+    def at(self, now_s: float) -> float:
+        """Return what it shows."""
+        return now_s * self.rate + self.offset_s
+
+    def when(self, shown_s: float) -> float:
+        """Return when it shows that."""
+        return (shown_s - self.offset_s) / self.rate
+
+
 @dataclass
 class Process:
     """One run of a node's program."""
 
     name: str
     loop: VirtualLoop
-    machine: Registers
+    machine: WatchedMachine
     driver: Driver
-    clock_offset_s: float
+    clock: Clock
     owed_index: int
     """What was acknowledged to anyone before this process began: it is not ready without."""
+    try_once: Callable[[bytes, float], Coroutine[Any, Any, Outcome]]
+    proposer: Proposer
     task: Any = None
+    clients: list[Any] = field(default_factory=list)
+    """Tasks of clients that this process serves."""
     error: BaseException | None = None
     is_over: bool = False
 
@@ -73,6 +100,8 @@ class Machine:
         self.starts = 0
         self.restores = 0
         """How many snapshots its processes took, from others or at their start."""
+        self.wall_offset_s = 0.0
+        """By how much its wall clock is wrong."""
         self.process: Process | None = None
         self.is_paused = False
         self.turn_at = float("inf")
@@ -147,7 +176,7 @@ class World:
         if process is None or machine.is_paused:
             machine.turn_at = float("inf")
         else:
-            machine.turn_at = max(machine.free_at, process.loop.next_due() - process.clock_offset_s)
+            machine.turn_at = max(machine.free_at, process.clock.when(process.loop.next_due()))
 
     @contextmanager
     def _as(self, machine: Machine) -> Iterator[None]:
@@ -190,14 +219,9 @@ class World:
         machine = self.machines[name]
         assert machine.process is None
         machine.starts += 1
-        offset_s = self.rng.uniform(0, 1000)
-        loop = VirtualLoop(lambda: self.now_s + offset_s, lambda: self.rng.uniform(0.0, 0.3))
-        registers = Registers(self.ledger, name, lambda: self._note_restore(machine))
         with self._as(machine), ExitStack() as undo:
-            driver = Driver(self._settings(name), registers, loop)
-            machine.process = process = Process(
-                name, loop, registers, driver, offset_s, self.ledger.acknowledged_index
-            )
+            machine.process = process = self._make_process(machine)
+            loop, driver = process.loop, process.driver
             undo.callback(self._end, machine)
             try:
                 driver.open()
@@ -209,6 +233,38 @@ class World:
             process.task._log_destroy_pending = False
         self.note("start", name, driver.core.last_index, driver.core.term)
         self._plan(machine)
+
+    def _make_process(self, machine: Machine) -> Process:
+        clock = Clock(self.rng.uniform(0, 1000), self.rng.uniform(*CLOCK_RATES))
+        loop = VirtualLoop(lambda: clock.at(self.now_s), lambda: self.rng.uniform(0.0, 0.3))
+        watched = WatchedMachine(self.ledger, machine.name, lambda: self._note_restore(machine))
+        driver = Driver(self._settings(machine.name), watched, loop)
+
+        async def try_once(command: bytes, timeout_s: float) -> Outcome:
+            future: Future[Outcome] = Future()
+            self.bring(driver, command, future, timeout_s)
+            return await asyncio.wrap_future(future)
+
+        client = f"{machine.name}/{machine.starts}"
+        proposer = Proposer(try_once, lambda: watched.state.index, client)
+        owed = self.ledger.acknowledged_index
+        return Process(machine.name, loop, watched, driver, clock, owed, try_once, proposer)
+
+    def bring(self, driver: Driver, command: bytes, future: "Future[Outcome]", timeout_s: float) -> None:
+        """Propose in a node's own loop; what the node says of it is held against what happens."""
+        self.ledger.tried(command)
+        ended = self.guarded(self.ledger.try_ended)
+        future.add_done_callback(lambda done: ended(command, done.result()))
+        driver.propose(command, future, timeout_s)
+
+    def spawn(self, process: Process, work: Coroutine[Any, Any, None]) -> Callable[[], bool]:
+        """Let a client's work run in the node's own loop; return what says whether it is over."""
+        task = process.loop.create_task(work)
+        task._log_destroy_pending = False  # type: ignore[attr-defined]
+        process.clients = [each for each in process.clients if not each.done()]
+        process.clients.append(task)
+        self._plan(self.machines[process.name])
+        return task.done
 
     def _note_restore(self, machine: Machine) -> None:
         machine.restores += 1
@@ -247,6 +303,8 @@ class World:
         """A node may end itself because of its disk, and for no other reason."""
         self.note("ended", machine.name)
         if isinstance(error, RaftError) and any(word in str(error) for word in DISK_FAULTS):
+            if error.exit_code != EXIT_DISK_FAULT:
+                raise Violation(f"{machine.name} ends with {error.exit_code} because of its disk")
             machine.disk.lose_power()
             return
         raise (
@@ -278,8 +336,9 @@ class World:
         if transport is not None:
             self.network.leave(transport)
         if process is not None:
-            if process.task is not None:
-                process.task.get_coro().close()
+            for task in (process.task, *process.clients):
+                if task is not None:
+                    task.get_coro().close()
             process.loop.close()
 
     def pause(self, name: str) -> None:
@@ -293,7 +352,11 @@ class World:
 
     def clock_s(self, name: str) -> float:
         process = self.machines[name].process
-        return self.now_s + (process.clock_offset_s if process is not None else 0.0)
+        return process.clock.at(self.now_s) if process is not None else self.now_s
+
+    def wall_ms(self, name: str) -> int:
+        """Return what the machine's wall clock shows, in milliseconds since 1970."""
+        return max(0, round(1000 * (WALL_S + self.now_s + self.machines[name].wall_offset_s)))
 
     def running(self) -> list[str]:
         """Names of the nodes whose program runs."""
@@ -364,7 +427,9 @@ class World:
             (raft.members, "peer_node", _stable_node),
             (raft.driver, "TICK_S", 0.1),
             (raft.compaction, "TRAILING_ENTRIES", 10),
-            (raft.feed, "PIECE_BYTES", 100),
+            (raft.feed, "PIECE_BYTES", 500),
+            (raft.compaction, "REST_S_MAX", 0.0),
+            (once, "TRIES_MAX", 16),
             (raft.sending, "APPEND_ENTRIES_MAX", 5),
             (raft.compaction, "logger", _Silent()),
             (raft.driver, "logger", _Silent()),

@@ -53,12 +53,15 @@ class Duties:
         settings: DutySettings,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         monotonic_s: Callable[[], float] = time.monotonic,
+        may_seed: Callable[[float], Awaitable[bool]] | None = None,
     ) -> None:
+        """``may_seed`` is asked before an empty cluster is seeded, with the seconds for which this node has led."""
         self._door = door
         self._seed = seed
         self._settings = settings
         self._sleep = sleep
         self._monotonic_s = monotonic_s
+        self._may_seed = may_seed
         self._refused_at: int | None = None
         self._leading_since_s: float | None = None
 
@@ -79,13 +82,20 @@ class Duties:
             return
         if self._leading_since_s is None:
             self._leading_since_s = self._monotonic_s()
-        if not self._door.state.seeded:
+        leading_s = self._monotonic_s() - self._leading_since_s
+        if not self._door.state.seeded and await self._is_free(leading_s):
             await self._plant()
-        if self._monotonic_s() - self._leading_since_s < self._settings.vote_lease_s:
+        if leading_s < self._settings.vote_lease_s:
             return  # a new leader has not listened long enough to call anyone silent
         for name in silent_voters(self._door.state, status, self._settings.vote_lease_s):
             logger.warning("node.silent", node=name, lease_s=self._settings.vote_lease_s)
             await self._door.propose(DropVotes(name), actor=status.node, reason="not heard from")
+
+    async def _is_free(self, leading_s: float) -> bool:
+        """Say whether no backup is to come into the empty cluster."""
+        if self._door.state.restoring is not None:
+            return False
+        return self._may_seed is None or await self._may_seed(leading_s)
 
     async def _plant(self) -> None:
         """Seed the cluster; what was refused is not proposed again before the State is another one."""

@@ -22,6 +22,7 @@ from node.dns_plan import DnsPlan, dns_plan_of
 from node.duties import DutySettings
 from node.observe import LogFormat
 from node.push.settings import TsigSecret
+from node.restore import BackupFile
 from node.state.command import Member, Seed
 from raft.identity import Certified
 from raft.protection import TlsFiles
@@ -63,6 +64,8 @@ class Plan:
     log_format: LogFormat = "auto"
     notes: tuple[str, ...] = ()
     dev: bool = False
+    restore: BackupFile | None = None
+    """What an empty cluster is to begin with in place of the seed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,12 +21,14 @@ from itertools import count
 import msgspec
 
 from node.state.command import (
+    BeginRestore,
     CastVotes,
     Command,
     DropVotes,
     Entry,
     ExpireLeases,
     ReportPush,
+    RestorePieces,
     Seed,
     SetFormat,
     Ticket,
@@ -40,7 +42,16 @@ LEADERLESS_S = 1.5
 PAUSE_FIRST_S = 0.02
 PAUSE_MAX_S = 0.5
 DIGEST_OCTETS = 8
-SELF_HEALING = (CastVotes, DropVotes, ExpireLeases, ReportPush, Seed, SetFormat)
+SELF_HEALING = (
+    BeginRestore,
+    CastVotes,
+    DropVotes,
+    ExpireLeases,
+    ReportPush,
+    RestorePieces,
+    Seed,
+    SetFormat,
+)
 """Proposed again by whoever compares them with the State, until it says so: they need no ticket and no row."""
 
 _FINAL = ("too-large", "stopped")

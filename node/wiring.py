@@ -6,16 +6,19 @@ is handed to them here.
 
 import asyncio
 import contextlib
+import dataclasses
 import importlib.metadata
 import resource
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 
 from node.api.context import ApiContext, ProbeSummary, PushProgress, TrustSummary
+from node.api.peers import Peers
 from node.api.server import ApiServer, ApiSettings
 from node.cluster import Cluster, now_ms
 from node.collector import keep_collections_short
@@ -33,6 +36,7 @@ from node.probe.settings import ProberSettings
 from node.push.pusher import Pusher
 from node.push.settings import PusherSettings
 from node.reload import Reloader
+from node.restore import CannotRestore, Restorer, checked, claim, may_seed, release
 from node.served import ServedZones
 from node.state.command import Seed
 from node.state.state import Changed, State
@@ -44,6 +48,8 @@ logger = structlog.get_logger()
 
 DISTRIBUTION = "quorumdns"
 DESCRIPTORS = 65_536
+SEED_PATIENCE_S = 3.0
+"""So long an empty cluster waits for nodes that do not answer: one of them may have a backup to restore."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +65,31 @@ class RunInfo:
 Ready = Callable[[RunInfo], None]
 
 
-def run(config: Config, *, ready: Ready | None = None) -> int:
+@dataclass(frozen=True, slots=True)
+class RestoreWish:
+    """The backup that an empty cluster is to begin with, and the name of its cluster when that is another one."""
+
+    path: Path
+    of: str | None = None
+
+
+def run(config: Config, *, ready: Ready | None = None, restore: RestoreWish | None = None) -> int:
     """Run the node that the configuration describes until SIGTERM or SIGINT; return the exit code."""
     configure_logging(config.log.level, config.log.format)
-    return _run(lambda: plan_of(config), None, ready, Reloader(config))
+    return _run(lambda: _with_restore(plan_of(config), restore), None, ready, Reloader(config))
+
+
+def _with_restore(plan: Plan, wish: RestoreWish | None) -> Plan:
+    """Check the backup and claim the data directory for it. Raises ``StartError``."""
+    if wish is None:
+        return plan
+    try:
+        backup = checked(wish.path, plan.cluster, wish.of)
+        if plan.raft.data_dir is not None:
+            claim(plan.raft.data_dir, backup)
+    except CannotRestore as error:
+        raise StartError(str(error)) from None
+    return dataclasses.replace(plan, restore=backup)
 
 
 def run_dev(settings: DevSettings, *, ready: Ready | None = None) -> int:
@@ -110,7 +137,7 @@ async def _serve(plan: Plan, demo: Demo | None, ready: Ready | None, reloader: R
         loop.add_signal_handler(which, end, 0)
     for note in plan.notes:
         logger.info("config.note", detail=note)
-    async with _running(plan, demo, lambda: loop.call_soon_threadsafe(end, 70), reloader) as info:
+    async with _running(plan, demo, end, reloader) as info:
         logger.info("node.started", node=plan.node, dns=list(info.dns), api=info.api)
         if ready is not None:
             ready(info)
@@ -121,13 +148,14 @@ async def _serve(plan: Plan, demo: Demo | None, ready: Ready | None, reloader: R
 
 @contextlib.asynccontextmanager
 async def _running(
-    plan: Plan, demo: Demo | None, on_fatal: Callable[[], object], reloader: Reloader | None
+    plan: Plan, demo: Demo | None, end: Callable[[int], None], reloader: Reloader | None
 ) -> AsyncIterator[RunInfo]:
     """Start every room in order; stop them in reverse, whatever happened."""
     async with contextlib.AsyncExitStack() as stack:
-        cluster = Cluster(plan.raft, on_fatal)
+        loop = asyncio.get_running_loop()
+        cluster = Cluster(plan.raft, lambda: loop.call_soon_threadsafe(end, 70))
         if plan.raft.tls is not None:
-            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, cluster.reload_certificates)
+            loop.add_signal_handler(signal.SIGHUP, cluster.reload_certificates)
         if demo is not None:
             await demo.start()
             stack.push_async_callback(demo.stop)
@@ -147,12 +175,41 @@ async def _running(
         for room in (prober, pusher, api):
             await room.start()
             stack.push_async_callback(room.stop)
-        duties = asyncio.create_task(Duties(cluster, lambda: plan.seed, plan.duties).run())
+        peers = Peers(plan.peer_urls, plan.node_token)
+        stack.callback(peers.close)
+        work = Duties(cluster, lambda: plan.seed, plan.duties, may_seed=_seeding(plan, peers))
+        duties = asyncio.create_task(work.run())
         stack.push_async_callback(_cancelled, duties)
+        if plan.restore is not None:
+            stack.push_async_callback(_cancelled, asyncio.create_task(_restore(plan, cluster, end)))
         stack.push_async_callback(_cancelled, asyncio.create_task(served.run()))
         if reloader is not None:
             reloader.listen(dns.reload)
         yield _info(plan, demo, server.addresses, f"http://{api.addresses[0]}")
+
+
+def _seeding(plan: Plan, peers: Peers) -> Callable[[float], Awaitable[bool]]:
+    """Return what says whether this node, when it leads, may seed: not while any node has a backup to restore."""
+
+    async def may(leading_s: float) -> bool:
+        if plan.restore is not None:
+            return False
+        found = may_seed({name: answer.row for name, answer in (await peers.rows()).items()})
+        return leading_s >= SEED_PATIENCE_S if found is None else found
+
+    return may
+
+
+async def _restore(plan: Plan, cluster: Cluster, end: Callable[[int], None]) -> None:
+    """Bring the backup into the log, and end the node when that cannot be."""
+    assert plan.restore is not None
+    try:
+        await Restorer(cluster, plan.restore, plan.seed.members, now_ms).run()
+        if plan.raft.data_dir is not None:
+            release(plan.raft.data_dir)
+    except CannotRestore as error:
+        logger.error("node.refused", detail=str(error))
+        end(3)
 
 
 async def _cancelled(task: "asyncio.Task[None]") -> None:
@@ -232,6 +289,7 @@ def _api_server(
         dev=plan.dev,
         pushes=pushes,
         probes=probes,
+        restoring=lambda: not cluster.state.seeded and plan.restore is not None,
         trusted_loopback=not plan.tokens,
         lease_left_s=served.clock.left_s,
         trust=trust,

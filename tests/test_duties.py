@@ -8,7 +8,17 @@ import pytest
 import structlog.testing
 
 from node.duties import Duties, DutySettings
-from node.state.command import Ballot, CastVotes, Command, DropVotes, Entry, Member, Seed, SetFormat
+from node.state.command import (
+    Ballot,
+    BeginRestore,
+    CastVotes,
+    Command,
+    DropVotes,
+    Entry,
+    Member,
+    Seed,
+    SetFormat,
+)
 from node.state.machine import apply_entry
 from node.state.state import State
 from raft.proposal import Committed, NotCommitted, Outcome
@@ -130,3 +140,22 @@ def test_a_seed_that_is_too_large_is_told(clock: Clock) -> None:
         asyncio.run(work.do_due())
     assert [SEED] == tries
     assert ["seed.refused"] == [line["event"] for line in lines]
+
+
+def test_nothing_is_seeded_while_a_backup_is_to_come(clock: Clock) -> None:
+    """Whoever may say no is asked with the time for which this node has led; a backup on its way says no, too."""
+    door, asked = Door(LEADER), []
+
+    async def may_seed(leading_s: float) -> bool:
+        asked.append(leading_s)
+        return leading_s >= 3.0
+
+    work = Duties(door, lambda: SEED, DutySettings(), monotonic_s=clock, may_seed=may_seed)
+    asyncio.run(work.do_due())
+    clock.now_s += 3.0
+    asyncio.run(door.propose(BeginRestore("f11e", SEED.members, 1, 1)))
+    asyncio.run(work.do_due())
+    assert ([0.0], 1) == (asked, len(door.proposed))
+    door.state = State()
+    asyncio.run(work.do_due())
+    assert ([0.0, 3.0], SEED) == (asked, door.proposed[-1])

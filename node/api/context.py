@@ -162,6 +162,8 @@ class ApiContext:
     dev: bool = False
     pushes: Callable[[], Sequence[PushProgress]] = tuple
     probes: Callable[[], ProbeSummary] = ProbeSummary
+    restoring: Callable[[], bool] = lambda: False
+    """Whether this node has a backup to restore, so that no other one may seed the cluster."""
     trusted_loopback: bool = True
     """Whether clients on this machine need no token."""
     lease_left_s: Callable[[LeaseKey], float | None] = lambda _key: None

@@ -47,6 +47,7 @@ def find_problems(found: Found) -> list[Problem]:
     """Return the problems, critical ones first."""
     problems = [
         *_digest_problems(found),
+        *_restore_problems(found),
         *_quorum_problems(found),
         *_node_problems(found),
         *(Problem(*told) for told in find_trust_problems(found.own["name"], found.nodes)),
@@ -74,6 +75,13 @@ def _digest_problems(found: Found) -> Iterator[Problem]:
             sides = " and ".join(", ".join(names) for names in digests.values())
             text = f"the states of {sides} differ at index {index}: they no longer agree on what is in DNS"
             yield Problem("digest_mismatch", "critical", text, ("qdns", "status", "-o", "wide"))
+
+
+def _restore_problems(found: Found) -> Iterator[Problem]:
+    restoring = found.state.restoring
+    if restoring is not None:
+        text = f"a backup is being restored, {restoring.source}: {restoring.next} pieces so far, nothing is served yet"
+        yield Problem("restoring", "critical", text, ("qdns", "status", "--watch"))
 
 
 def _quorum_problems(found: Found) -> Iterator[Problem]:

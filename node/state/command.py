@@ -270,6 +270,30 @@ class SetFormat(msgspec.Struct, frozen=True, tag_field="op", tag="set-format"):
     format: int
 
 
+class BeginRestore(msgspec.Struct, frozen=True, tag_field="op", tag="begin-restore"):
+    """Let a backup come into a cluster that was never seeded, with ``RestorePieces``."""
+
+    restore: str
+    """The checksum of the backup's file."""
+    members: tuple[Member, ...]
+    """The nodes, as this cluster's configuration has them; those of the backup do not come back."""
+    format: int
+    """Of the State in the backup."""
+    serial_step: int
+    """How far each zone's serial goes beyond the one in the backup; see ``node.restore``."""
+    source: str = ""
+    """What is restored, for people."""
+
+
+class RestorePieces(msgspec.Struct, frozen=True, tag_field="op", tag="restore-pieces"):
+    """The next pieces of the backup; with the last one all of it is there at once, and the cluster is seeded."""
+
+    restore: str
+    first: int
+    """Position of the first of these pieces, from 0."""
+    pieces: tuple[bytes, ...]
+
+
 class Decline(msgspec.Struct, frozen=True, tag_field="op", tag="decline"):
     """Change nothing, and let that be what the entry's ticket stands for.
 
@@ -298,6 +322,8 @@ Command = (
     | PutTarget
     | DeleteTarget
     | SetFormat
+    | BeginRestore
+    | RestorePieces
     | Decline
 )
 

@@ -8,10 +8,11 @@ command says.
 from collections.abc import Callable
 from typing import Any
 
-from node.state import leases, once, services, targets, zones
+from node.state import leases, once, restoring, services, targets, zones
 from node.state.command import (
     FORMAT,
     BadCommand,
+    BeginRestore,
     CastVotes,
     ChangeZone,
     Decline,
@@ -27,6 +28,7 @@ from node.state.command import (
     PutTarget,
     PutZone,
     ReportPush,
+    RestorePieces,
     Seed,
     SetFormat,
     decode,
@@ -38,6 +40,7 @@ from node.state.state import Applied, Changed, Refused, Result, State, advanced
 from node.zone.name import Name
 
 MEMBERS_MAX = 99
+_WHILE_RESTORING = (BeginRestore, RestorePieces, SetFormat, Decline)
 
 
 def apply(state: State, index: int, data: bytes) -> Applied:
@@ -59,6 +62,9 @@ def apply_entry(state: State, index: int, entry: Entry) -> Applied:
 def _carry_out(state: State, index: int, entry: Entry) -> Applied:
     draft = Draft(state, index, entry)
     wrong = bad_name(entry.command)
+    if state.restoring is not None and not isinstance(entry.command, _WHILE_RESTORING):
+        text = "a backup is being restored, and what is written now would be lost"
+        return draft.finish(draft.refused("conflict", text, "qdns status"))
     if wrong is not None:
         return draft.finish(draft.refused("invalid", f"{wrong[:20].hex()} is not a name in its canonical form"))
     return draft.finish(_perform(draft, entry.command))
@@ -109,6 +115,18 @@ def _seed(draft: Draft, command: Seed) -> Result:
     return draft.accepted()
 
 
+def _restore_pieces(draft: Draft, command: RestorePieces) -> Result:
+    """Take pieces of a backup; with the last one the cluster is seeded."""
+    result = restoring.add(draft, command)
+    backup = draft.state.restoring
+    if isinstance(result, Refused) or backup is None or not restoring.is_whole(command):
+        return result
+    result = _seed(draft, Seed(backup.members))
+    if not isinstance(result, Refused):
+        restoring.unfold(draft, backup)
+    return result
+
+
 def _set_format(draft: Draft, command: SetFormat) -> Result:
     """Allow newer commands; never go back."""
     if command.format > FORMAT:
@@ -140,5 +158,7 @@ _ACTIONS: dict[type, Callable[[Draft, Any], Result]] = {
     PutTarget: targets.put_target,
     DeleteTarget: targets.delete_target,
     SetFormat: _set_format,
+    BeginRestore: restoring.begin,
+    RestorePieces: _restore_pieces,
     Decline: _decline,
 }

@@ -14,7 +14,7 @@ from immutables import Map
 
 from node.state import once
 from node.state.command import Member, Target, ZoneSettings
-from node.state.state import Book, Delivery, Event, Kept, Learner, Lease, ServiceState, State
+from node.state.state import Book, Delivery, Event, Kept, Learner, Lease, Restoring, ServiceState, State
 from node.zone.builder import ZoneBuilder
 from node.zone.lease import LeaseKey
 from node.zone.name import ROOT, Name
@@ -39,6 +39,18 @@ class _Head(msgspec.Struct, frozen=True):
     events_next: int
     drops: dict[str, int]
     learners: tuple[Learner, ...] = ()
+    restored: str = ""
+
+
+class _Progress(msgspec.Struct, frozen=True):
+    """A backup on its way in, without its contents."""
+
+    restore: str
+    members: tuple[Member, ...]
+    serial_step: int
+    source: str
+    next: int
+    zone: Name | None
 
 
 class ZoneHead(msgspec.Struct, frozen=True):
@@ -60,7 +72,14 @@ def dump(state: State) -> Iterator[bytes]:
     yield _encode(["format", SNAPSHOT_FORMAT])
     drops = {name: state.drops[name] for name in sorted(state.drops)}
     head = _Head(
-        state.index, state.format, state.seeded, state.members, state.events_next, drops, state.learners
+        state.index,
+        state.format,
+        state.seeded,
+        state.members,
+        state.events_next,
+        drops,
+        state.learners,
+        state.restored,
     )
     yield _encode(["head", head])
     for name in sorted(state.zones):
@@ -76,6 +95,10 @@ def dump(state: State) -> Iterator[bytes]:
         yield _encode(["books", [(book.next, book.forgotten_index) for book in (state.tries, state.keys)]])
         yield from _dump_rows("tries", once.rows_of(state.tries))
         yield from _dump_rows("keys", once.rows_of(state.keys))
+    if state.restoring is not None:
+        yield _encode(["restoring", _progress(state.restoring)])
+        for piece in dump(state.restoring.content):
+            yield _encode(["content", piece])
     yield _encode(["end", digest(state)])
 
 
@@ -110,12 +133,21 @@ def digest(state: State) -> str:
     if _has_books(state):
         for book in (state.tries, state.keys):
             hasher.update(_encode((book.next, book.forgotten_index, book.digest.to_bytes(16, "big"))))
+    if state.restored:
+        hasher.update(_encode(("restored", state.restored)))
+    if state.restoring is not None:
+        hasher.update(_encode((_progress(state.restoring), digest(state.restoring.content))))
     return hasher.hexdigest()
 
 
 def _has_books(state: State) -> bool:
     """Say whether any ticket was used: without, the octets are those of the time before tickets."""
     return state.tries.next > 0 or state.keys.next > 0
+
+
+def _progress(restoring: Restoring) -> _Progress:
+    known = {name: getattr(restoring, name) for name in _Progress.__struct_fields__}
+    return _Progress(**known)
 
 
 def _dump_zone(state: State, zone: Zone) -> Iterator[bytes]:
@@ -152,6 +184,8 @@ class Reader:
         self.books: list[tuple[int, int]] = [(0, 0), (0, 0)]
         self.tries: list[Kept] = []
         self.keys: list[Kept] = []
+        self.restoring: _Progress | None = None
+        self.content: list[bytes] = []
         self.digest: str | None = None
 
     def read(self, pieces: Iterable[bytes]) -> State:
@@ -211,6 +245,10 @@ class Reader:
             self.tries.extend(_decode(value, list[Kept]))
         elif kind == "keys":
             self.keys.extend(_decode(value, list[Kept]))
+        elif kind == "restoring":
+            self.restoring = _decode(value, _Progress)
+        elif kind == "content":
+            self.content.append(_decode(value, bytes))
         elif kind == "end":
             self.digest = _decode(value, str)
         else:
@@ -250,7 +288,15 @@ class Reader:
             leases=Map(dict(self.leases)),
             tries=self._book(self.tries, 0),
             keys=self._book(self.keys, 1),
+            restoring=self._restoring(),
+            restored=head.restored,
         )
+
+    def _restoring(self) -> Restoring | None:
+        if self.restoring is None:
+            return None
+        content = Reader().read(self.content)
+        return Restoring(content=content, **msgspec.structs.asdict(self.restoring))
 
     def _book(self, rows: list[Kept], which: int) -> Book:
         if any((row.accepted is None) == (row.refused is None) for row in rows):

@@ -173,6 +173,20 @@ class Book(msgspec.Struct, frozen=True):
     """Of the rows: the exclusive or of the digests of each."""
 
 
+class Restoring(msgspec.Struct, frozen=True):
+    """A backup on its way in: what has come of it so far stands apart and is served to nobody."""
+
+    restore: str
+    members: tuple[Member, ...]
+    serial_step: int
+    source: str
+    content: "State"
+    next: int = 0
+    """Position of the piece that is to come."""
+    zone: Name | None = None
+    """The zone whose RRsets come."""
+
+
 class State(msgspec.Struct, frozen=True):
     """Everything the log has decided up to ``index``."""
 
@@ -200,6 +214,10 @@ class State(msgspec.Struct, frozen=True):
     """Tickets of keys that users of the API chose."""
     learners: tuple[Learner, ...] = ()
     """Nodes that hold the log and do not vote: on their way to be members, or replicas for good."""
+    restoring: Restoring | None = None
+    """A backup that comes into this cluster, until it is whole."""
+    restored: str = ""
+    """The checksum of the backup that this cluster began with."""
 
 
 class Changed(msgspec.Struct, frozen=True):

@@ -32,7 +32,7 @@ def put_zone(draft: Draft, command: PutZone) -> Result:
     """Create the zone, or change the SOA and apex NS of an existing one to the settings."""
     zone = draft.state.zones.get(command.zone)
     wrong = condition(draft, command.if_index, draft.state.zone_indexes.get(command.zone, 0))
-    wrong = wrong or _settings_problem(draft, command.settings)
+    wrong = wrong or settings_problem(draft, command.settings)
     if wrong:
         return wrong
     if zone is None:
@@ -151,7 +151,8 @@ def _apex(zone: Name, settings: ZoneSettings) -> list[RRset]:
     return [make(zone, SOA, ttl, [soa]), make(zone, NS, ttl, list(settings.nameservers))]
 
 
-def _settings_problem(draft: Draft, settings: ZoneSettings) -> Refused | None:
+def settings_problem(draft: Draft, settings: ZoneSettings) -> Refused | None:
+    """Refuse settings that no zone can have; None when they will do."""
     if not settings.nameservers:
         return draft.refused("invalid", "a zone needs at least one name server")
     if len(settings.nameservers) > 32:

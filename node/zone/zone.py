@@ -7,7 +7,7 @@ RRsets stay in the zone but are not answered; a second count tells which names a
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from heapq import merge
 from itertools import islice
 
@@ -160,6 +160,19 @@ def new_zone(name: Name, rrsets: Iterable[RRset], index: int, serial: int = 1) -
     empty = Zone(name, (serial - 1) % serials.MODULUS)
     zone = with_changes(empty, (Replacement(rrset.name, rrset.type, rrset) for rrset in rrsets), index)
     return msgspec.structs.replace(zone, history=(), history_rrsets=0)
+
+
+def filled_zone(zone: Zone, rrsets: Collection[RRset], index: int) -> Zone:
+    """Return the zone with RRsets that it does not hold yet, at the same serial and without a history of them."""
+    nodes = zone.nodes.mutate()
+    for rrset in rrsets:
+        _put(nodes, zone.name, Replacement(rrset.name, rrset.type, rrset), index)
+    return msgspec.structs.replace(
+        zone,
+        nodes=nodes.finish(),
+        rrset_count=zone.rrset_count + len(rrsets),
+        digest=digest_with(zone.digest, rrsets),
+    )
 
 
 def digest_with(digest: int, rrsets: Iterable[RRset]) -> int:

@@ -23,6 +23,14 @@ class DevSettings:
 
 
 @dataclass
+class RestoreWish:
+    """What to restore, as ``node.wiring`` has it."""
+
+    path: Path
+    of: str | None = None
+
+
+@dataclass
 class Info:
     """What a started node tells of itself."""
 
@@ -34,14 +42,14 @@ def fixture_given(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Stand in for the node: note what it was given, say that it is ready, end with 70."""
     given: list[Any] = []
 
-    def run(what: Any, *, ready: Any = None) -> int:
-        given.append(what)
+    def run(what: Any, *, ready: Any = None, restore: Any = None) -> int:
+        given.extend([what] if restore is None else [what, restore])
         if ready is not None:
             ready(Info())
         return 70
 
     wiring = ModuleType("node.wiring")
-    vars(wiring).update(run=run, run_dev=run, DevSettings=DevSettings)
+    vars(wiring).update(run=run, run_dev=run, DevSettings=DevSettings, RestoreWish=RestoreWish)
     monkeypatch.setitem(sys.modules, "node.wiring", wiring)
     monkeypatch.setattr("node.wiring", wiring, raising=False)
     return given
@@ -52,6 +60,14 @@ def test_run_gives_the_checked_configuration(qdns: Qdns, given: list[Any]) -> No
     ran = qdns("run", "-c", str(DATA / "cluster.toml"), "--node", "ns2")
     assert (70, "", "") == (ran.code, ran.out, ran.err)
     assert "ns2" == given[0].node.name
+
+
+def test_run_is_told_what_to_restore(qdns: Qdns, given: list[Any]) -> None:
+    """The file and the name of its cluster reach the node; a name without a file is no command line."""
+    words = ("run", "-c", str(DATA / "cluster.toml"), "--node", "ns2")
+    qdns(*words, "--restore", "prod.qdns", "--restore-of", "prod")
+    assert RestoreWish(Path("prod.qdns"), "prod") == given[1]
+    assert 2 == qdns(*words, "--restore-of", "prod").code
 
 
 def test_dev_needs_nothing(qdns: Qdns, given: list[Any]) -> None:

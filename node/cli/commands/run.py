@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from node.cli.faults import usage
 from node.cli.group import Command
 from node.cli.loading import load_config
 from node.cli.options import daemon_options
@@ -14,14 +15,28 @@ from node.cli.session import Session
 
 @click.command(cls=Command, example="qdns run -c /etc/quorumdns/cluster.toml --node ns1")
 @click.option("--node", metavar="NAME", help="Which node of the file this is; else LOCAL_NODE, or by address.")
+@click.option(
+    "--restore",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Begin an empty cluster with a backup. Start this node first, or all with the same FILE.",
+)
+@click.option(
+    "--restore-of", metavar="CLUSTER", help="The backup is of a cluster with this name, which is not ours."
+)
 @daemon_options
 @click.pass_obj
-def run(session: Session, node: str | None) -> int:
-    """Run this node as the configuration says, until SIGTERM or Ctrl-C."""
+def run(session: Session, node: str | None, restore: Path | None, restore_of: str | None) -> int:
+    """Run this node as the configuration says, until SIGTERM or Ctrl-C.
+
+    With --restore the data directories of all nodes must be empty; leave it out at the next start.
+    """
+    if restore_of is not None and restore is None:
+        raise usage("--restore-of tells of which cluster a backup is, and there is none", "add --restore FILE")
     config = load_config(session.settings.config, os.environ, node)
     from node import wiring
 
-    return wiring.run(config)
+    return wiring.run(config, restore=None if restore is None else wiring.RestoreWish(restore, restore_of))
 
 
 @click.command(cls=Command, example="qdns dev --with-demo\ndig www.demo.test @127.0.0.1 -p 9000")

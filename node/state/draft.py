@@ -4,6 +4,7 @@ A ``Draft`` lives for one entry. It is dropped when the command is refused, so t
 can remain.
 """
 
+import functools
 from typing import Any
 
 import msgspec
@@ -24,6 +25,8 @@ from node.state.state import (
 from node.zone.lease import LeaseKey
 from node.zone.name import Name, to_text
 from node.zone.zone import Replacement, Zone, with_changes
+
+_zone_text = functools.lru_cache(maxsize=1024)(to_text)
 
 
 class Draft:
@@ -94,7 +97,7 @@ class Draft:
         delta = after.history[-1]
         for rrset in (*delta.removed, *delta.added):
             self._names[(zone.name, rrset.name)] = None
-        text = to_text(zone.name)
+        text = _zone_text(zone.name)
         self.tell("zone.changed", text, f"serial {after.serial}", zone=text, serial=str(after.serial))
 
     def finish(self, result: Result) -> Applied:

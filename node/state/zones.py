@@ -25,6 +25,8 @@ _BESIDE_CNAME = frozenset({CNAME, 46, 47, 50, 25})
 """RRSIG, NSEC, NSEC3 and KEY may stand beside a CNAME (RFC 4034 section 2.5, RFC 2181 section 10.1)."""
 _MANAGED = (A, AAAA)
 
+_NOWHERE = Node()
+
 Overlay = dict[tuple[Name, int], RRset | None]
 
 
@@ -220,8 +222,7 @@ def _lay(draft: Draft, zone: Zone, overlay: Overlay, change: Change) -> Refused 
         return draft.refused("invalid", f"{to_text(name)} is not inside the zone {to_text(zone.name)}")
     if isinstance(change, DeleteRRset):
         return _lay_deletion(draft, zone, overlay, change)
-    rrset = make(name, type_, change.rrset.ttl, change.rrset.rdatas)
-    rrset = msgspec.structs.replace(rrset, comment=change.rrset.comment, disabled=change.rrset.disabled)
+    rrset = _canonical(change.rrset)
     sentence = problem(rrset)
     if sentence is None and type_ == SOA and name != zone.name:
         sentence = "an SOA record stands only at the top of its zone"
@@ -233,11 +234,18 @@ def _lay(draft: Draft, zone: Zone, overlay: Overlay, change: Change) -> Refused 
         rrset = soa_with_serial(rrset, zone.serial)  # the serial is ours: another one alone is no change
     present = overlay.get((name, type_), zone.get(name, type_))
     combined = _combined(present, rrset, change)
-    sentence = problem(combined) if combined is not None else None
+    sentence = problem(combined) if combined is not None and combined is not rrset else None
     if sentence:
         return draft.refused("invalid", f"{to_text(name)} {type_to_text(type_)}: {sentence}")
     overlay[(name, type_)] = combined
     return _apex_problem(draft, zone, overlay, name, type_)
+
+
+def _canonical(rrset: RRset) -> RRset:
+    """Return the RRset with each rdata once, in octet order."""
+    if len(rrset.rdatas) <= 1:
+        return rrset
+    return msgspec.structs.replace(rrset, rdatas=tuple(sorted(set(rrset.rdatas))))
 
 
 def _combined(present: RRset | None, given: RRset, change: Change) -> RRset | None:
@@ -314,7 +322,9 @@ def _managed_problem(draft: Draft, zone: Zone, name: Name, changes: dict[int, RR
 
 def _alone_problem(draft: Draft, zone: Zone, name: Name, changes: dict[int, RRset | None]) -> Refused | None:
     """A CNAME has its name for itself (RFC 1034 section 3.6.2)."""
-    node = zone.node(name) or Node()
+    node = zone.node(name) or _NOWHERE
+    if CNAME not in changes and node.get(CNAME) is None:
+        return None
     types = {rrset.type for rrset in node.rrsets if changes.get(rrset.type, rrset) is not None}
     types |= {type_ for type_, rrset in changes.items() if rrset is not None}
     if CNAME in types and not types <= _BESIDE_CNAME:

@@ -60,24 +60,27 @@ def problem(rrset: RRset) -> str | None:
         return f"an RRset can hold at most {RDATAS_MAX} records"
     if rrset.type in (CNAME, DNAME, SOA) and len(rrset.rdatas) > 1:
         return f"there can be only one {type_to_text(rrset.type)} at a name"
-    return next((found for rdata in rrset.rdatas if (found := rdata_problem(rrset.type, rdata))), None)
+    for rdata in rrset.rdatas:
+        found = rdata_problem(rrset.type, rdata)
+        if found is not None:
+            return found
+    return None
 
 
 def rdata_problem(type_: int, rdata: bytes) -> str | None:
     """Return a sentence that says why the octets are no rdata of the type, or None."""
     if len(rdata) > RDATA_OCTETS_MAX:
         return f"a record has {len(rdata)} octets, {RDATA_OCTETS_MAX} are allowed"
-    label = type_to_text(type_)
     length = _FIXED_OCTETS.get(type_)
     if length is not None and len(rdata) != length:
-        return f"a record of type {label} has {length} octets, not {len(rdata)}"
+        return f"a record of type {type_to_text(type_)} has {length} octets, not {len(rdata)}"
     prefix = _NAME_AFTER_OCTETS.get(type_)
     if prefix is None:
         return None
     try:
         from_wire(rdata[prefix:])
     except BadName as error:
-        return f"a record of type {label} ends with a name, but {error}"
+        return f"a record of type {type_to_text(type_)} ends with a name, but {error}"
     return None
 
 

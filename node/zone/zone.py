@@ -39,7 +39,12 @@ class Node(msgspec.Struct, frozen=True, gc=False):
     @property
     def is_visible(self) -> bool:
         """Say whether an answer may know the name: an RRset here or below is not disabled."""
-        return self.visible_children > 0 or any(not rrset.disabled for rrset in self.rrsets)
+        if self.visible_children > 0:
+            return True
+        for rrset in self.rrsets:  # noqa: SIM110  # twice as fast as any(), and asked for at every change
+            if not rrset.disabled:
+                return True
+        return False
 
     def get(self, type_: int) -> RRset | None:
         """Return the RRset of this type, or None."""
@@ -217,13 +222,15 @@ def _finished(zone: Zone, nodes: "MapMutation[Name, Node]", delta: Delta) -> Zon
 
 def _extended(zone: Zone, delta: Delta) -> tuple[tuple[Delta, ...], int]:
     """Add a change to the history and forget the oldest ones beyond the limits."""
-    history = (*zone.history, delta)
+    history = zone.history
     size = zone.history_rrsets + _size(delta)
     start = 0
-    while size > HISTORY_RRSETS_MAX or len(history) - start > HISTORY_DELTAS_MAX:
+    while start < len(history) and (size > HISTORY_RRSETS_MAX or len(history) - start >= HISTORY_DELTAS_MAX):
         size -= _size(history[start])
         start += 1
-    return history[start:], size
+    if size > HISTORY_RRSETS_MAX:
+        return (), 0
+    return (*history[start:], delta), size
 
 
 def _size(delta: Delta) -> int:

@@ -1,0 +1,206 @@
+"""One node's log and state in a process of its own, for ``bench_raft.py``: told on stdin what to do, a JSON line each.
+
+The writers run here, as those of a node do: an event loop beside the log's thread.
+"""
+
+import asyncio
+import gc
+import json
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import structlog
+
+from node.cluster import Machine
+from node.collector import keep_collections_short
+from node.state.command import ChangeZone, Entry, Member, PutRRset, PutZone, Seed, ZoneSettings, encode
+from node.zone.name import from_text
+from node.zone.rrset import make
+from raft.compaction import Compaction
+from raft.proposal import Committed
+from raft.replica import Replica
+from raft.settings import RaftSettings
+
+ZONE = from_text("bench.test")
+SECRET = b"a secret of the benchmark, for loopback only"
+
+Act = Callable[..., Awaitable[dict[str, Any]]]
+
+
+class Gaps:
+    """How long the log's thread was away: from the end of one turn to the end of the next."""
+
+    def __init__(self) -> None:
+        self.longest_s = 0.0
+        self._last_s = time.monotonic()
+        run = Compaction.run
+
+        def watched(compaction: Compaction) -> None:
+            run(compaction)
+            now_s = time.monotonic()
+            self.longest_s = max(self.longest_s, now_s - self._last_s)
+            self._last_s = now_s
+
+        Compaction.run = watched  # type: ignore[method-assign]
+
+    def take_s(self) -> float:
+        """Return the longest since this was asked last."""
+        longest_s, self.longest_s = self.longest_s, 0.0
+        return longest_s
+
+
+class MemberProcess:
+    """What the benchmark can ask of a node."""
+
+    def __init__(self, node: str, members: dict[str, str], folder: Path, snapshot_entries: int) -> None:
+        self._gaps = Gaps()
+        self._machine = Machine(lambda _: None)
+        settings = RaftSettings(
+            node, members, members[node], "bench", folder, SECRET, snapshot_entries=snapshot_entries
+        )
+        self._members = tuple(members)
+        self._replica = Replica(settings, self._machine, on_fatal=lambda: sys.exit(70))
+        self._number = 0
+
+    def start(self) -> None:
+        """Read what is on the disk, and join."""
+        self._replica.start()
+
+    async def do(self, order: dict[str, Any]) -> dict[str, Any]:
+        """Do what an order says."""
+        acts: dict[str, Act] = {
+            "status": self.status,
+            "seed": self.seed,
+            "write": self.write,
+            "read": self.read,
+            "fill": self.fill,
+            "first": self.first,
+        }
+        return await acts[order.pop("do")](**order)
+
+    async def status(self) -> dict[str, Any]:
+        """Say who leads and what is here."""
+        status, zone = self._replica.status(), self._machine.state.zones.get(ZONE)
+        return {
+            "leads": status.role == "leader" and status.has_quorum,
+            "is_ready": status.ready,
+            "applied": status.applied_index,
+            "snapshot": status.snapshot_index,
+            "records": zone.rrset_count if zone is not None else 0,
+            "gap_ms": self._gaps.take_s() * 1000,
+        }
+
+    async def seed(self) -> dict[str, Any]:
+        """Make the zone that everything is written to."""
+        settings = ZoneSettings((from_text("ns.bench.test"),), from_text("hostmaster.bench.test"))
+        members = tuple(Member(name) for name in self._members)
+        await self._propose(encode(Entry(Seed(members, (PutZone(ZONE, settings),)), 0)))
+        return {}
+
+    async def write(self, writers: int, seconds: float, records: int = 1) -> dict[str, Any]:
+        """Let writers put ``records`` records an entry, each after the last was committed and applied."""
+        return await _closed_loop(writers, seconds, lambda: self._put(records))
+
+    async def read(self, readers: int, seconds: float) -> dict[str, Any]:
+        """Let readers wait until all that was committed is applied here, again and again."""
+
+        async def barrier() -> None:
+            outcome = await asyncio.wrap_future(self._replica.read_barrier())
+            assert isinstance(outcome, Committed), outcome
+
+        return await _closed_loop(readers, seconds, barrier)
+
+    async def fill(self, records: int) -> dict[str, Any]:
+        """Put so many records, a thousand an entry, four entries at once."""
+        rest = iter(range(records // 1000))
+
+        async def work() -> None:
+            for _ in rest:
+                await self._put(1000)
+
+        await asyncio.gather(*(work() for _ in range(4)))
+        return {}
+
+    async def first(self) -> dict[str, Any]:
+        """Write until a write is committed; say when that was."""
+        while not isinstance(await self._try(self._entry(1), 1.0), Committed):
+            pass
+        return {"at_s": time.monotonic()}
+
+    async def _put(self, records: int) -> None:
+        await self._propose(self._entry(records))
+
+    def _entry(self, records: int) -> bytes:
+        changes = []
+        for _ in range(records):
+            self._number += 1
+            address = self._number.to_bytes(4, "big")
+            changes.append(PutRRset(make(from_text(f"h{self._number}", ZONE), 1, 300, [address])))
+        return encode(Entry(ChangeZone(ZONE, tuple(changes)), self._number))
+
+    async def _propose(self, data: bytes) -> None:
+        outcome = await self._try(data, 30.0)
+        assert isinstance(outcome, Committed), outcome
+
+    async def _try(self, data: bytes, timeout_s: float) -> object:
+        return await asyncio.wrap_future(self._replica.propose(data, timeout_s))
+
+
+async def _closed_loop(workers: int, seconds: float, act: Callable[[], Awaitable[None]]) -> dict[str, Any]:
+    """Let each worker do one thing after the other; return how many were done, and how long each took."""
+    took_s: list[float] = []
+    begun_s = time.perf_counter()
+
+    async def work() -> None:
+        now_s = time.perf_counter()
+        while now_s - begun_s < seconds:
+            await act()
+            before_s, now_s = now_s, time.perf_counter()
+            took_s.append(now_s - before_s)
+
+    await asyncio.gather(*(work() for _ in range(workers)))
+    return {"count": len(took_s), "seconds": time.perf_counter() - begun_s, "took_ms": quantiles_ms(took_s)}
+
+
+def quantiles_ms(took_s: list[float]) -> dict[str, float]:
+    """Return the median, the 99th percentile and the longest, in milliseconds."""
+    ordered = sorted(took_s)
+    at = {"p50": len(ordered) // 2, "p99": len(ordered) * 99 // 100, "max": len(ordered) - 1}
+    return {name: ordered[position] * 1000 for name, position in at.items()}
+
+
+async def _serve(process: MemberProcess) -> None:
+    loop = asyncio.get_running_loop()
+    lines: asyncio.Queue[str] = asyncio.Queue()
+
+    def read() -> None:
+        for line in sys.stdin:
+            loop.call_soon_threadsafe(lines.put_nowait, line)
+        loop.call_soon_threadsafe(lines.put_nowait, "")
+
+    threading.Thread(target=read, daemon=True).start()
+    while line := await lines.get():
+        print(json.dumps(await process.do(json.loads(line))), flush=True)
+
+
+def main() -> None:
+    order = json.loads(sys.argv[1])
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    gc.freeze()
+    keep_collections_short()
+    process = MemberProcess(
+        order["node"], order["members"], Path(order["folder"]), order.get("snapshot_entries", 20_000)
+    )
+    process.start()
+    print(json.dumps({}), flush=True)
+    asyncio.run(_serve(process))
+
+
+if __name__ == "__main__":
+    main()

@@ -9,6 +9,8 @@ from tests.cluster.servers import wait_until
 
 ZONE = "example.org"
 SHOWN_MAX = 10
+PATIENCE_S = 60.0
+"""A machine with much else to do takes long; what is waited for mostly takes far less than a second."""
 NOTHING_CHANGED = frozenset({"unsent", "no_leader", "no_quorum", "busy", "stopped", "not_ready"})
 """What a write may be refused with for reasons that are not its own."""
 
@@ -44,7 +46,7 @@ class Ledger:
                 self.refused[name] = code
                 self.refused_by[node, code] += 1
 
-    def wait_acknowledged(self, more: int, *nodes: int, timeout_s: float = 20.0) -> float:
+    def wait_acknowledged(self, more: int, *nodes: int, timeout_s: float = PATIENCE_S) -> float:
         """Wait until each of these nodes (or all together) acknowledged so many more; return the seconds."""
         with self._lock:
             before = Counter(self.acknowledged_by)
@@ -69,7 +71,7 @@ class Ledger:
         )
 
 
-def wait_agree(nodes: Nodes, timeout_s: float = 20.0) -> int:
+def wait_agree(nodes: Nodes, timeout_s: float = PATIENCE_S) -> int:
     """Wait until all nodes have applied the same entries; return the index. One digest, one index."""
     seen: set[tuple[int, str]] = set()
 
@@ -97,19 +99,23 @@ def check(nodes: Nodes, ledger: Ledger) -> int:
     """
     index = wait_agree(nodes)
     for number in nodes.numbers:
-        held = _held(nodes, number)
-        faults = {
-            "lost": ledger.acknowledged - held.keys(),
-            "refused but there": ledger.refused.keys() & held.keys(),
-            "forged": held.keys() - ledger.acknowledged - ledger.unknown - ledger.refused.keys(),
-            "wrong": {name for name, values in held.items() if values != [f'"{name}"']},
-        }
-        for what, names in faults.items():
-            shown = ", ".join(sorted(names)[:SHOWN_MAX])
-            assert not names, f"ns{number} at index {index}: {len(names)} writes are {what}: {shown}"
+        compare(f"ns{number} at index {index}", _held(nodes, number), ledger)
     strange = {code for code in ledger.refused.values() if code not in NOTHING_CHANGED}
     assert set() == strange, f"refused for no good reason: {strange}"
     return index
+
+
+def compare(where: str, held: dict[str, list[str]], ledger: Ledger) -> None:
+    """Compare the writes that are there, by name, with what became of them."""
+    faults = {
+        "lost": ledger.acknowledged - held.keys(),
+        "refused but there": ledger.refused.keys() & held.keys(),
+        "forged": held.keys() - ledger.acknowledged - ledger.unknown - ledger.refused.keys(),
+        "wrong": {name for name, values in held.items() if values != [f'"{name}"']},
+    }
+    for what, names in faults.items():
+        shown = ", ".join(sorted(names)[:SHOWN_MAX])
+        assert not names, f"{where}: {len(names)} writes are {what}: {shown}"
 
 
 def _held(nodes: Nodes, number: int) -> dict[str, list[str]]:

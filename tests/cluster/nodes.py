@@ -17,6 +17,8 @@ from tests.cluster.lab import Lab
 from tests.cluster.servers import TSIG_SECRET, wait_until
 
 API_TOKEN = "qdns_test_0123456789abcdef0123456789abcdef"
+START_S = 60.0
+"""So long a start may take on a machine with much else to do."""
 RAFT_PORT = 7300
 API_PORT = 7380
 DNS_PORT = 5300
@@ -151,7 +153,7 @@ class Nodes:
         """Return the process of one node."""
         return self._processes[number].pid
 
-    def wait_ended(self, number: int, timeout_s: float = 20.0) -> int:
+    def wait_ended(self, number: int, timeout_s: float = START_S) -> int:
         """Wait until a node has ended by itself; return its exit code."""
         code = self._processes[number].wait(timeout_s)
         del self._processes[number]
@@ -202,8 +204,10 @@ class Nodes:
         """Wait until nodes are ready and one of the cluster leads."""
         chosen = numbers or tuple(self.numbers)
         for number in chosen:
-            wait_until(lambda n=number: (self.status(n) or {}).get("state") == "ready", f"ns{number} is ready")
-        wait_until(self.leader, "a leader is known")
+            wait_until(
+                lambda n=number: (self.status(n) or {}).get("state") == "ready", f"ns{number} is ready", START_S
+            )
+        wait_until(self.leader, "a leader is known", START_S)
 
     def answer(self, number: int, name: str = "www.example.org", type_: str = "A") -> set[str] | None:
         """Return the rdatas that a node answers with; None when it does not answer."""

@@ -8,7 +8,7 @@ from collections import Counter
 from tests.cluster.ledger import ZONE
 from tests.cluster.nodes import Nodes
 from tests.cluster.writers import Client, put_text
-from tests.sim.history import FOREVER, Operation, find_unlinearizable_key
+from tests.sim.linearizable import FOREVER, Operation, find_unlinearizable_key
 
 WRITES_PER_REGISTER = 20
 PAUSE_S = 0.02

@@ -64,7 +64,7 @@ def flood_all(nodes: Nodes, ledger: Ledger, tell: Callable[[str], None]) -> None
         with _flooded(nodes, follower):
             nodes.kill(follower)
             nodes.start(follower)
-            ledger.wait_acknowledged(5, follower, timeout_s=30)
+            ledger.wait_acknowledged(5, follower)
     check(nodes, ledger)
     tell(
         f"{made[0]} connections in {FLOOD_S:.0f} s, {terms} more terms, {writes_a_second:.0f} writes a second, "

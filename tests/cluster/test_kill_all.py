@@ -30,14 +30,15 @@ SNAPSHOTS = "snapshot_every = 150"
 def test_kill_of_all_nodes_loses_nothing(tmp_path: Path) -> None:
     """After each kill -9 of all, every acknowledged write is there once, and nothing that was refused."""
     with three_nodes(tmp_path, SNAPSHOTS) as nodes:
-        ledger, committed = kill_all(nodes, ROUNDS, lambda _: None)
+        ledger = Ledger()
+        committed = kill_all(nodes, ledger, ROUNDS, lambda _: None)
     assert len(ledger.acknowledged) >= 40 * ROUNDS
     assert len(committed) >= len(ledger.acknowledged)
 
 
-def kill_all(nodes: Nodes, rounds: int, tell: Callable[[str], None]) -> tuple[Ledger, Committed]:
+def kill_all(nodes: Nodes, ledger: Ledger, rounds: int, tell: Callable[[str], None]) -> Committed:
     """Kill all nodes, start them and compare, so many times; ``tell`` gets a line for each round."""
-    ledger, committed, index = Ledger(), Committed(), 0
+    committed, index = Committed(), 0
     chance = random.Random(rounds)
     for number in range(1, rounds + 1):
         with Writers(nodes, ledger, WRITERS):
@@ -46,14 +47,14 @@ def kill_all(nodes: Nodes, rounds: int, tell: Callable[[str], None]) -> tuple[Le
             committed.take(nodes, index)
             begin_s = time.monotonic()
             nodes.start()
-            ledger.wait_acknowledged(20, timeout_s=60)
+            ledger.wait_acknowledged(20)
             served_s = time.monotonic() - begin_s
         index = check(nodes, ledger)
         tell(f"round {number}: index {index}, 20 writes {served_s:.2f} s after the start; {ledger}")
     nodes.kill()
     committed.take(nodes, index)
     assert {} == committed.duplicates()
-    return ledger, committed
+    return committed
 
 
 def _kill(nodes: Nodes, ledger: Ledger, chance: random.Random) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.lab import why_not
-from tests.cluster.ledger import ZONE, Ledger, check
+from tests.cluster.ledger import PATIENCE_S, ZONE, Ledger, check
 from tests.cluster.nodes import Nodes
 from tests.cluster.servers import wait_until
 from tests.cluster.three import three_nodes
@@ -135,7 +135,11 @@ def _goes_on_without(nodes: Nodes, ledger: Ledger, alone: int, others: list[int]
 
 def _wait_leaderless(nodes: Nodes, alone: int) -> None:
     """Wait until a node knows that it has no leader: writes are then refused, not forwarded into the void."""
-    wait_until(lambda: (nodes.status(alone) or {"leader": "?"})["leader"] is None, f"ns{alone} knows no leader")
+    wait_until(
+        lambda: (nodes.status(alone) or {"leader": "?"})["leader"] is None,
+        f"ns{alone} knows no leader",
+        PATIENCE_S,
+    )
 
 
 @contextmanager

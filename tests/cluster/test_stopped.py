@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.lab import why_not
-from tests.cluster.ledger import ZONE, Ledger, check
+from tests.cluster.ledger import PATIENCE_S, ZONE, Ledger, check
 from tests.cluster.nodes import Nodes
 from tests.cluster.registers import Registers
 from tests.cluster.servers import wait_until
@@ -69,10 +69,12 @@ def _stop_leader(nodes: Nodes, name: str, at_least_s: float, *, is_cut: bool) ->
     old = nodes.leader()
     assert old is not None
     writer = Client(nodes.lab.address(next(number for number in nodes.numbers if number != old)))
-    wait_until(lambda: put_text(writer, name, "old") == "ok", "the old value is written")
+    wait_until(lambda: put_text(writer, name, "old") == "ok", "the old value is written", PATIENCE_S)
     with _stopped(nodes, old, is_cut=is_cut):
         begin_s = time.monotonic()
-        took_s = wait_until(lambda: put_text(writer, name, "new") == "ok", "the new value is written")
+        took_s = wait_until(
+            lambda: put_text(writer, name, "new") == "ok", "the new value is written", PATIENCE_S
+        )
         with _asked(nodes, old, name) as answers:
             wait_until(lambda: time.monotonic() - begin_s > at_least_s, "the time is over")
             assert [] == answers

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from tests.cluster.lab import Lab
-from tests.cluster.nodes import Nodes
+from tests.cluster.nodes import START_S, Nodes
 from tests.cluster.servers import wait_until
 
 ENDPOINT = Lab.extra(1)
@@ -28,7 +28,7 @@ def three_nodes(folder: Path, raft: str = "", around: Callable[[], Iterable[str]
             try:
                 nodes.start()
                 nodes.wait_ready()
-                wait_until(lambda: nodes.everywhere({ENDPOINT}), "the seed is applied everywhere")
+                wait_until(lambda: nodes.everywhere({ENDPOINT}), "the seed is applied everywhere", START_S)
                 yield nodes
             except BaseException:
                 _show_logs(nodes)

@@ -6,8 +6,7 @@ outside the zone, unequal ttls in one RRset (RFC 2181 section 5.2), a CNAME besi
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import dns.exception
@@ -18,7 +17,10 @@ import dns.rdatatype
 import dns.tokenizer
 import dns.zonefile
 
-from node.zone.name import BadName, Name, from_text, from_wire, is_within, relative_text, to_text
+from node.zone.master_place import BadMasterFile, Contents, Key, Place, Problem
+from node.zone.master_write import DISABLED, write
+from node.zone.name import BadName, Name, from_text, from_wire, is_within, to_text
+from node.zone.plain import PlainReader, PlainRecord
 from node.zone.rrset import (
     CNAME,
     SOA,
@@ -27,70 +29,43 @@ from node.zone.rrset import (
     make,
     problem,
     rdata_from_text,
-    rdata_to_text,
     type_from_text,
     type_to_text,
 )
 
+__all__ = ["BadMasterFile", "Contents", "Place", "Problem", "parse", "write"]
+
 RECORDS_MAX = 5_000_000
+COMMENT_CHARACTERS_MAX = 255
+PAUSE_LINES = 1_000
 PROBLEMS_MAX = 100
 INCLUDE_DEPTH_MAX = 8
 _RRSIG = 46
 _BESIDE_CNAME = frozenset({CNAME, 46, 47, 50, 25})
 _DIRECTIVE = re.compile(r"\s*(\$[A-Za-z]+)\b")
+_COMMENT = re.compile(r'(?:\\.|"(?:[^"\\]|\\.)*"|[^;"\\\n])*(?:;([^\n]*))?')
 _LIBRARY_PREFIX = re.compile(r"^<string>:\d+: (?:caught exception <class '[^']*'>: )?")
 
-Key = tuple[Name, int]
 Include = Callable[[str], str]
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A line, counted from 1, of a named text; the main text's name is what the caller said."""
-
-    file: str
-    line: int
-
-    def __str__(self) -> str:
-        return f"{self.file}, line {self.line}" if self.file else f"line {self.line}"
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """What is wrong with one entry, and where it begins."""
-
-    place: Place
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.place}: {self.text}"
-
-
-class BadMasterFile(ValueError):
-    """The text is not a master file of the zone; ``problems`` holds every bad entry in order."""
-
-    def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("\n".join(map(str, self.problems)))
-
-
-@dataclass(frozen=True, slots=True)
-class Contents:
-    """The RRsets of a master file in the order of their first records, and where those stand."""
-
-    rrsets: tuple[RRset, ...]
-    places: dict[Key, Place]
+Pause = Callable[[], None]
 
 
 def parse(
-    text: str, origin: Name, default_ttl: int, *, file: str = "", include: Include | None = None
+    text: str,
+    origin: Name,
+    default_ttl: int,
+    *,
+    file: str = "",
+    include: Include | None = None,
+    pause: Pause = lambda: None,
 ) -> Contents:
     """Read a master file of the zone ``origin``: records, $ORIGIN, $TTL, $GENERATE, $INCLUDE.
 
     ``default_ttl`` (seconds) holds where neither the record nor $TTL says one. ``include`` returns the text
-    that a $INCLUDE names, or raises ``OSError``; without it $INCLUDE is refused. Raises ``BadMasterFile``.
+    that a $INCLUDE names, or raises ``OSError``; without it $INCLUDE is refused. ``pause`` is called every
+    thousand lines, so that others get their turn. Raises ``BadMasterFile``.
     """
-    reading = _Reading(origin, default_ttl, include)
+    reading = _Reading(origin, default_ttl, include, pause)
     reading.read(text, file, depth=0)
     contents = reading.contents()
     if reading.problems:
@@ -100,27 +75,17 @@ def parse(
     return contents
 
 
-def write(rrsets: Iterable[RRset], origin: Name) -> str:
-    """Write RRsets as a master file that ``parse`` reads back; disabled ones become comments."""
-    lines = [f"$ORIGIN {to_text(origin)}"]
-    for rrset in rrsets:
-        owner = relative_text(rrset.name, origin)
-        note = f" ; {_one_line(rrset.comment)}" if rrset.comment else ""
-        mark = "; disabled: " if rrset.disabled else ""
-        lines += [
-            f"{mark}{owner} {rrset.ttl} IN {type_to_text(rrset.type)} {rdata_to_text(rrset.type, rdata, origin)}{note}"
-            for rdata in rrset.rdatas
-        ]
-    return "\n".join(lines) + "\n"
-
-
-@dataclass(slots=True)
 class _Group:
     """The records of one name and type met so far."""
 
-    ttl: int
-    place: Place
-    rdatas: list[bytes] = field(default_factory=list)
+    __slots__ = ("comment", "disabled", "place", "rdatas", "ttl")
+
+    def __init__(self, ttl: int, place: Place, comment: str, disabled: bool) -> None:
+        self.ttl = ttl
+        self.place = place
+        self.rdatas: list[bytes] = []
+        self.comment = comment
+        self.disabled = disabled
 
 
 class _Refused(Exception):
@@ -130,83 +95,138 @@ class _Refused(Exception):
 class _Reading:
     """The state of one reading: what is known, where we are, what was wrong."""
 
-    def __init__(self, origin: Name, default_ttl: int, include: Include | None) -> None:
+    def __init__(self, origin: Name, default_ttl: int, include: Include | None, pause: Pause) -> None:
         self.origin = origin
         self.include = include
+        self.pause = pause
         self.problems: list[Problem] = []
         self.groups: dict[Key, _Group] = {}
         self.records = 0
         self.place = Place("", 0)
+        self.comment = ""
+        self.disabled = False
         # The library drops names outside its zone in silence, so its zone is the root and ours is
         # judged in ``add``.
         self.reader = dns.zonefile.Reader(
             dns.tokenizer.Tokenizer(""),
             dns.rdataclass.IN,
-            cast(Any, _Records(self.add)),
+            cast(Any, _Records(self.add_library_record)),
             allow_directives=["$ORIGIN", "$TTL", "$GENERATE"],
             default_ttl=default_ttl,
         )
         self.reader.current_origin = self.reader.last_name = _library_name(origin)
+        self.plain_origin: dns.name.Name | None = None
+        self.plain = PlainReader(origin)
+        self.last_plain: Name | None = None
+        """The owner of the last record, where that was read by ``plain``."""
 
     def read(self, text: str, file: str, depth: int) -> None:
         """Read one text, entry by entry; a bad entry is noted and the next one read."""
         for line, entry in _entries(text):
             if len(self.problems) >= PROBLEMS_MAX:
                 return
+            if line % PAUSE_LINES == 0:
+                self.pause()
             self.place = Place(file, line)
-            match = _DIRECTIVE.match(entry)
-            if match and match[1].upper() == "$INCLUDE":
-                self._read_included(entry, depth)
-                continue
+            self.disabled = entry.startswith(DISABLED)
+            record = entry[len(DISABLED) :] if self.disabled else entry
             try:
-                self.reader.tok = dns.tokenizer.Tokenizer(entry)
-                self.reader.read()
+                self._read_entry(record, depth)
             except _Refused as refusal:
                 self._note(str(refusal))
             except (dns.exception.DNSException, ValueError, AssertionError) as error:
                 origin = _own_name(self.reader.current_origin) or self.origin
-                self._note(_explain(entry, origin, error))
+                self._note(_explain(record, origin, error))
 
-    def add(self, library_name: dns.name.Name, ttl: int, rdata: dns.rdata.Rdata) -> None:
+    def _read_entry(self, entry: str, depth: int) -> None:
+        if self.reader.current_origin is not self.plain_origin:
+            self.plain_origin = self.reader.current_origin
+            self.plain = PlainReader((self.plain_origin or dns.name.root).to_wire() or b"\0")
+        plain = self.plain.read(entry)
+        if plain is not None:
+            self._add_plain(plain)
+            return
+        match = _DIRECTIVE.match(entry)
+        if match and match[1].upper() == "$INCLUDE":
+            self._read_included(entry, depth)
+            return
+        self._hand_last_name_over()
+        found = _COMMENT.fullmatch(entry)
+        self.comment = found[1].strip() if found and found[1] else ""
+        self.reader.tok = dns.tokenizer.Tokenizer(entry)
+        self.reader.read()
+
+    def _add_plain(self, record: PlainRecord) -> None:
+        if record.owner is not None:
+            self.last_plain = record.owner
+        elif self.last_plain is None:
+            self.last_plain = _own_name(self.reader.last_name) or self.origin
+        ttl = self.reader.default_ttl if record.ttl is None else record.ttl
+        self.comment = record.comment
+        self.add(self.last_plain, record.type, ttl, record.rdata)
+
+    def _hand_last_name_over(self) -> None:
+        if self.last_plain is not None:
+            self.reader.last_name = _library_name(self.last_plain)
+            self.last_plain = None
+
+    def add_library_record(self, name: dns.name.Name, ttl: int, rdata: dns.rdata.Rdata) -> None:
         """Take one record from the library."""
-        name = from_wire(library_name.to_wire() or b"")
-        key = (name, int(rdata.rdtype))
+        self.add(from_wire(name.to_wire() or b""), int(rdata.rdtype), ttl, rdata.to_wire() or b"")
+
+    def add(self, name: Name, type_: int, ttl: int, rdata: bytes) -> None:
+        """Take one record."""
         self.records += 1
         if self.records > RECORDS_MAX:
             raise _Refused(f"there are more than {RECORDS_MAX} records")
         if not is_within(name, self.origin):
             raise _Refused(f"{to_text(name)} is not inside the zone {to_text(self.origin)}")
-        group = self.groups.setdefault(key, _Group(ttl, self.place))
-        if group.ttl != ttl and key[1] != _RRSIG:
+        group = self.groups.get((name, type_))
+        if group is None:
+            group = self.groups[(name, type_)] = _Group(ttl, self.place, self.comment, self.disabled)
+        elif group.ttl != ttl and type_ != _RRSIG:
             raise _Refused(
                 f"the ttl {ttl} differs from {group.ttl} at {group.place} in the same RRset (RFC 2181 section 5.2)"
             )
+        elif group.disabled != self.disabled:
+            raise _Refused(f"it is {'' if self.disabled else 'not '}disabled here, unlike at {group.place}")
         group.ttl = min(group.ttl, ttl)
-        group.rdatas.append(rdata.to_wire() or b"")
+        group.comment = group.comment or self.comment
+        group.rdatas.append(rdata)
 
     def contents(self) -> Contents:
         """Close the reading: build the RRsets and judge them."""
         rrsets = []
-        types: dict[Name, list[int]] = {}
-        for (name, type_), group in self.groups.items():
+        for number, ((name, type_), group) in enumerate(self.groups.items()):
+            if number % PAUSE_LINES == 0:
+                self.pause()
             rrset = make(name, type_, group.ttl, group.rdatas)
+            if group.comment or group.disabled:
+                comment = group.comment[:COMMENT_CHARACTERS_MAX]
+                rrset = RRset(name, type_, rrset.ttl, rrset.rdatas, comment, group.disabled)
             wrong = problem(rrset) or (type_ == SOA and name != self.origin and "an SOA stands only at the top")
             if wrong:
                 self._note(f"{to_text(name)} {type_to_text(type_)}: {wrong}", group.place)
-            types.setdefault(name, []).append(type_)
             rrsets.append(rrset)
-        for name, present in types.items():
-            others = [type_to_text(type_) for type_ in present if type_ not in _BESIDE_CNAME]
-            if CNAME in present and others:
+        self._judge_aliases()
+        return Contents(tuple(rrsets), {key: group.place for key, group in self.groups.items()})
+
+    def _judge_aliases(self) -> None:
+        beside: dict[Name, list[str]] = {name: [] for name, type_ in self.groups if type_ == CNAME}
+        for name, type_ in self.groups if beside else ():
+            if name in beside and type_ not in _BESIDE_CNAME:
+                beside[name].append(type_to_text(type_))
+        for name, others in beside.items():
+            if others:
                 text = (
                     f"{to_text(name)} cannot have a CNAME beside {', '.join(others)} (RFC 1034 section 3.6.2)"
                 )
                 self._note(text, self.groups[(name, CNAME)].place)
-        return Contents(tuple(rrsets), {key: group.place for key, group in self.groups.items()})
 
     def _read_included(self, entry: str, depth: int) -> None:
         """Read the text that a $INCLUDE names; names and origin are as before behind it (RFC 1035 section 5.1)."""
         words = entry.split(";", maxsplit=1)[0].split()[1:]
+        self._hand_last_name_over()
         before = (self.reader.current_origin, self.reader.last_name, self.place)
         if len(words) not in (1, 2) or self.include is None or depth >= INCLUDE_DEPTH_MAX:
             self._note(
@@ -227,6 +247,7 @@ class _Reading:
         else:
             self.read(text, words[0].strip('"'), depth + 1)
         self.reader.current_origin, self.reader.last_name, self.place = before
+        self.last_plain = None
 
     def _note(self, text: str, place: Place | None = None) -> None:
         self.problems.append(Problem(place or self.place, text))
@@ -254,20 +275,34 @@ def _entries(text: str) -> Iterator[tuple[int, str]]:
     """Cut a master file into entries, each with its first line; parentheses join lines."""
     pending: list[str] = []
     first, depth = 1, 0
-    for number, line in enumerate(text.split("\n"), start=1):
-        line = line.rstrip("\r")  # noqa: PLW2901 - a line end is no part of the line
+    for number, line in enumerate(_lines(text), start=1):
+        joins = "(" in line or ")" in line
+        if not pending and not joins:
+            stripped = line.lstrip()
+            if stripped and (stripped[0] != ";" or line.startswith(DISABLED)):
+                yield number, line
+            continue
         if not pending:
             first = number
-        if depth or "(" in line or ")" in line:
+        if joins:
             depth = max(0, depth + _parentheses(line))
         pending.append(line)
         if depth:
             continue
-        if len(pending) > 1 or (line and not line.isspace() and not line.lstrip().startswith(";")):
+        if len(pending) > 1 or not line.lstrip().startswith(";") or line.startswith(DISABLED):
             yield first, "\n".join(pending)
         pending = []
     if pending:
         yield first, "\n".join(pending)
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Yield the lines of a text without their ends and without a second copy of all of it."""
+    start = 0
+    while (end := text.find("\n", start)) >= 0:
+        yield text[start:end].rstrip("\r")
+        start = end + 1
+    yield text[start:].rstrip("\r")
 
 
 def _parentheses(line: str) -> int:
@@ -305,7 +340,3 @@ def _library_name(name: Name) -> dns.name.Name:
 
 def _own_name(name: dns.name.Name | None) -> Name | None:
     return None if name is None else from_wire(name.to_wire() or b"")
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())

@@ -4,6 +4,7 @@ A ``Name`` is the uncompressed wire form of RFC 1035 section 3.1 in lower case (
 names are the same name exactly when their bytes are equal. Text enters and leaves here only.
 """
 
+import re
 from collections.abc import Iterator
 from typing import NewType
 
@@ -15,6 +16,7 @@ LABEL_OCTETS_MAX = 63
 NAME_OCTETS_MAX = 255
 ROOT = Name(b"\x00")
 
+_PLAIN = re.compile(rb"[A-Za-z0-9_*-]+")
 _SPECIAL = frozenset(b'."\\();@$')
 
 
@@ -203,6 +205,8 @@ def _unescape(text: str, position: int) -> tuple[int, int]:
 
 
 def _label_text(label: bytes) -> str:
+    if _PLAIN.fullmatch(label):
+        return label.decode()
     return "".join(
         f"\\{chr(octet)}" if octet in _SPECIAL else chr(octet) if 33 <= octet <= 126 else f"\\{octet:03d}"
         for octet in label

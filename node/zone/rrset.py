@@ -16,6 +16,7 @@ import dns.rdatatype
 import msgspec
 
 from node.zone.name import BadName, Name, from_wire
+from node.zone.plain import plain_text
 
 A, NS, CNAME, SOA, PTR, MX, TXT, AAAA, SRV, DNAME = 1, 2, 5, 6, 12, 15, 16, 28, 33, 39
 CAA, ANY = 257, 255
@@ -122,6 +123,9 @@ def rdata_from_text(type_: int, text: str, origin: Name) -> bytes:
 
 def rdata_to_text(type_: int, rdata: bytes, origin: Name | None = None) -> str:
     """Write one rdata in master-file syntax, names relative to ``origin`` where it is given."""
+    plain = plain_text(type_, rdata, origin)
+    if plain is not None:
+        return plain
     library_origin = None if origin is None else _library_name(origin)
     try:
         parsed = dns.rdata.from_wire(

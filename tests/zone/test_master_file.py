@@ -166,6 +166,28 @@ def test_a_comment_and_a_disabled_rrset_are_written_as_comments():
     assert "$ORIGIN example.com.\n; disabled: w 5 IN A 192.0.2.1 ; old box\n" == write([commented], ORIGIN)
 
 
+def test_comments_and_disabled_rrsets_survive_a_file():
+    """What is written for people beside the records is read back: comments, and what is kept but not answered."""
+    rdatas = [rdata_from_text(A, f"192.0.2.{last}", ORIGIN) for last in (1, 2)]
+    rrset = make(from_text("w", ORIGIN), A, 5, rdatas)
+    kept = type(rrset)(rrset.name, A, 5, rrset.rdatas, comment="rack 4; [keys 1=ab]", disabled=True)
+    text = type(rrset)(rrset.name, TXT, 5, (b"\x03a;b",), comment='say "hi"')
+    assert (kept, text) == parse(write([kept, text], ORIGIN), ORIGIN, 77).rrsets
+
+
+def test_the_first_comment_of_an_rrset_is_its_own():
+    """A comment behind any record of an RRset is kept, those on lines of their own and in parentheses are not."""
+    text = "; about\nw A 192.0.2.1\nw A 192.0.2.2 ; first\nw A 192.0.2.3 ; second\nm MX ( 10 ; no\n m )\nl LOC 1 N 1 E 1m ; slow\n"
+    assert ["first", "", "slow"] == [rrset.comment for rrset in parse(text, ORIGIN, 5).rrsets]
+
+
+def test_half_an_rrset_cannot_be_disabled():
+    """An RRset is answered or it is not; a file that says both is refused."""
+    assert [(2, "it is disabled here, unlike at line 1")] == problems_of(
+        "w A 192.0.2.1\n; disabled: w A 192.0.2.2\n"
+    )
+
+
 @given(st.text(st.sampled_from('aw@ \t\n\r;"()$\\.0123456789AMXTINCLUDEORG{}'), max_size=120))
 def test_any_text_is_read_or_refused_with_problems(text):
     """Whatever the text holds, reading ends with RRsets or with BadMasterFile."""

@@ -133,7 +133,6 @@ class Cluster:
 
     def reload_certificates(self) -> None:
         """Read certificates and the list of refused ones again; connections that they forbid end."""
-        logger.info("certificate.reload_asked")
         self._replica.reload()
 
     def status(self) -> ReplicaStatus:

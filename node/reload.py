@@ -24,11 +24,21 @@ class Reloader:
     def __init__(self, config: Config) -> None:
         self._started = self.config = config
         self._take: Callable[[DnsPlan], None] | None = None
+        self._read_certificates: Callable[[], object] | None = None
 
-    def listen(self, take_dns: Callable[[DnsPlan], None]) -> None:
+    def listen(
+        self, take_dns: Callable[[DnsPlan], None], read_certificates: Callable[[], object] | None = None
+    ) -> None:
         """Hand what has changed over at every SIGHUP; call it in the loop's thread."""
         self._take = take_dns
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.reload)
+        self._read_certificates = read_certificates
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hang_up)
+
+    def _hang_up(self) -> None:
+        """Read the certificates between nodes again, which are files of their own, and then the configuration."""
+        if self._read_certificates is not None:
+            self._read_certificates()
+        self.reload()
 
     def reload(self) -> bool:
         """Read the file again; say whether it could be taken over. Never raises."""

@@ -154,8 +154,6 @@ async def _running(
     async with contextlib.AsyncExitStack() as stack:
         loop = asyncio.get_running_loop()
         cluster = Cluster(plan.raft, lambda: loop.call_soon_threadsafe(end, 70))
-        if plan.raft.tls is not None:
-            loop.add_signal_handler(signal.SIGHUP, cluster.reload_certificates)
         if demo is not None:
             await demo.start()
             stack.push_async_callback(demo.stop)
@@ -184,7 +182,7 @@ async def _running(
             stack.push_async_callback(_cancelled, asyncio.create_task(_restore(plan, cluster, end)))
         stack.push_async_callback(_cancelled, asyncio.create_task(served.run()))
         if reloader is not None:
-            reloader.listen(dns.reload)
+            reloader.listen(dns.reload, cluster.reload_certificates)
         yield _info(plan, demo, server.addresses, f"http://{api.addresses[0]}")
 
 

@@ -35,6 +35,7 @@ data_dir = "{folder}/data/{{node}}"
 
 [dns]
 listen = {listen}
+{dns}
 
 [[zones]]
 name        = "example.org"
@@ -58,6 +59,7 @@ endpoints   = [{endpoints}]
 [[tsig]]
 name   = "push"
 secret = "file:{folder}/tsig-secret"
+grant  = [{grant}]
 
 [[api.tokens]]
 name  = "test"
@@ -78,13 +80,16 @@ class Nodes:
         targets: dict[str, str],
         raft: str = "",
         around: Callable[[], Iterable[str]] = tuple,
+        dns: str = "",
+        grant: str = "",
         **health: Any,
     ) -> None:
-        """``raft`` are lines for that table; ``around`` gives the words that start the words that start a node."""
+        """``raft`` and ``dns`` are lines for those tables, ``grant`` is the key's; ``around`` gives the words that start the words that start a node."""
         self.lab = lab
         self.folder = folder
         self._raft = raft
         self._around = around
+        self._dns, self._grant = dns, grant
         self.session = requests.Session()
         self.session.trust_env = False
         self.session.headers["Authorization"] = f"Bearer {API_TOKEN}"
@@ -117,6 +122,8 @@ class Nodes:
             nodes=nodes,
             raft=self._raft,
             push=push,
+            dns=self._dns,
+            grant=self._grant,
             listen=f'["{{address}}:{DNS_PORT}"]',
             endpoints=", ".join(f'"{each}"' for each in endpoints),
             **health,

@@ -88,6 +88,10 @@ class Daemon:
         """Return the command that runs the server in the foreground."""
         raise NotImplementedError
 
+    def log(self) -> str:
+        """Return what the server has written so far."""
+        return (self.folder / "log").read_text(errors="replace")
+
     def start(self) -> None:
         log = (self.folder / "log").open("ab")
         self._process = subprocess.Popen(self.words(), stdout=log, stderr=log, cwd=self.folder)

@@ -14,14 +14,20 @@ USUAL = "zone.changed"
 
 
 @contextlib.contextmanager
-def three_nodes(folder: Path, raft: str = "", around: Callable[[], Iterable[str]] = tuple) -> Iterator[Nodes]:
+def three_nodes(
+    folder: Path,
+    raft: str = "",
+    around: Callable[[], Iterable[str]] = tuple,
+    dns: str = "",
+    grant: str = "",
+) -> Iterator[Nodes]:
     """Start them, wait until they are ready, and end them; this thread sees the lab's network meanwhile.
 
     The one endpoint of their service answers nobody, so they soon have nothing to vote about.
     """
     folder.chmod(0o755)
     lab = Lab(3)
-    nodes = Nodes(lab, folder / "cluster", [ENDPOINT], {}, raft=raft, around=around)
+    nodes = Nodes(lab, folder / "cluster", [ENDPOINT], {}, raft=raft, around=around, dns=dns, grant=grant)
     try:
         lab.start()
         with lab.entered():

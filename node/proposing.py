@@ -12,7 +12,6 @@ tries are told: only the first commit under the ticket settles what the lost one
 """
 
 import asyncio
-import hashlib
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -23,7 +22,6 @@ import msgspec
 from node.state.command import (
     BeginRestore,
     CastVotes,
-    Command,
     DropVotes,
     Entry,
     ExpireLeases,
@@ -41,7 +39,6 @@ LEADERLESS_S = 1.5
 """After so long a write that is certainly nowhere yet is refused for want of a leader."""
 PAUSE_FIRST_S = 0.02
 PAUSE_MAX_S = 0.5
-DIGEST_OCTETS = 8
 SELF_HEALING = (
     BeginRestore,
     CastVotes,
@@ -55,7 +52,6 @@ SELF_HEALING = (
 """Proposed again by whoever compares them with the State, until it says so: they need no ticket and no row."""
 
 _FINAL = ("too-large", "stopped")
-_encode = msgspec.msgpack.Encoder().encode
 
 
 @dataclass(slots=True)
@@ -133,7 +129,7 @@ class Proposer:
         """
         if isinstance(entry.command, SELF_HEALING) and entry.ticket is None:
             return await self._propose(encode(entry), timeout_s)
-        ticket = entry.ticket or self._ticket(entry.command)
+        ticket = entry.ticket or self._ticket()
         tries, begun_s = Tries(timeout_s), _now_s()
         data = b""
         while True:
@@ -146,9 +142,8 @@ class Proposer:
                 return fate
             await asyncio.sleep(tries.pause_s)
 
-    def _ticket(self, command: Command) -> Ticket:
-        digest = hashlib.blake2b(_encode(command), digest_size=DIGEST_OCTETS).digest()
-        return Ticket(self._client, next(self._numbers), digest, 0)
+    def _ticket(self) -> Ticket:
+        return Ticket(self._client, next(self._numbers), b"", 0)
 
 
 def _now_s() -> float:

@@ -81,7 +81,7 @@ def of_outcome(outcome: NotCommitted | Unknown) -> Problem:
         return Problem(
             "outcome_unknown",
             f"outcome unknown: {outcome.detail}",
-            "it may or may not have been committed; sending the same request again is safe",
+            "it may or may not have been committed; send it again with the same Idempotency-Key, or look first",
         )
     code = outcome.reason.replace("-", "_")
     detail = f"not changed: {outcome.detail}" if outcome.detail else f"not changed: {outcome.reason}"

@@ -335,7 +335,7 @@ class Ticket(msgspec.Struct, frozen=True, array_like=True, gc=False):
     key: int | str
     """A number that a node's process gave one of its own writes, or a text that a user of the API chose."""
     digest: bytes
-    """Of what is asked for, to tell the same request from another one under its key."""
+    """Of what is asked for, to tell the same request from another one under its key; empty for a number."""
     since: int
     """An index that the proposer had applied before its first try; no earlier entry has this ticket of it."""
 

@@ -1,5 +1,6 @@
 """A write with an Idempotency-Key is done once and answered alike, on whichever node it is sent again."""
 
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -224,3 +225,14 @@ def test_the_header_is_described(api: Api) -> None:
         for method in methods
         if path.startswith("/v1/") and method != "get"
     } == named
+
+
+def test_the_example_of_the_manual(api: Api) -> None:
+    """What docs/operations.md shows can be sent twice and is done once."""
+    text = (Path(__file__).parent.parent.parent / "docs" / "operations.md").read_text()
+    head, body = text.split("```http\n")[1].split("```")[0].split("\n\n")
+    line, *fields = head.split("\n")
+    method, path = line.split()
+    headers = dict(each.split(": ", 1) for each in fields)
+    first, again = (api.call(method, path, content=body, headers=headers) for _ in range(2))
+    assert (200, told(first)) == (first.status_code, told(again))

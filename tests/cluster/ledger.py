@@ -71,12 +71,12 @@ class Ledger:
         )
 
 
-def wait_agree(nodes: Nodes, timeout_s: float = PATIENCE_S) -> int:
-    """Wait until all nodes have applied the same entries; return the index. One digest, one index."""
+def wait_agree(nodes: Nodes, *numbers: int, timeout_s: float = PATIENCE_S) -> int:
+    """Wait until these nodes, or all, have applied the same entries; return the index. One digest, one index."""
     seen: set[tuple[int, str]] = set()
 
     def agree() -> bool:
-        rows = [nodes.status(number) for number in nodes.numbers]
+        rows = [nodes.status(number) for number in numbers or nodes.numbers]
         seen.clear()
         seen.update((row["applied_index"], row["state_digest"]) for row in rows if row is not None)
         indexes = {index for index, _ in seen}
@@ -91,14 +91,14 @@ def wait_agree(nodes: Nodes, timeout_s: float = PATIENCE_S) -> int:
     return next(iter(seen))[0]
 
 
-def check(nodes: Nodes, ledger: Ledger) -> int:
-    """Compare all nodes with the ledger once nobody writes; return the index at which they agree.
+def check(nodes: Nodes, ledger: Ledger, *numbers: int) -> int:
+    """Compare these nodes, or all, with the ledger once nobody writes; return the index at which they agree.
 
     Every acknowledged write is there with its value, nothing refused is, nothing is there that nobody
-    wrote, and all nodes have one digest.
+    wrote, and they have one digest.
     """
-    index = wait_agree(nodes)
-    for number in nodes.numbers:
+    index = wait_agree(nodes, *numbers)
+    for number in numbers or nodes.numbers:
         compare(f"ns{number} at index {index}", _held(nodes, number), ledger)
     strange = {code for code in ledger.refused.values() if code not in NOTHING_CHANGED}
     assert set() == strange, f"refused for no good reason: {strange}"

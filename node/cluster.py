@@ -9,8 +9,8 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from typing import Literal
 
-import msgspec
 import structlog
 
 from node.proposing import Proposer
@@ -26,6 +26,8 @@ from raft.settings import RaftSettings
 
 logger = structlog.get_logger()
 
+CHANGE_S_MAX = 10.0
+"""A change of the nodes may have to wait for the one before, and for another leader."""
 HANDED_OVER_MAX = 10_000
 LOOK_AGAIN_S = 0.1
 """An entry without a command is applied without a new State to tell of it."""
@@ -85,7 +87,7 @@ class Machine:
 class Cluster:
     """The replicated State as the event loop sees it."""
 
-    def __init__(self, settings: RaftSettings, on_fatal: Callable[[], object]) -> None:
+    def __init__(self, settings: RaftSettings, on_fatal: Callable[[int], object]) -> None:
         self._machine = Machine(self._hand_over)
         self._replica = Replica(settings, self._machine, on_fatal=on_fatal)
         self._proposer = Proposer(self._try, lambda: self.state.index)
@@ -159,19 +161,21 @@ class Cluster:
     async def _try(self, data: bytes, timeout_s: float) -> Outcome:
         return await self._outcome(self._replica.propose(data, timeout_s))
 
-    async def change_members(
+    async def change_nodes(
         self,
-        change: Change,
-        member: Member | None,
+        kind: Literal["add", "remove", "replace", "lead"],
+        name: str,
         *,
+        raft: str = "",
+        role: Literal["learner", "replica"] = "learner",
+        member: Member | None = None,
         actor: str = "",
         reason: str = "",
-        timeout_s: float = 10.0,
     ) -> Outcome:
         """Change who belongs to the cluster; ``NotCommitted("refused")`` says why the leader will not."""
         note = encode_note(MemberNote(actor, reason, member))
-        noted = msgspec.structs.replace(change, note=note)
-        return await self._outcome(self._replica.change_members(noted, timeout_s))
+        change = Change(kind, name, raft, role, note=note)
+        return await self._outcome(self._replica.change_members(change, CHANGE_S_MAX))
 
     async def read_barrier(self, timeout_s: float = 5.0) -> Outcome:
         """Wait until this node has applied all that was committed anywhere when this was called."""

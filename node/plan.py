@@ -56,6 +56,8 @@ class Plan:
     duties: DutySettings
     api_listen: str
     peer_urls: Mapping[str, str]
+    configured: Mapping[str, str]
+    """Where each node's log listens, by name; empty where nothing is configured."""
     node_token: str | None
     tokens: tuple[Token, ...]
     tsig: Mapping[str, TsigSecret] = field(repr=False)
@@ -95,6 +97,7 @@ def plan_of(config: Config, environ: Mapping[str, str] = os.environ) -> Plan:
         raft=RaftSettings(
             node=config.node.name,
             members={each.name: each.raft for each in config.nodes},
+            replicas=frozenset(each.name for each in config.nodes if each.role == "replica"),
             bind=config.node.bind,
             cluster=config.cluster.name,
             data_dir=config.raft.data_dir,
@@ -108,6 +111,7 @@ def plan_of(config: Config, environ: Mapping[str, str] = os.environ) -> Plan:
         dns=_dns(config, keys, secret, environ),
         duties=DutySettings(vote_lease_s=(3 * health.interval_ms + health.timeout_ms) / 1000),
         api_listen=config.api.listen,
+        configured={each.name: each.raft for each in config.nodes},
         peer_urls={each.name: each.api for each in config.nodes if each.name != config.node.name},
         node_token=None if secret is None else _node_token(config.cluster.name, secret),
         tokens=tuple(
@@ -142,6 +146,7 @@ def dev_plan(settings: DevSettings, seed_demo: Seed | None = None) -> Plan:
         duties=DutySettings(),
         api_listen=f"{LOOPBACK}:{settings.api_port}",
         peer_urls={},
+        configured={},
         node_token=None,
         tokens=(),
         tsig={},

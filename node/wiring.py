@@ -153,7 +153,7 @@ async def _running(
     """Start every room in order; stop them in reverse, whatever happened."""
     async with contextlib.AsyncExitStack() as stack:
         loop = asyncio.get_running_loop()
-        cluster = Cluster(plan.raft, lambda: loop.call_soon_threadsafe(end, 70))
+        cluster = Cluster(plan.raft, lambda code: loop.call_soon_threadsafe(end, code))
         if demo is not None:
             await demo.start()
             stack.push_async_callback(demo.stop)
@@ -173,7 +173,7 @@ async def _running(
         for room in (prober, pusher, api):
             await room.start()
             stack.push_async_callback(room.stop)
-        peers = Peers(plan.peer_urls, plan.node_token)
+        peers = Peers(lambda: plan.peer_urls, plan.node_token)
         stack.callback(peers.close)
         work = Duties(cluster, lambda: plan.seed, plan.duties, may_seed=_seeding(plan, peers))
         duties = asyncio.create_task(work.run())
@@ -282,6 +282,8 @@ def _api_server(
         started_at_ms=now_ms(),
         dns_addresses=lambda: dns.addresses,
         peer_urls=plan.peer_urls,
+        configured=plan.configured,
+        change_nodes=cluster.change_nodes,
         node_token=plan.node_token,
         tokens=plan.tokens,
         dev=plan.dev,

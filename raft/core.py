@@ -323,7 +323,7 @@ def wall_clock_ms() -> int:
 def founding_membership(settings: RaftSettings) -> Membership:
     """Return the membership that the configuration gives a cluster with nothing in its log."""
     seats = (
-        Seat(name, address, "voter" if name != settings.node or settings.role == "voter" else "replica")
+        Seat(name, address, "replica" if name in settings.replicas else "voter")
         for name, address in settings.members.items()
     )
     return Membership("", tuple(sorted(seats, key=lambda seat: seat.name)))

@@ -57,7 +57,9 @@ class Driver:
         """Open the journal and listen. Raises ``RaftError``."""
         settings = self._settings
         peers = [
-            peer_node(name, address) for name, address in settings.members.items() if name != settings.node
+            peer_node(name, address, "replica" if name in settings.replicas else "voter")
+            for name, address in settings.members.items()
+            if name != settings.node
         ]
         self._journal = open_journal(settings, alone=not peers)
         passport = Passport(

@@ -15,7 +15,7 @@ import structlog
 
 from raft.admission import Admission
 from raft.driver import Driver
-from raft.errors import RaftError
+from raft.errors import EXIT_DISK_FAULT, RaftError
 from raft.machine import StateMachine
 from raft.membership import Change
 from raft.proposal import NotCommitted, Outcome
@@ -34,7 +34,11 @@ class Replica:
     """The replicated log as the rest of a node sees it; safe to call from any thread."""
 
     def __init__(
-        self, settings: RaftSettings, machine: StateMachine, *, on_fatal: Callable[[], object] = lambda: None
+        self,
+        settings: RaftSettings,
+        machine: StateMachine,
+        *,
+        on_fatal: Callable[[int], object] = lambda _code: None,
     ) -> None:
         self._settings = settings
         self._machine = machine
@@ -141,7 +145,7 @@ class Replica:
             self._started.set_exception(error)
             return
         logger.error("raft.ended", detail=str(error))
-        self._on_fatal()
+        self._on_fatal(error.exit_code if isinstance(error, RaftError) else EXIT_DISK_FAULT)
 
 
 def _new_future() -> "Future[Outcome]":

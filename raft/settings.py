@@ -20,8 +20,8 @@ class RaftSettings:
     data_dir: Path | None
     """None keeps everything in memory: allowed for a cluster of one."""
     secret: bytes | None = field(repr=False)
-    role: Literal["voter", "replica"] = "voter"
-    """A replica holds the log and serves from it, and never votes."""
+    replicas: frozenset[str] = frozenset()
+    """Those of the members that hold the log and serve from it, and never vote."""
     tls: TlsFiles | None = None
     """Certificates; they take the place of the secret where both are given."""
     election_timeout_s: tuple[float, float] = (0.25, 0.5)
@@ -30,3 +30,8 @@ class RaftSettings:
     proposal_bytes_max: int = 4 * 1024 * 1024
     snapshot_entries: int = 20_000
     """Entries applied since the last snapshot that make a new one due."""
+
+    @property
+    def role(self) -> Literal["voter", "replica"]:
+        """What this node is."""
+        return "replica" if self.node in self.replicas else "voter"

@@ -22,6 +22,7 @@ from node.api.peers import Peers
 from node.api.perform import ReadBody, Room, respond
 from node.api.problem import Problem, rendered
 from node.api.settings import ApiSettings
+from node.api.status import peer_urls
 from node.api.stream import stream_download, stream_events
 from node.api.table import TABLE
 
@@ -40,7 +41,9 @@ class ApiApp:
     def __init__(self, settings: ApiSettings, context: ApiContext) -> None:
         self._settings = settings
         self._context = context
-        self._room = Room(context, TABLE, Feed(context.subscribe), Peers(context.peer_urls, context.node_token))
+        self._room = Room(
+            context, TABLE, Feed(context.subscribe), Peers(lambda: peer_urls(context), context.node_token)
+        )
         self._streams = 0
         self._downloads = 0
         self._waiting = 0

@@ -6,13 +6,13 @@ other rooms, so that a test can pass plain values.
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 from node.api.order import NameOrder
-from node.state.command import Command, Ticket
+from node.state.command import Command, Member, Ticket
 from node.state.state import Changed, State
 from node.zone.lease import LeaseKey
-from raft.proposal import Outcome
+from raft.proposal import NotCommitted, Outcome
 
 Listener = Callable[[State, Changed | None], None]
 
@@ -80,6 +80,14 @@ class ReplicaView(Protocol):
     def peers(self) -> Sequence[PeerView]:
         """The other members."""
 
+    @property
+    def learners(self) -> Sequence[PeerView]:
+        """The other nodes that do not vote."""
+
+    @property
+    def stale_s(self) -> float | None:
+        """How long ago a leader was last heard; None for never."""
+
 
 class Propose(Protocol):
     """Bring a command into the log; see ``node.cluster.Cluster.propose``."""
@@ -88,6 +96,27 @@ class Propose(Protocol):
         self, command: Command, *, actor: str, reason: str, timeout_s: float, ticket: Ticket | None
     ) -> Awaitable[Outcome]:
         """Return what became of the command; never raises."""
+
+
+class ChangeMembers(Protocol):
+    """Change who belongs to the cluster; see ``node.cluster.Cluster.change_nodes``."""
+
+    def __call__(
+        self,
+        kind: Literal["add", "remove", "replace", "lead"],
+        name: str,
+        *,
+        raft: str,
+        role: Literal["learner", "replica"],
+        member: Member | None,
+        actor: str,
+        reason: str,
+    ) -> Awaitable[Outcome]:
+        """Return what became of the change; never raises."""
+
+
+async def _no_changes(*_arguments: object, **_more: object) -> Outcome:
+    return NotCommitted("refused", "the nodes of this cluster cannot change")
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +184,10 @@ class ApiContext:
     started_at_ms: int
     dns_addresses: Callable[[], Sequence[str]]
     peer_urls: Mapping[str, str] = field(default_factory=dict)
-    """Base URL of each other node's API, by name."""
+    """Base URL of each other node's API, by name, as configured; the State's goes before."""
+    configured: Mapping[str, str] = field(default_factory=dict)
+    """Where each node's log listens by this node's configuration, by name; empty where there is none."""
+    change_nodes: ChangeMembers = _no_changes
     node_token: str | None = None
     """The secret that nodes show each other; it may read, nothing else."""
     tokens: tuple[Token, ...] = ()

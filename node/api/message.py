@@ -7,11 +7,11 @@ peers, waiting for a change) they return as a plan; ``node.api.perform`` carries
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from node.api.context import ApiContext
 from node.api.order import HEAVY_ROWS
-from node.state.command import Command
+from node.state.command import Command, Member
 from node.state.state import Accepted, Refused, State
 
 JSON = "application/json"
@@ -76,6 +76,19 @@ class Proposal:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeNodes:
+    """Have the leader change who belongs to the cluster, then answer with the log index of that."""
+
+    kind: Literal["add", "remove", "replace", "lead"]
+    name: str
+    answer: Callable[[int], Response]
+    raft: str = ""
+    role: Literal["learner", "replica"] = "learner"
+    member: Member | None = None
+    """What the State is to know of the node beside its place in the log."""
+
+
+@dataclass(frozen=True, slots=True)
 class AskPeers:
     """Fetch the other nodes' own rows, then answer with them."""
 
@@ -126,7 +139,7 @@ class Compute:
 
 
 Streamed = Follow | Download
-Reply = Response | Proposal | AskPeers | Watch | Streamed | Compute
+Reply = Response | Proposal | ChangeNodes | AskPeers | Watch | Streamed | Compute
 Handler = Callable[[ApiContext, Request], Reply]
 
 

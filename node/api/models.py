@@ -35,6 +35,24 @@ class ZoneBody(Body):
     expire_s: int = 604_800
 
 
+class NodeBody(Body):
+    """Where a node is reached."""
+
+    raft: str = Field(
+        examples=["192.0.2.4:7300"], description="IP:PORT of its log, as the other nodes reach it"
+    )
+    api: str | None = Field(None, examples=["https://192.0.2.4:7380"])
+    site: str | None = Field(None, max_length=63)
+    role: Literal["voter", "replica"] = Field("voter", description="a replica serves and never votes")
+
+
+class ReplaceBody(Body):
+    """What is new about a node that begins anew."""
+
+    raft: str | None = Field(None, examples=["192.0.2.4:7300"])
+    api: str | None = None
+
+
 class RRsetBody(Body):
     """All records of one name and type, in master-file text."""
 

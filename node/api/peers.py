@@ -6,7 +6,7 @@ The answer is kept for a second and asked for once, however many clients want it
 import asyncio
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,16 +24,18 @@ ROW_OCTETS_MAX = 256 * 1024
 class Peers:
     """The other nodes' APIs by node name, and the token that lets us read there."""
 
-    def __init__(self, urls: Mapping[str, str], token: str | None) -> None:
-        self._urls = dict(urls)
+    def __init__(self, urls: Callable[[], Mapping[str, str]], token: str | None) -> None:
+        self._find_urls = urls
+        self._urls: Mapping[str, str] = urls()
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._pool = ThreadPoolExecutor(min(THREADS_MAX, max(1, len(urls))), "api-peers")
+        self._pool = ThreadPoolExecutor(THREADS_MAX, "api-peers")
         self._asked: asyncio.Task[Mapping[str, PeerAnswer]] | None = None
         self._asked_at_s = float("-inf")
         self._closed = False
 
     async def rows(self) -> Mapping[str, PeerAnswer]:
         """Return every other node's row, or a sentence that says why there is none."""
+        self._urls = self._find_urls()
         if self._closed:
             return {name: PeerAnswer(error="not asked: this node is stopping") for name in self._urls}
         if not self._urls:
@@ -51,7 +53,8 @@ class Peers:
 
     async def _ask_all(self) -> Mapping[str, PeerAnswer]:
         loop = asyncio.get_running_loop()
-        futures = {name: loop.run_in_executor(self._pool, self._ask, url) for name, url in self._urls.items()}
+        asked = self._urls.items()
+        futures = {name: loop.run_in_executor(self._pool, self._ask, url) for name, url in asked}
         await asyncio.wait(futures.values(), timeout=DEADLINE_S)
         late = PeerAnswer(error=f"no answer within {DEADLINE_S:g} s")
         return {

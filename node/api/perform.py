@@ -18,7 +18,18 @@ from node.api.handlers.common import written
 from node.api.idempotency import declined, ticket_of
 from node.api.listing import read_count
 from node.api.logins import FailedLogins
-from node.api.message import SAFE, AskPeers, Compute, Proposal, Reply, Request, Response, Streamed, Watch
+from node.api.message import (
+    SAFE,
+    AskPeers,
+    ChangeNodes,
+    Compute,
+    Proposal,
+    Reply,
+    Request,
+    Response,
+    Streamed,
+    Watch,
+)
 from node.api.peers import Peers
 from node.api.problem import Problem, of_outcome, of_refused, tell
 from node.api.routes import Route, Table
@@ -178,6 +189,8 @@ async def _carry_out(room: Room, request: Request, reply: Reply, route: Route) -
     """Carry a plan out until there is a response."""
     if isinstance(reply, Proposal):
         return await _propose(room, request, reply, route)
+    if isinstance(reply, ChangeNodes):
+        return await _change_nodes(room, request, reply)
     if isinstance(reply, AskPeers):
         return reply.answer(await room.peers.rows())
     if isinstance(reply, Watch):
@@ -185,6 +198,24 @@ async def _carry_out(room: Room, request: Request, reply: Reply, route: Route) -
     if isinstance(reply, Compute):
         return await asyncio.to_thread(reply.work)
     return reply
+
+
+async def _change_nodes(room: Room, request: Request, change: ChangeNodes) -> Response:
+    reason = request.headers.get("qdns-reason", "")[:REASON_CHARACTERS_MAX]
+    outcome = await room.context.change_nodes(
+        change.kind,
+        change.name,
+        raft=change.raft,
+        role=change.role,
+        member=change.member,
+        actor=request.identity.name,
+        reason=reason,
+    )
+    if isinstance(outcome, Committed):
+        return change.answer(outcome.index)
+    if isinstance(outcome, NotCommitted) and outcome.reason == "refused":
+        raise Problem("conflict", f"not changed: {outcome.detail}", "qdns node list")
+    raise of_outcome(outcome)
 
 
 async def _answer_once(room: Room, route: Route, request: Request, ticket: Ticket) -> Response | Streamed:

@@ -1,8 +1,8 @@
 """What needs a person: found in the status' own rows, the worst first, each with the next step. Pure."""
 
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from node.api.context import ReplicaView
@@ -16,6 +16,8 @@ from node.zone.name import sort_key
 LAG_ENTRIES_MAX = 100
 """A node this far behind is told of; less is ordinary traffic."""
 UNDECIDED_INTERVALS = 5
+STALE_S_MAX = 10.0
+"""A replica that has heard no leader for longer is told of."""
 PUSH_PATIENCE_MS = 5_000
 
 
@@ -30,6 +32,8 @@ class Found:
     nodes: list[Row]
     services: list[Row]
     pushes: list[Row]
+    configured: Mapping[str, str] = field(default_factory=dict)
+    """Where each node's log listens by this node's configuration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,7 @@ def find_problems(found: Found) -> list[Problem]:
         *_quorum_problems(found),
         *_node_problems(found),
         *(Problem(*told) for told in find_trust_problems(found.own["name"], found.nodes)),
+        *_member_problems(found),
         *_service_problems(found),
         *_push_problems(found),
     ]
@@ -113,6 +118,37 @@ def _node_problems(found: Found) -> Iterator[Problem]:
         late = (row["probes"] or {}).get("late", 0)
         if late:
             yield Problem("probes_late", "warning", f"{late} probes of {name} are late", show)
+
+
+def _member_problems(found: Found) -> Iterator[Problem]:
+    """Tell of nodes that do not come together, of old answers, and of a configuration that says otherwise."""
+    for row in found.nodes:
+        stale_s = row["stale_s"]
+        if row["part"] == "replica" and stale_s is not None and stale_s > STALE_S_MAX:
+            text = f"{row['name']} has not heard a leader for {stale_s:.0f} s: its answers are that old"
+            yield Problem("replica_stale", "warning", text, ("qdns", "node", "show", row["name"]))
+    differences = _differences(found)
+    if differences:
+        text = f"the configuration of {found.own['name']} and the cluster differ: {'; '.join(differences)}"
+        yield Problem("config_differs", "warning", text, ("qdns", "node", "list"))
+
+
+def _differences(found: Found) -> list[str]:
+    """Say how the configured nodes differ from the log's; the log's are in force."""
+    state = found.state
+    if not found.configured or not state.members:
+        return []
+    voters = {member.name: member.raft for member in state.members}
+    others = {each.member.name: each.member.raft for each in state.learners}
+    known = voters | others
+    extra = [f"{name} is configured and no node of it" for name in found.configured if name not in known]
+    missing = [f"{name} is a node of it and not configured" for name in voters if name not in found.configured]
+    moved = [
+        f"{name} is configured at {address} and reached at {known[name]}"
+        for name, address in found.configured.items()
+        if known.get(name, "") not in ("", address)
+    ]
+    return [*extra, *missing, *moved]
 
 
 def _unreachable_text(row: Row) -> str:

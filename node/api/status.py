@@ -35,6 +35,7 @@ def local_row(context: ApiContext) -> Row:
         "dns": list(context.dns_addresses()),
         "restoring": context.restoring(),
         "probes": {"running": probes.running, "endpoints": probes.endpoints, "late": probes.late},
+        "stale_s": None if replica.stale_s is None else round(replica.stale_s, 3),
         "error": None,
         **trust_row(context.trust(), context.now_ms()),
     }
@@ -46,7 +47,7 @@ def build(context: ApiContext, answers: Mapping[str, PeerAnswer]) -> Row:
     nodes = _node_rows(context, state, replica, own, answers)
     services = [service_row(state.services[fqdn]) for fqdn in sorted(state.services, key=sort_key)]
     pushes = push_rows(state, _by_target(context.pushes()))
-    found = Found(state, replica, context.now_ms(), own, nodes, services, pushes)
+    found = Found(state, replica, context.now_ms(), own, nodes, services, pushes, context.configured)
     problems = find_problems(found)
     zones = (state.zones[name] for name in sorted(state.zones, key=sort_key))
     return {
@@ -78,9 +79,15 @@ def _by_target(progress: Sequence[PushProgress]) -> Mapping[str, PushProgress]:
 
 
 def _named(state: State, name: str) -> Row:
-    member = next((each for each in state.members if each.name == name), None)
+    learner = next((each for each in state.learners if each.member.name == name), None)
+    member = (
+        learner.member
+        if learner is not None
+        else next((each for each in state.members if each.name == name), None)
+    )
     return {
         "name": name,
+        "part": learner.role if learner is not None else "voter",
         "site": member.site if member is not None else "",
         "api": member.api if member is not None else "",
     }
@@ -94,8 +101,8 @@ def _node_rows(
     answers: Mapping[str, PeerAnswer],
 ) -> list[Row]:
     """Return one row a node, in the cluster's order; a silent one is a row that says why."""
-    names = list(dict.fromkeys((*(member.name for member in state.members), *context.peer_urls, context.node)))
-    peers = {peer.name: peer for peer in replica.peers}
+    names = node_names(context, state)
+    peers = {peer.name: peer for peer in (*replica.peers, *replica.learners)}
     commit = max([replica.commit_index, *(_number(answer, "commit_index") for answer in answers.values())])
     rows = []
     for name in names:
@@ -108,6 +115,21 @@ def _node_rows(
             row = _peer_row(_named(state, name), answer.row, commit) | {"clock_offset_s": answer.clock_offset_s}
         rows.append(row)
     return rows
+
+
+def peer_urls(context: ApiContext) -> dict[str, str]:
+    """Return where the other nodes' APIs are: as the State says, else as the configuration does."""
+    state = context.state()
+    nodes = (*state.members, *(each.member for each in state.learners))
+    known = {each.name: context.peer_urls.get(each.name, each.api) for each in nodes}
+    urls = known or context.peer_urls
+    return {name: url for name, url in urls.items() if url and name != context.node}
+
+
+def node_names(context: ApiContext, state: State) -> list[str]:
+    """Return the nodes of the cluster, as the log says; before it says anything, as the configuration does."""
+    known = (*(member.name for member in state.members), *(each.member.name for each in state.learners))
+    return list(dict.fromkeys((*(known or context.peer_urls), context.node)))
 
 
 def _number(answer: PeerAnswer, key: str) -> int:
@@ -141,6 +163,7 @@ _EMPTY: Row = {
     "name": "",
     "site": "",
     "api": "",
+    "part": "voter",
     "role": None,
     "leader": None,
     "quorum": None,
@@ -155,6 +178,7 @@ _EMPTY: Row = {
     "dns": [],
     "restoring": False,
     "probes": None,
+    "stale_s": None,
     "error": None,
     "certificate": None,
     "refusals": {},

@@ -4,9 +4,17 @@ from node.api.context import ApiContext
 from node.api.etcd import errors as etcd_errors
 from node.api.etcd import reads as etcd_reads
 from node.api.etcd import writes as etcd_writes
-from node.api.handlers import backup, events, page, push, rrsets, services, status, zones
+from node.api.handlers import backup, events, nodes, page, push, rrsets, services, status, zones
 from node.api.message import Request, Response, shown
-from node.api.models import EndpointSettings, RRsetBody, RRsetPatch, ServiceBody, ZoneBody
+from node.api.models import (
+    EndpointSettings,
+    NodeBody,
+    ReplaceBody,
+    RRsetBody,
+    RRsetPatch,
+    ServiceBody,
+    ZoneBody,
+)
 from node.api.openapi import document
 from node.api.powerdns.table import ROUTES as POWERDNS
 from node.api.problem import Problem
@@ -14,6 +22,7 @@ from node.api.routes import Route, Table
 
 _RECORDS, _SERVICES = "records:write", "services:write"
 _RRSET = "/v1/zones/{zone}/rrsets/{name}/{type}"
+_NODE = "/v1/nodes/{name}"
 _SERVICE = "/v1/services/{fqdn}"
 _ENDPOINT = "/v1/services/{fqdn}/endpoints/{address}"
 
@@ -57,6 +66,16 @@ _V1 = (
     Route("GET", f"{_SERVICE}/endpoints", services.list_endpoints, "read", "List a service's endpoints"),
     Route("PUT", _ENDPOINT, services.put_endpoint, _SERVICES, "Add or change an endpoint", EndpointSettings),
     Route("DELETE", _ENDPOINT, services.delete_endpoint, _SERVICES, "Remove an endpoint"),
+    Route("GET", "/v1/nodes", nodes.list_nodes, "read", "List the nodes"),
+    Route("GET", _NODE, nodes.get_node, "read", "Show a node"),
+    Route(
+        "PUT", _NODE, nodes.put_node, "cluster:admin", "Let a node in, or change where it is reached", NodeBody
+    ),
+    Route("DELETE", _NODE, nodes.delete_node, "cluster:admin", "Take a node out of the cluster"),
+    Route(
+        "POST", f"{_NODE}/replace", nodes.replace_node, "cluster:admin", "Let a node begin anew", ReplaceBody
+    ),
+    Route("POST", f"{_NODE}/lead", nodes.lead, "cluster:admin", "Hand leadership over to a node"),
     Route("GET", "/v1/push", push.list_push, "read", "List the push targets"),
     Route("GET", "/v1/push/{name}", push.get_push, "read", "Show a push target"),
     Route(

@@ -41,6 +41,17 @@ def confirm(kind: str, name: str, *, yes: bool) -> None:
         raise usage(f"{kind} {name} was not deleted: that was not its name")
 
 
+def confirm_word(what: str, name: str, *, yes: bool) -> None:
+    """Ask for a name before something that cannot be undone; without a terminal ``--yes`` is needed. Raises ``Failure``."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise usage("nothing was changed: nobody to ask", "add --yes")
+    typed = click.prompt(f"Type {name} to {what} {name}", err=True, default="", show_default=False)
+    if typed.strip() != name:
+        raise usage("nothing was changed: that was not its name")
+
+
 def already(failure: Failure, message: str, hint: str) -> Failure:
     """Return the failure of a creation that found the thing there already."""
     return Failure(message, failure.code, hint=hint)

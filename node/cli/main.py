@@ -34,7 +34,7 @@ PLACES: Places = {
     "push": (f"{_COMMANDS}.push:push", "Push targets: list, show."),
     "event": (f"{_COMMANDS}.event:event", "What happened: list, follow."),
     "events": (f"{_COMMANDS}.event:list_events", ""),
-    "node": (f"{_COMMANDS}.node:node", "Nodes: list, show."),
+    "node": (f"{_COMMANDS}.node:node", "Nodes: list, show, add, remove, replace, lead, force-new-cluster."),
     "nodes": (f"{_COMMANDS}.node:list_nodes", ""),
     "backup": (f"{_COMMANDS}.backup:backup", "Write the whole state to a file, verified."),
     "config": (f"{_COMMANDS}.config:config", "The configuration: check, show, path, import."),

@@ -33,6 +33,12 @@ def _lag(node: Json) -> str:
     return text if away_s is None else f"{text} ({span(away_s)})"
 
 
+def _role(row: Json) -> str:
+    """Write leader, follower or candidate; of a node that does not vote, what it is instead."""
+    part = row.get("part", "voter")
+    return or_dash(row.get("role")) if part == "voter" else str(part)
+
+
 def _number(title: str, key: str) -> Column:
     return Column(title, lambda row: or_dash(row.get(key)), right=True, raw=lambda row: row.get(key))
 
@@ -42,7 +48,7 @@ def node_columns(own: str) -> tuple[Column, ...]:
     return (
         Column("NODE", lambda row: f"{row['name']} *" if row["name"] == own else row["name"]),
         Column("SITE", lambda row: or_dash(row.get("site"))),
-        Column("ROLE", lambda row: or_dash(row.get("role")), raw=lambda row: row.get("role")),
+        Column("ROLE", _role, raw=lambda row: row.get("role")),
         Column("STATE", lambda row: NODE_STATES.get(row["state"], row["state"]), raw=lambda row: row["state"]),
         _number("TERM", "term"),
         _number("COMMIT", "commit_index"),

@@ -3,6 +3,7 @@
 import itertools
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from node.config.addresses import host_of, join, port_of
@@ -28,7 +29,10 @@ def build_nodes(root: Root) -> tuple[Node, ...]:
     """Return the members, completed by defaults; a cluster of one on loopback when none are named."""
     if not root.nodes:
         return (_node(root, LONE_NODE, f"127.0.0.1:{RAFT_PORT}", None, "", None),)
-    return tuple(_node(root, each.name, each.raft, each.api, each.site, each.bind) for each in root.nodes)
+    nodes = (
+        (_node(root, each.name, each.raft, each.api, each.site, each.bind), each.role) for each in root.nodes
+    )
+    return tuple(replace(node, role=role) for node, role in nodes)
 
 
 def _node(root: Root, name: str, raft: str, api: str | None, site: str, bind: str | None) -> Node:

@@ -84,6 +84,8 @@ class Node:
     dns: tuple[str, ...]
     """Where it answers DNS, UDP and TCP."""
     api_listen: str
+    role: Literal["voter", "replica"] = "voter"
+    """A replica holds the log and serves from it, and never votes."""
     dns_tls: tuple[str, ...] = ()
     """Where it answers DNS over TLS."""
 

@@ -60,6 +60,7 @@ class NodeTable(Table):
     api: ApiAddress | None = None
     site: Label = ""
     bind: BindAddress | None = None
+    role: Literal["voter", "replica"] = "voter"
 
 
 class RaftTable(Table):

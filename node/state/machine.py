@@ -34,7 +34,7 @@ from node.state.command import (
     decode,
 )
 from node.state.draft import Draft
-from node.state.members import seeded_members
+from node.state.members import seeded_learners, seeded_members
 from node.state.names import bad_name
 from node.state.state import Applied, Changed, Refused, Result, State, advanced
 from node.zone.name import Name
@@ -101,7 +101,7 @@ def _seed(draft: Draft, command: Seed) -> Result:
     names = [member.name for member in members]
     if not names or len(names) > MEMBERS_MAX or len(set(names)) != len(names):
         return draft.refused("invalid", f"a cluster has 1 to {MEMBERS_MAX} nodes with different names")
-    draft.update(seeded=True, members=members)
+    draft.update(seeded=True, members=members, learners=seeded_learners(draft.state, command.members))
     steps = (
         *command.zones,
         *(PutService(service) for service in command.services),

@@ -86,6 +86,18 @@ def _tell(draft: Draft, before: State, seats: tuple[Seat, ...]) -> None:
         draft.tell("node.removed", name, f"{name} is no node of the cluster any more", node=name)
 
 
+def seeded_learners(state: State, planned: tuple[Member, ...]) -> tuple[Learner, ...]:
+    """Return the nodes that do not vote, with the details of a seed."""
+    details = {member.name: member for member in planned}
+    return tuple(
+        Learner(
+            msgspec.structs.replace(details.get(each.member.name, each.member), raft=each.member.raft),
+            each.role,
+        )
+        for each in state.learners
+    )
+
+
 def seeded_members(state: State, planned: tuple[Member, ...]) -> tuple[Member, ...]:
     """Return the nodes of a State that is being seeded: the log's membership where there is one, with details."""
     if not state.members:

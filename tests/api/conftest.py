@@ -61,6 +61,8 @@ class Replica:
     has_quorum: bool = True
     ready: bool = True
     peers: tuple[Peer, ...] = (Peer("ns2"), Peer("ns3"))
+    learners: tuple[Peer, ...] = ()
+    stale_s: float | None = 0.0
 
 
 @dataclass

@@ -41,7 +41,7 @@ def test_says_what_is_served_and_why(api: Api) -> None:
     shown = text(page.text)
     for expected in (
         "▲ Degraded 1 of 3 nodes answer, ns1 leads. 2 of 3 endpoints in DNS, 1 withdrawn.",
-        "ns2 is unreachable (its API address is not known here; its log is connected)",
+        "ns2 is unreachable (connection refused 127.0.0.2:7380; its log is connected)",
         "www.example.org 2001:db8::12 is withdrawn: 2 of 3 nodes say down",
         "qdns service show www.example.org",
         "✕ down, withdrawn ▼ down HTTP 503 ▼ down HTTP 503 · no vote",

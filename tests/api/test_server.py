@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from node.api.context import Token
 from node.api.server import ApiError, ApiServer, ApiSettings
 from node.api.stream import BATCH_EVENTS_MAX
-from node.state.command import Ballot, CastVotes, Command, DeleteEndpoint, PutService, PutZone
+from node.state.command import Ballot, CastVotes, Command, DeleteEndpoint, Member, PutService, PutZone
 from node.zone.name import from_text
 from node.zone.rrset import TXT, make
 from raft.proposal import Outcome
@@ -455,7 +456,10 @@ def test_peers_rows(cluster: FakeCluster) -> None:
         await second.start()
         silent = socket.create_server(("127.0.0.1", 0))
         urls = {"ns2": f"http://{second.addresses[0]}", "ns3": f"http://127.0.0.1:{silent.getsockname()[1]}"}
-        first = ApiServer(SETTINGS, cluster.context(peer_urls=urls | {"ns4": "http://127.0.0.1:1"}))
+        cluster.state = msgspec.structs.replace(
+            cluster.state, members=(*cluster.state.members, Member("ns4", api="http://127.0.0.1:1"))
+        )
+        first = ApiServer(SETTINGS, cluster.context(peer_urls=urls | {"ns5": "http://127.0.0.1:1"}))
         await first.start()
         async with httpx.AsyncClient() as client:
             status = (await client.get(f"http://{first.addresses[0]}/v1/status", timeout=5)).json()
@@ -465,6 +469,7 @@ def test_peers_rows(cluster: FakeCluster) -> None:
         return status["nodes"]
 
     rows = {row["name"]: row for row in asyncio.run(go())}
+    assert ["ns1", "ns2", "ns3", "ns4"] == list(rows)
     assert ("ready", None) == (rows["ns2"]["state"], rows["ns2"]["error"])
     assert "unreachable" == rows["ns3"]["state"] == rows["ns4"]["state"]
     assert "connection refused 127.0.0.1:1" in rows["ns4"]["error"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from raft.errors import RaftError
+from raft.errors import EXIT_WRONG_SETUP, RaftError
 from raft.membership import Change
 from raft.proposal import Committed, NotCommitted, Outcome
 from raft.replica import Replica
@@ -33,10 +33,12 @@ class Party:
         return RaftSettings(name, members, members[name], "test", self.folder / name, SECRET)
 
     def start(self, name: str, *known: str, role: str = "voter") -> Replica:
-        settings = replace(self.settings(name, known), role=role)
+        settings = self.settings(name, known)
+        if role == "replica":
+            settings = replace(settings, replicas=frozenset({name}))
         self.machines[name] = Recorder()
         self.replicas[name] = Replica(
-            settings, self.machines[name], on_fatal=lambda: self.fates.__setitem__(name, 1)
+            settings, self.machines[name], on_fatal=lambda code: self.fates.__setitem__(name, code)
         )
         self.replicas[name].start()
         return self.replicas[name]
@@ -100,7 +102,7 @@ def test_a_removed_node_ends_and_says_why(party: Party) -> None:
     gone = next(name for name in ("n1", "n2", "n3") if name != party.leader())
     others = tuple(name for name in ("n1", "n2", "n3") if name != gone)
     assert isinstance(party.ask(gone, Change("remove", gone)), Committed)
-    wait_until(lambda: gone in party.fates, "the removed node's end")
+    wait_until(lambda: party.fates.get(gone) == EXIT_WRONG_SETUP, "the removed node's end")
     wait_for_voters(party, *others)
     party.replicas.pop(gone).stop()
     with pytest.raises(RaftError, match="was removed from the cluster"):

@@ -344,7 +344,7 @@ def test_a_machine_that_raises_ends_the_log_loudly() -> None:
         def apply(self, index: int, command: bytes) -> object:
             raise ZeroDivisionError
 
-    replica = Replica(sole(), Broken(), on_fatal=lambda: told.append("fatal"))
+    replica = Replica(sole(), Broken(), on_fatal=lambda _code: told.append("fatal"))
     replica.start()
     outcome = replica.propose(b"x").result(7)
     assert isinstance(outcome, Unknown)

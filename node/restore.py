@@ -27,7 +27,7 @@ logger = structlog.get_logger()
 
 MARK = "restoring"
 """A file in the data directory that names the backup whose restore was begun there."""
-PART_PIECES = 8
+PART_PIECES = 4
 PART_OCTETS = 256 * 1024
 PAUSE_S = 0.1
 STALLED_S = 2.0

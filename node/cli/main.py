@@ -37,6 +37,7 @@ PLACES: Places = {
     "node": (f"{_COMMANDS}.node:node", "Nodes: list, show, add, remove, replace, lead, force-new-cluster."),
     "nodes": (f"{_COMMANDS}.node:list_nodes", ""),
     "backup": (f"{_COMMANDS}.backup:backup", "Write the whole state to a file, verified."),
+    "restore": (f"{_COMMANDS}.restore:restore", "What a backup would change."),
     "config": (f"{_COMMANDS}.config:config", "The configuration: check, show, path, import."),
     "completion": (
         f"{_COMMANDS}.about:completion",

@@ -44,7 +44,7 @@ def backup(session: Session, file: Path, node: str | None, stale: bool, check: b
         _check(session, file, given=bool(node or stale))
         return
     to_pipe = str(file) == "-"
-    fetch = _Fetch(session, node, stale=stale)
+    fetch = Fetch(session, node, stale=stale)
     header, survey, octets = backup_file.pass_on(fetch) if to_pipe else backup_file.keep(file, fetch)
     out = _error_printer(session) if to_pipe else session.out
     show(out, str(file), header, survey, octets)
@@ -58,7 +58,7 @@ def _check(session: Session, file: Path, *, given: bool) -> None:
         show(session.out, str(file), reader.header, survey, reader.octets)
 
 
-class _Fetch:
+class Fetch:
     """Asks a node for a backup."""
 
     def __init__(self, session: Session, node: str | None, *, stale: bool) -> None:
@@ -66,6 +66,7 @@ class _Fetch:
         self._stale = stale
 
     def __call__(self, write: Callable[[bytes], object]) -> None:
+        """Hand the octets on, and tell on a terminal how many there are. Raises ``Failure``."""
         _, stream = terminal.standard_streams()
         progress = Progress("fetching", stream)
 

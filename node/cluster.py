@@ -92,6 +92,7 @@ class Cluster:
         self._replica = Replica(settings, self._machine, on_fatal=on_fatal)
         self._proposer = Proposer(self._try, lambda: self.state.index)
         self._handed_over: list[Changed | None] = []
+        self._handed_back: list[tuple[asyncio.Future[Outcome], Outcome]] = []
         self._handing = threading.Lock()
         self._scheduled = False
         self._listeners: list[Listener] = []
@@ -205,7 +206,11 @@ class Cluster:
         return self.state.index >= index or self._replica.status().applied_index >= index
 
     async def _outcome(self, future: "Future[Outcome]") -> Outcome:
-        return await asyncio.wrap_future(future)
+        if future.done():
+            return future.result()
+        waiter: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        future.add_done_callback(lambda done: self._hand_back(waiter, done.result()))
+        return await waiter
 
     # --- from the log's thread to the event loop ---------------------------------------------------
 
@@ -215,8 +220,17 @@ class Cluster:
             if len(self._handed_over) >= HANDED_OVER_MAX:
                 self._handed_over = [None]  # too many to tell one by one: anything may have changed
             self._handed_over.append(changed)
-        loop = self._loop
-        if loop is None or self._scheduled:
+        if self._loop is not None:
+            self._wake(self._loop)
+
+    def _hand_back(self, waiter: "asyncio.Future[Outcome]", outcome: Outcome) -> None:
+        """Called in the log's thread, after the change that the outcome is of was handed over."""
+        with self._handing:
+            self._handed_back.append((waiter, outcome))
+        self._wake(waiter.get_loop())
+
+    def _wake(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._scheduled:
             return
         self._scheduled = True
         try:
@@ -228,12 +242,16 @@ class Cluster:
         self._scheduled = False
         with self._handing:
             batch, self._handed_over = self._handed_over, []
+            outcomes, self._handed_back = self._handed_back, []
         state = self.state
         for changed in _merged(batch):
             self._tell(state, changed)
         for index, waiter in self._waiters:
             if index <= state.index and not waiter.done():
                 waiter.set_result(None)
+        for asked, outcome in outcomes:
+            if not asked.done():
+                asked.set_result(outcome)
 
     def _tell(self, state: State, changed: Changed | None) -> None:
         for listener in list(self._listeners):

@@ -46,6 +46,8 @@ class Replica:
         self._admission = Admission(settings.proposals_max, PROPOSED_OCTETS_MAX)
         self._lock = threading.Lock()
         """Held to give the log's thread something to do, and to end that: nothing is given to a thread that ends."""
+        self._calls: list[Callable[[Driver], object]] = []
+        """What the log's thread was given since it last looked: many cost one wake-up."""
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._driver: Driver | None = None
@@ -111,8 +113,19 @@ class Replica:
         with self._lock:
             if self._loop is None or self._driver is None:
                 return False
-            self._loop.call_soon_threadsafe(act, self._driver)
+            self._calls.append(act)
+            if len(self._calls) == 1:
+                self._loop.call_soon_threadsafe(self._take_calls, self._loop, self._driver)
             return True
+
+    def _take_calls(self, loop: asyncio.AbstractEventLoop, driver: Driver) -> None:
+        with self._lock:
+            calls, self._calls = self._calls, []
+        for call in calls:
+            try:
+                call(driver)
+            except Exception as error:
+                loop.call_exception_handler({"message": "A call of the log failed", "exception": error})
 
     def _run(self) -> None:
         loop = asyncio.new_event_loop()

@@ -17,14 +17,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import structlog
 
-from node.cluster import Machine
+from node.cluster import Cluster
 from node.collector import keep_collections_short
-from node.state.command import ChangeZone, Entry, Member, PutRRset, PutZone, Seed, ZoneSettings, encode
-from node.zone.name import from_text
-from node.zone.rrset import make
+from node.state.command import ChangeZone, Command, Member, PutRRset, PutZone, Seed, ZoneSettings
+from node.zone.name import Name, from_text
+from node.zone.rrset import RRset
 from raft.compaction import Compaction
 from raft.proposal import Committed
-from raft.replica import Replica
 from raft.settings import RaftSettings
 
 ZONE = from_text("bench.test")
@@ -60,17 +59,16 @@ class MemberProcess:
 
     def __init__(self, node: str, members: dict[str, str], folder: Path, snapshot_entries: int) -> None:
         self._gaps = Gaps()
-        self._machine = Machine(lambda _: None)
         settings = RaftSettings(
             node, members, members[node], "bench", folder, SECRET, snapshot_entries=snapshot_entries
         )
         self._members = tuple(members)
-        self._replica = Replica(settings, self._machine, on_fatal=lambda: sys.exit(70))
+        self._cluster = Cluster(settings, on_fatal=lambda: sys.exit(70))
         self._number = 0
 
-    def start(self) -> None:
+    async def start(self) -> None:
         """Read what is on the disk, and join."""
-        self._replica.start()
+        await self._cluster.start()
 
     async def do(self, order: dict[str, Any]) -> dict[str, Any]:
         """Do what an order says."""
@@ -86,7 +84,7 @@ class MemberProcess:
 
     async def status(self) -> dict[str, Any]:
         """Say who leads and what is here."""
-        status, zone = self._replica.status(), self._machine.state.zones.get(ZONE)
+        status, zone = self._cluster.status(), self._cluster.state.zones.get(ZONE)
         return {
             "leads": status.role == "leader" and status.has_quorum,
             "is_ready": status.ready,
@@ -100,7 +98,7 @@ class MemberProcess:
         """Make the zone that everything is written to."""
         settings = ZoneSettings((from_text("ns.bench.test"),), from_text("hostmaster.bench.test"))
         members = tuple(Member(name) for name in self._members)
-        await self._propose(encode(Entry(Seed(members, (PutZone(ZONE, settings),)), 0)))
+        await self._propose(Seed(members, (PutZone(ZONE, settings),)))
         return {}
 
     async def write(self, writers: int, seconds: float, records: int = 1) -> dict[str, Any]:
@@ -111,7 +109,7 @@ class MemberProcess:
         """Let readers wait until all that was committed is applied here, again and again."""
 
         async def barrier() -> None:
-            outcome = await asyncio.wrap_future(self._replica.read_barrier())
+            outcome = await self._cluster.read_barrier()
             assert isinstance(outcome, Committed), outcome
 
         return await _closed_loop(readers, seconds, barrier)
@@ -129,27 +127,26 @@ class MemberProcess:
 
     async def first(self) -> dict[str, Any]:
         """Write until a write is committed; say when that was."""
-        while not isinstance(await self._try(self._entry(1), 1.0), Committed):
+        while not isinstance(await self._cluster.propose(self._command(1), timeout_s=0.2), Committed):
             pass
         return {"at_s": time.monotonic()}
 
     async def _put(self, records: int) -> None:
-        await self._propose(self._entry(records))
+        await self._propose(self._command(records))
 
-    def _entry(self, records: int) -> bytes:
+    def _command(self, records: int) -> ChangeZone:
         changes = []
         for _ in range(records):
             self._number += 1
             address = self._number.to_bytes(4, "big")
-            changes.append(PutRRset(make(from_text(f"h{self._number}", ZONE), 1, 300, [address])))
-        return encode(Entry(ChangeZone(ZONE, tuple(changes)), self._number))
+            label = b"h%d" % self._number
+            name = Name(bytes((len(label),)) + label + ZONE)
+            changes.append(PutRRset(RRset(name, 1, 300, (address,))))
+        return ChangeZone(ZONE, tuple(changes))
 
-    async def _propose(self, data: bytes) -> None:
-        outcome = await self._try(data, 30.0)
+    async def _propose(self, command: Command) -> None:
+        outcome = await self._cluster.propose(command, timeout_s=30.0)
         assert isinstance(outcome, Committed), outcome
-
-    async def _try(self, data: bytes, timeout_s: float) -> object:
-        return await asyncio.wrap_future(self._replica.propose(data, timeout_s))
 
 
 async def _closed_loop(workers: int, seconds: float, act: Callable[[], Awaitable[None]]) -> dict[str, Any]:
@@ -176,6 +173,8 @@ def quantiles_ms(took_s: list[float]) -> dict[str, float]:
 
 
 async def _serve(process: MemberProcess) -> None:
+    await process.start()
+    print(json.dumps({}), flush=True)
     loop = asyncio.get_running_loop()
     lines: asyncio.Queue[str] = asyncio.Queue()
 
@@ -197,8 +196,6 @@ def main() -> None:
     process = MemberProcess(
         order["node"], order["members"], Path(order["folder"]), order.get("snapshot_entries", 20_000)
     )
-    process.start()
-    print(json.dumps({}), flush=True)
     asyncio.run(_serve(process))
 
 

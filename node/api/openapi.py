@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from node.api.idempotency import KEY_CHARACTERS_MAX
+from node.api.idempotency import KEY_CHARACTERS_MAX, takes_key
 from node.api.message import PROBLEM
 from node.api.routes import Route
 
@@ -122,7 +122,7 @@ def _parameters(route: Route) -> list[Schema]:
             {"name": name, "in": "query", "schema": schema, "description": text}
             for name, schema, text in _READ_PARAMETERS
         ]
-    elif route.method != "GET" and route.pattern.startswith("/v1/"):
+    elif takes_key(route.method, route.pattern):
         parameters.append(_KEY)
     return parameters
 

@@ -211,7 +211,7 @@ def test_reads_and_other_doors_know_no_key(api: Api, cluster: FakeCluster) -> No
 
 
 def test_the_header_is_described(api: Api) -> None:
-    """Every write of ``/v1`` names the header."""
+    """Every write of ``/v1`` names the header, but for changes of the nodes."""
     paths = api.get("/openapi.json").json()["paths"]
     named = {
         (method, path)
@@ -223,7 +223,7 @@ def test_the_header_is_described(api: Api) -> None:
         (method, path)
         for path, methods in paths.items()
         for method in methods
-        if path.startswith("/v1/") and method != "get"
+        if path.startswith("/v1/") and method != "get" and "nodes" not in path
     } == named
 
 

@@ -283,6 +283,7 @@ def _merged(batch: list[Changed | None]) -> Iterator[Changed | None]:
         services=tuple(dict.fromkeys(fqdn for changed in known for fqdn in changed.services)),
         events=tuple(event for changed in known for event in changed.events),
         leases=tuple(dict.fromkeys(key for changed in known for key in changed.leases)),
+        imports=any(changed.imports for changed in known),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import structlog
 
-from node.state.command import Command, DropVotes, Seed
+from node.state.command import Command, DropImports, DropVotes, Seed
 from node.state.state import Refused, State
 from raft.proposal import Committed, NotCommitted, Outcome
 from raft.replica import ReplicaStatus
@@ -27,6 +27,8 @@ class DutySettings:
     vote_lease_s: float = 7.0
     """A node not heard from for so long loses its votes: three intervals and a timeout of the defaults."""
     period_s: float = 0.5
+    import_idle_s: float = 60.0
+    """A staged import that does not go on for so long is dropped."""
 
 
 class Door(Protocol):
@@ -64,6 +66,7 @@ class Duties:
         self._may_seed = may_seed
         self._refused_at: int | None = None
         self._leading_since_s: float | None = None
+        self._imports: dict[str, tuple[int, float]] = {}
 
     async def run(self) -> None:
         """Do what is due, again and again, until cancelled."""
@@ -79,17 +82,32 @@ class Duties:
         status = self._door.status()
         if status.role != "leader" or not status.has_quorum:
             self._leading_since_s = None
+            self._imports.clear()
             return
         if self._leading_since_s is None:
             self._leading_since_s = self._monotonic_s()
         leading_s = self._monotonic_s() - self._leading_since_s
         if not self._door.state.seeded and await self._is_free(leading_s):
             await self._plant()
+        await self._drop_idle_imports(status.node)
         if leading_s < self._settings.vote_lease_s:
             return  # a new leader has not listened long enough to call anyone silent
         for name in silent_voters(self._door.state, status, self._settings.vote_lease_s):
             logger.warning("node.silent", node=name, lease_s=self._settings.vote_lease_s)
             await self._door.propose(DropVotes(name), actor=status.node, reason="not heard from")
+
+    async def _drop_idle_imports(self, node: str) -> None:
+        """Drop what was staged and has not gone on for long, as seen by this leader."""
+        now_s, imports = self._monotonic_s(), self._door.state.imports
+        seen = self._imports
+        self._imports = {
+            id_: seen[id_] if id_ in seen and seen[id_][0] == each.index else (each.index, now_s)
+            for id_, each in imports.items()
+        }
+        idle_s = self._settings.import_idle_s
+        idle = [(id_, index) for id_, (index, since_s) in self._imports.items() if now_s - since_s > idle_s]
+        if idle:
+            await self._door.propose(DropImports(tuple(sorted(idle))), actor=node, reason="did not go on")
 
     async def _is_free(self, leading_s: float) -> bool:
         """Say whether no backup is to come into the empty cluster."""

@@ -16,14 +16,17 @@ from node.state.command import (
     DropVotes,
     Entry,
     Member,
+    PutZone,
     Seed,
     SetFormat,
+    StageImport,
 )
 from node.state.machine import apply_entry
 from node.state.state import State
+from node.zone.name import from_text
 from raft.proposal import Committed, NotCommitted, Outcome
 from raft.replica import PeerStatus, ReplicaStatus
-from tests.state.conftest import WWW, service
+from tests.state.conftest import SETTINGS, WWW, service
 
 SEED = Seed(tuple(Member(name) for name in ("ns1", "ns2", "ns3")), (), (service("192.0.2.1", "192.0.2.2"),))
 PEER = PeerStatus(name="ns2", address="127.0.0.2:7300", connected=True, last_contact_s=0.1, match_index=None)
@@ -159,3 +162,23 @@ def test_nothing_is_seeded_while_a_backup_is_to_come(clock: Clock) -> None:
     door.state = State()
     asyncio.run(work.do_due())
     assert ([0.0, 3.0], SEED) == (asked, door.proposed[-1])
+
+
+def test_an_import_that_stopped_is_dropped(clock: Clock) -> None:
+    """What was staged and does not go on is dropped by the leader after a while, and no sooner."""
+    door = Door(LEADER)
+    asyncio.run(door.propose(SEED))
+    zone = PutZone(from_text("example.org"), SETTINGS)
+    asyncio.run(door.propose(zone))
+    asyncio.run(door.propose(StageImport("i", zone.zone, 0, ())))
+    work = duties(door, clock)
+    asyncio.run(work.do_due())
+    clock.now_s += 50
+    asyncio.run(door.propose(StageImport("i", zone.zone, 1, ())))
+    asyncio.run(work.do_due())
+    clock.now_s += 50
+    asyncio.run(work.do_due())
+    assert 1 == len(door.state.imports)
+    clock.now_s += 20
+    asyncio.run(work.do_due())
+    assert 0 == len(door.state.imports)

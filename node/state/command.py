@@ -10,9 +10,21 @@ from typing import Literal
 import msgspec
 
 from node.health.service import Endpoint, Service
+from node.state.changes import (
+    AddRdatas,
+    Change,
+    DeleteRRset,
+    LeaseWish,
+    Prerequisite,
+    PutRRset,
+    RemoveRdatas,
+)
 from node.zone.lease import LeaseKey
 from node.zone.name import Name
 from node.zone.rrset import RRset
+from node.zone.serial import Policy
+
+__all__ = ["AddRdatas", "Change", "DeleteRRset", "LeaseWish", "Prerequisite", "PutRRset", "RemoveRdatas"]
 
 FORMAT = 1
 ENTRY_BYTES_MAX = 4 * 1024 * 1024
@@ -63,66 +75,6 @@ class Target(msgspec.Struct, frozen=True):
     """Keep the plan's number in a TXT record on the server, so that a late push of an older one fails there."""
 
 
-# --- changes inside one zone ---------------------------------------------------------------------
-
-
-class PutRRset(msgspec.Struct, frozen=True, tag_field="op", tag="put"):
-    """Make the RRset exactly this one."""
-
-    rrset: RRset
-
-
-class AddRdatas(msgspec.Struct, frozen=True, tag_field="op", tag="add"):
-    """Make sure that the RRset holds at least these rdatas; its ttl becomes the given one (RFC 2136 2.5.1)."""
-
-    rrset: RRset
-
-
-class RemoveRdatas(msgspec.Struct, frozen=True, tag_field="op", tag="remove"):
-    """Make sure that the RRset holds none of these rdatas (RFC 2136 2.5.4)."""
-
-    rrset: RRset
-
-
-class DeleteRRset(msgspec.Struct, frozen=True, tag_field="op", tag="delete"):
-    """Make sure that there is no such RRset; type 255 means every type at the name (RFC 2136 2.5.2, 2.5.3)."""
-
-    name: Name
-    type: int
-
-
-Change = PutRRset | AddRdatas | RemoveRdatas | DeleteRRset
-
-
-class Prerequisite(msgspec.Struct, frozen=True):
-    """What must be true of the zone when the entry is applied, or nothing happens (RFC 2136 2.4)."""
-
-    kind: Literal[
-        "name-exists",
-        "name-absent",
-        "rrset-exists",
-        "rrset-absent",
-        "rrset-equals",
-        "directory-exists",
-        "directory-absent",
-    ]
-    """A directory is there as long as something lies at the name or below it, or it was made explicitly."""
-    name: Name
-    type: int = 255
-    rdatas: tuple[bytes, ...] = ()
-
-
-class LeaseWish(msgspec.Struct, frozen=True):
-    """Grant, renew or end a lease.
-
-    ``ttl_s`` is how long what it is on stays without being renewed, 0 for ever. None takes a directory's
-    own existence away: it then stays only as long as something lies below it.
-    """
-
-    key: LeaseKey
-    ttl_s: int | None
-
-
 # --- the kinds ------------------------------------------------------------------------------------
 # ``if_index`` everywhere: the object's last change must be at this index, 0 means it must not exist,
 # None means no condition.
@@ -144,6 +96,8 @@ class PutZone(msgspec.Struct, frozen=True, tag_field="op", tag="put-zone"):
     settings: ZoneSettings
     rrsets: tuple[RRset, ...] = ()
     if_index: int | None = None
+    serial_policy: Policy | None = None
+    """How the zone's serials are chosen; None leaves that as it is."""
 
 
 class DeleteZone(msgspec.Struct, frozen=True, tag_field="op", tag="delete-zone"):
@@ -167,6 +121,41 @@ class ChangeZone(msgspec.Struct, frozen=True, tag_field="op", tag="change-zone")
     """Leases on what stands after the changes."""
     keep_leases: bool = False
     """Leave the leases of what stays alone; else an RRset that is put is free of any."""
+    if_serial: int | None = None
+    """Condition on the zone's serial."""
+    serial: int | None = None
+    """What the serial becomes when it is newer and the zone's policy is to keep what comes."""
+
+
+class StageImport(msgspec.Struct, frozen=True, tag_field="op", tag="stage-import"):
+    """Lay a part of a large change on a copy of a zone that nobody sees; parts are counted from 0.
+
+    The first part takes the copy, of a zone that has ``if_serial``, or makes it from ``create`` where there is no
+    such zone. The last part may be staged again without harm. What is not committed is dropped after a while.
+    """
+
+    id: str
+    zone: Name
+    part: int
+    changes: tuple[Change, ...]
+    if_serial: int | None = None
+    create: ZoneSettings | None = None
+
+
+class CommitImport(msgspec.Struct, frozen=True, tag_field="op", tag="commit-import"):
+    """Let the copy take the zone's place, at this one index, when all parts are laid."""
+
+    id: str
+    zone: Name
+    parts: int
+    serial: int | None = None
+    """What the serial becomes when it is newer and the zone's policy is to keep what comes."""
+
+
+class DropImports(msgspec.Struct, frozen=True, tag_field="op", tag="drop-imports"):
+    """Forget what was staged, each unless it went on since this index."""
+
+    imports: tuple[tuple[str, int], ...]
 
 
 class Grant(msgspec.Struct, frozen=True, array_like=True):
@@ -318,6 +307,9 @@ Command = (
     | CastVotes
     | DropVotes
     | ExpireLeases
+    | StageImport
+    | CommitImport
+    | DropImports
     | ReportPush
     | PutTarget
     | DeleteTarget

@@ -16,12 +16,14 @@ from node.state.state import (
     Applied,
     Changed,
     Event,
+    Import,
     Lease,
     Refused,
     Result,
     State,
     advanced,
 )
+from node.zone import serial as serials
 from node.zone.lease import LeaseKey
 from node.zone.name import Name, to_text
 from node.zone.zone import Replacement, Zone, with_changes
@@ -87,10 +89,15 @@ class Draft:
         self.update(leases=leases.delete(key) if lease is None else leases.set(key, lease))
 
     def change_zone(
-        self, zone: Zone, replacements: list[Replacement], expired: tuple[LeaseKey, ...] = ()
+        self,
+        zone: Zone,
+        replacements: list[Replacement],
+        expired: tuple[LeaseKey, ...] = (),
+        serial: int | None = None,
     ) -> None:
         """Put the next version of a zone; without a real difference nothing happens."""
-        after = with_changes(zone, replacements, self.index, expired=expired)
+        next_serial = self.next_serial(zone, serial)
+        after = with_changes(zone, replacements, self.index, serial=next_serial, expired=expired)
         if after is zone:
             return
         self.put_zone(after)
@@ -99,6 +106,16 @@ class Draft:
             self._names[(zone.name, rrset.name)] = None
         text = _zone_text(zone.name)
         self.tell("zone.changed", text, f"serial {after.serial}", zone=text, serial=str(after.serial))
+
+    def next_serial(self, zone: Zone, given: int | None = None) -> int:
+        """Return the serial that follows by the zone's policy; ``given`` came with the change."""
+        policy = self.state.serial_policies.get(zone.name, "increment")
+        return serials.after(zone.serial, policy, self.entry.at_ms, given)
+
+    def put_import(self, id_: str, staged: Import | None) -> None:
+        """Put what an import has come to, or forget it."""
+        imports = self.state.imports
+        self.update(imports=imports.delete(id_) if staged is None else imports.set(id_, staged))
 
     def finish(self, result: Result) -> Applied:
         """Close the entry: the new State with its events, or the old one when the command was refused."""
@@ -110,6 +127,7 @@ class Draft:
             services=tuple(self._services),
             events=tuple(self._events),
             leases=tuple(self._leases),
+            imports=self.state.imports is not self.base.imports,
         )
         self._keep_events()
         self.update(index=self.index)

@@ -8,18 +8,20 @@ command says.
 from collections.abc import Callable
 from typing import Any
 
-from node.state import leases, once, restoring, services, targets, zones
+from node.state import imports, leases, once, restoring, services, targets, zones
 from node.state.command import (
     FORMAT,
     BadCommand,
     BeginRestore,
     CastVotes,
     ChangeZone,
+    CommitImport,
     Decline,
     DeleteEndpoint,
     DeleteService,
     DeleteTarget,
     DeleteZone,
+    DropImports,
     DropVotes,
     Entry,
     ExpireLeases,
@@ -31,6 +33,7 @@ from node.state.command import (
     RestorePieces,
     Seed,
     SetFormat,
+    StageImport,
     decode,
 )
 from node.state.draft import Draft
@@ -83,6 +86,13 @@ def _change_zone(draft: Draft, command: ChangeZone) -> Result:
     """Change RRsets; services that wait for a zone that this creates appear in it."""
     is_there = command.zone in draft.state.zones
     result = zones.change_zone(draft, command)
+    return result if is_there else _published(draft, command.zone, result)
+
+
+def _commit_import(draft: Draft, command: CommitImport) -> Result:
+    """Let a staged zone take its place; services that wait for a new one appear in it."""
+    is_there = command.zone in draft.state.zones
+    result = imports.commit(draft, command)
     return result if is_there else _published(draft, command.zone, result)
 
 
@@ -154,6 +164,9 @@ _ACTIONS: dict[type, Callable[[Draft, Any], Result]] = {
     CastVotes: services.cast_votes,
     DropVotes: services.drop_votes,
     ExpireLeases: leases.expire,
+    StageImport: imports.stage,
+    CommitImport: _commit_import,
+    DropImports: imports.drop,
     ReportPush: targets.report_push,
     PutTarget: targets.put_target,
     DeleteTarget: targets.delete_target,

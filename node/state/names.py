@@ -11,6 +11,7 @@ from node.state.command import (
     CastVotes,
     Change,
     ChangeZone,
+    CommitImport,
     DeleteEndpoint,
     DeleteRRset,
     DeleteService,
@@ -21,6 +22,7 @@ from node.state.command import (
     PutTarget,
     PutZone,
     Seed,
+    StageImport,
     ZoneSettings,
 )
 from node.zone.name import Name, is_canonical
@@ -48,6 +50,11 @@ def _names(command: Any) -> Iterator[Name]:
             yield from dict.fromkeys(map(_of_change, command.changes))
             yield from (each.name for each in command.prerequisites)
             yield from (name for wish in command.leases for name in (wish.key.zone, wish.key.name))
+        case StageImport():
+            yield from (command.zone, *(_of_settings(command.create) if command.create else ()))
+            yield from dict.fromkeys(map(_of_change, command.changes))
+        case CommitImport():
+            yield command.zone
         case ExpireLeases():
             yield from (name for grant in command.grants for name in (grant.key.zone, grant.key.name))
         case PutService():

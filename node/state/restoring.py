@@ -31,7 +31,7 @@ from node.zone.zone import Zone, filled_zone, soa_with_serial
 SERIAL_STEP_MAX = 2**30
 PIECE_OCTETS = 64 * 1024
 """So large the pieces of a backup are made for the log; one with a single row may be larger."""
-_ROWS = ("rrsets", "services", "targets", "deliveries", "leases")
+_ROWS = ("rrsets", "services", "targets", "deliveries", "leases", "serial-policies")
 
 T = TypeVar("T")
 
@@ -128,6 +128,7 @@ def unfold(draft: Draft, restoring: Restoring) -> None:
         target_indexes=content.target_indexes,
         deliveries=content.deliveries,
         leases=content.leases,
+        serial_policies=content.serial_policies,
         restoring=None,
         restored=restoring.restore,
     )
@@ -166,6 +167,7 @@ class _Taking:
             "targets": self._targets,
             "deliveries": self._deliveries,
             "leases": self._leases,
+            "serial-policies": self._serial_policies,
             "end": lambda _: None,
         }
         if kind not in actions:
@@ -250,6 +252,13 @@ class _Taking:
             _require_names(key.zone, key.name)
             kept[key] = Lease(lease.ttl_s, index, index)
         self._put(leases=kept.finish())
+
+    def _serial_policies(self, value: msgspec.Raw) -> None:
+        kept = self._content.serial_policies.mutate()
+        for name, policy in _decode(value, list[tuple[Name, serials.Policy]]):
+            _require_names(name)
+            kept[name] = policy
+        self._put(serial_policies=kept.finish())
 
 
 def _require_fit(zone: Zone, rrset: RRset, seen: set[tuple[Name, int]]) -> None:

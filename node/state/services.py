@@ -16,9 +16,10 @@ from node.state.command import (
 )
 from node.state.draft import Draft
 from node.state.leases import subtree_above, text_of
+from node.state.standing import hiding
 from node.state.state import EndpointState, Refused, Result, ServiceState, Vote
 from node.state.targets import leave_behind
-from node.state.zones import closest_zone, condition, hiding
+from node.state.zones import closest_zone, condition
 from node.zone.name import Name, is_within, to_text
 from node.zone.rrset import AAAA, CNAME, A, type_to_text
 from node.zone.zone import Replacement, Zone

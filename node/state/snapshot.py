@@ -14,11 +14,12 @@ from immutables import Map
 
 from node.state import once
 from node.state.command import Member, Target, ZoneSettings
-from node.state.state import Book, Delivery, Event, Kept, Learner, Lease, Restoring, ServiceState, State
+from node.state.state import Book, Delivery, Event, Import, Kept, Learner, Lease, Restoring, ServiceState, State
 from node.zone.builder import ZoneBuilder
 from node.zone.lease import LeaseKey
 from node.zone.name import ROOT, Name
 from node.zone.rrset import RRset
+from node.zone.serial import Policy
 from node.zone.zone import Delta, Zone
 
 SNAPSHOT_FORMAT = 1
@@ -91,6 +92,10 @@ def dump(state: State) -> Iterator[bytes]:
     yield from _dump_rows("deliveries", deliveries)
     yield from _dump_rows("events", ((key, state.events[key]) for key in sorted(state.events)))
     yield from _dump_rows("leases", ((key, state.leases[key]) for key in sorted(state.leases)))
+    policies = ((name, state.serial_policies[name]) for name in sorted(state.serial_policies))
+    yield from _dump_rows("serial-policies", policies)
+    for id_ in sorted(state.imports):
+        yield from _dump_import(id_, state.imports[id_])
     if _has_books(state):
         yield _encode(["books", [(book.next, book.forgotten_index) for book in (state.tries, state.keys)]])
         yield from _dump_rows("tries", once.rows_of(state.tries))
@@ -130,6 +135,10 @@ def digest(state: State) -> str:
         hasher.update(_encode((key, state.deliveries[key])))
     for lease in sorted(state.leases):
         hasher.update(_encode((lease, state.leases[lease])))
+    for name in sorted(state.serial_policies):
+        hasher.update(_encode(("serial-policy", name, state.serial_policies[name])))
+    for id_ in sorted(state.imports):
+        hasher.update(_encode(_import_parts(id_, state.imports[id_])))
     if _has_books(state):
         for book in (state.tries, state.keys):
             hasher.update(_encode((book.next, book.forgotten_index, book.digest.to_bytes(16, "big"))))
@@ -157,6 +166,33 @@ def _dump_zone(state: State, zone: Zone) -> Iterator[bytes]:
     yield from _dump_rows("rrsets", ((zone.nodes[rrset.name].index, rrset) for rrset in zone.iter_rrsets()))
 
 
+class _ImportHead(msgspec.Struct, frozen=True):
+    id: str
+    zone: Name
+    serial: int
+    base_serial: int | None
+    settings: ZoneSettings | None
+    parts: int
+    index: int
+
+
+def _import_head(id_: str, staged: Import) -> _ImportHead:
+    zone = staged.zone
+    return _ImportHead(
+        id_, zone.name, zone.serial, staged.base_serial, staged.settings, staged.parts, staged.index
+    )
+
+
+def _import_parts(id_: str, staged: Import) -> tuple[Any, ...]:
+    return _import_head(id_, staged), staged.zone.rrset_count, staged.zone.digest.to_bytes(16, "big")
+
+
+def _dump_import(id_: str, staged: Import) -> Iterator[bytes]:
+    zone = staged.zone
+    yield _encode(["import", _import_head(id_, staged)])
+    yield from _dump_rows("staged", ((zone.nodes[rrset.name].index, rrset) for rrset in zone.iter_rrsets()))
+
+
 def _dump_rows(kind: str, rows: Iterable[Any]) -> Iterator[bytes]:
     batch: list[Any] = []
     for row in rows:
@@ -181,6 +217,8 @@ class Reader:
         self.deliveries: list[tuple[str, Delivery]] = []
         self.events: list[tuple[int, Event]] = []
         self.leases: list[tuple[LeaseKey, Lease]] = []
+        self.serial_policies: list[tuple[Name, Policy]] = []
+        self.imports: list[tuple[_ImportHead, ZoneBuilder]] = []
         self.books: list[tuple[int, int]] = [(0, 0), (0, 0)]
         self.tries: list[Kept] = []
         self.keys: list[Kept] = []
@@ -239,6 +277,14 @@ class Reader:
             self.events.extend(_decode(value, list[tuple[int, Event]]))
         elif kind == "leases":
             self.leases.extend(_decode(value, list[tuple[LeaseKey, Lease]]))
+        elif kind == "serial-policies":
+            self.serial_policies.extend(_decode(value, list[tuple[Name, Policy]]))
+        elif kind == "import":
+            staged = _decode(value, _ImportHead)
+            former = self._former.zones.get(staged.zone, _NO_ZONE)
+            self.imports.append((staged, ZoneBuilder(staged.zone, staged.serial, (), former.nodes)))
+        elif kind == "staged":
+            self.imports[-1][1].take(_decode(value, list[tuple[int, RRset]]))
         elif kind == "books":
             self.books = _decode(value, list[tuple[int, int]])
         elif kind == "tries":
@@ -286,6 +332,13 @@ class Reader:
             events=Map(dict(self.events)),
             events_next=head.events_next,
             leases=Map(dict(self.leases)),
+            serial_policies=Map(dict(self.serial_policies)),
+            imports=Map(
+                {
+                    head.id: Import(builder.finish(), head.base_serial, head.settings, head.parts, head.index)
+                    for head, builder in self.imports
+                }
+            ),
             tries=self._book(self.tries, 0),
             keys=self._book(self.keys, 1),
             restoring=self._restoring(),

@@ -15,6 +15,7 @@ from node.health.verdict import VerdictWord
 from node.state.command import Member, Target, ZoneSettings
 from node.zone.lease import LeaseKey
 from node.zone.name import Name
+from node.zone.serial import Policy
 from node.zone.zone import Zone
 
 EVENTS_MAX = 10_000
@@ -101,6 +102,18 @@ class Lease(msgspec.Struct, frozen=True, array_like=True):
     """Log index at which it was granted or last renewed."""
     since: int
     """Log index at which it was first granted."""
+
+
+class Import(msgspec.Struct, frozen=True):
+    """A zone that is being built beside the one that is served."""
+
+    zone: Zone
+    base_serial: int | None
+    """Serial of the zone it began from; None for a zone that does not exist yet."""
+    settings: ZoneSettings | None
+    parts: int
+    index: int
+    """Log index of the latest part."""
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -208,6 +221,9 @@ class State(msgspec.Struct, frozen=True):
     """A ring of the newest ``EVENTS_MAX`` events by running number."""
     events_next: int = 0
     leases: "Map[LeaseKey, Lease]" = Map()
+    imports: "Map[str, Import]" = Map()
+    serial_policies: "Map[Name, Policy]" = Map()
+    """Of the zones whose serials do not simply count."""
     tries: Book = Book()
     """Tickets of the nodes' own numbers."""
     keys: Book = Book()
@@ -231,6 +247,8 @@ class Changed(msgspec.Struct, frozen=True):
     events: tuple[Event, ...] = ()
     leases: tuple[LeaseKey, ...] = ()
     """Leases that were granted, renewed or ended."""
+    imports: bool = False
+    """Whether an import began, went on or ended."""
 
 
 class Applied(msgspec.Struct, frozen=True):

@@ -15,19 +15,13 @@ from node.state.command import (
     ZoneSettings,
 )
 from node.state.draft import Draft
+from node.state.standing import Overlay, names_problem
 from node.state.state import Refused, Result
 from node.zone.name import Name, is_within, iter_ancestors, to_text
-from node.zone.rrset import AAAA, ANY, CNAME, DNAME, NS, SOA, A, RRset, make, problem, type_to_text
-from node.zone.zone import Node, Replacement, Zone, new_zone, soa_with_serial
+from node.zone.rrset import ANY, NS, SOA, RRset, make, problem, type_to_text
+from node.zone.zone import Replacement, Zone, new_zone, soa_with_serial
 
 CHANGES_MAX = 10_000
-_BESIDE_CNAME = frozenset({CNAME, 46, 47, 50, 25})
-"""RRSIG, NSEC, NSEC3 and KEY may stand beside a CNAME (RFC 4034 section 2.5, RFC 2181 section 10.1)."""
-_MANAGED = (A, AAAA)
-
-_NOWHERE = Node()
-
-Overlay = dict[tuple[Name, int], RRset | None]
 
 
 def put_zone(draft: Draft, command: PutZone) -> Result:
@@ -40,9 +34,10 @@ def put_zone(draft: Draft, command: PutZone) -> Result:
     if zone is None:
         return _create_zone(draft, command)
     if draft.state.zone_settings.get(command.zone) != command.settings:
-        _keep_settings(draft, command.zone, command.settings)
-        wanted = _apex(command.zone, command.settings)
+        keep_settings(draft, command.zone, command.settings)
+        wanted = apex(command.zone, command.settings)
         draft.change_zone(zone, [Replacement(each.name, each.type, each) for each in wanted])
+    _keep_policy(draft, command)
     return draft.accepted(draft.state.zones[command.zone].serial)
 
 
@@ -64,6 +59,8 @@ def delete_zone(draft: Draft, command: DeleteZone) -> Result:
         zone_settings=draft.state.zone_settings.delete(command.zone),
         zone_indexes=draft.state.zone_indexes.delete(command.zone),
     )
+    if command.zone in draft.state.serial_policies:
+        draft.update(serial_policies=draft.state.serial_policies.delete(command.zone))
     text = to_text(command.zone)
     draft.tell("zone.deleted", text, "the zone and all its records", zone=text)
     return draft.accepted()
@@ -78,17 +75,24 @@ def change_zone(draft: Draft, command: ChangeZone) -> Result:
     zone = draft.state.zones.get(command.zone)
     if zone is None:
         return no_zone(draft, command.zone)
+    overlay = lay_changes(draft, zone, command)
+    if isinstance(overlay, Refused):
+        return overlay
+    leases.shorten(overlay, command.leases)
+    replacements = [Replacement(name, type_, rrset) for (name, type_), rrset in overlay.items()]
+    draft.change_zone(zone, replacements, serial=command.serial)
+    wrong = leases.settle(draft, zone, overlay, command)
+    return wrong or draft.accepted(draft.state.zones[command.zone].serial)
+
+
+def lay_changes(draft: Draft, zone: Zone, command: ChangeZone) -> Overlay | Refused:
+    """Return what a command makes of the RRsets of a zone, checked; or the refusal."""
     overlay: Overlay = {}
     wrong = _changes_problem(draft, zone, command)
     for change in () if wrong else command.changes:
         wrong = wrong or _lay(draft, zone, overlay, change)
-    wrong = wrong or _names_problem(draft, zone, overlay)
-    if wrong:
-        return wrong
-    leases.shorten(overlay, command.leases)
-    draft.change_zone(zone, [Replacement(name, type_, rrset) for (name, type_), rrset in overlay.items()])
-    wrong = leases.settle(draft, zone, overlay, command)
-    return wrong or draft.accepted(draft.state.zones[command.zone].serial)
+    wrong = wrong or names_problem(draft, zone, overlay)
+    return wrong or overlay
 
 
 def no_zone(draft: Draft, name: Name) -> Refused:
@@ -101,31 +105,32 @@ def no_zone(draft: Draft, name: Name) -> Refused:
 
 
 def _create_zone(draft: Draft, command: PutZone) -> Result:
-    apex = [
+    own = [
         each
-        for each in _apex(command.zone, command.settings)
+        for each in apex(command.zone, command.settings)
         if not any(given.name == each.name and given.type == each.type for given in command.rrsets)
     ]
     given_soa = next((each for each in command.rrsets if each.type == SOA and each.rdatas), None)
     serial = int.from_bytes(given_soa.rdatas[0][-20:-16], "big") if given_soa else 1
-    zone = new_zone(command.zone, apex, draft.index, serial)
+    zone = new_zone(command.zone, own, draft.index, serial)
     overlay: Overlay = {}
     for rrset in command.rrsets:
         wrong = _lay(draft, zone, overlay, PutRRset(rrset))
         if wrong:
             return wrong
-    wrong = _names_problem(draft, zone, overlay) or _shadow_problem(draft, command.zone)
+    wrong = names_problem(draft, zone, overlay) or shadow_problem(draft, command.zone)
     if wrong:
         return wrong
-    contents = [*apex, *(rrset for rrset in overlay.values() if rrset is not None)]
+    contents = [*own, *(rrset for rrset in overlay.values() if rrset is not None)]
     draft.put_zone(new_zone(command.zone, contents, draft.index, serial))
-    _keep_settings(draft, command.zone, command.settings)
+    keep_settings(draft, command.zone, command.settings)
+    _keep_policy(draft, command)
     text = to_text(command.zone)
     draft.tell("zone.created", text, f"serial {serial}", zone=text, serial=str(serial))
     return draft.accepted(serial)
 
 
-def _shadow_problem(draft: Draft, name: Name) -> Refused | None:
+def shadow_problem(draft: Draft, name: Name) -> Refused | None:
     """A new zone must not take over the names of a service that lives in a zone above it."""
     shadowed = [
         (fqdn, each.service.zone)
@@ -138,14 +143,25 @@ def _shadow_problem(draft: Draft, name: Name) -> Refused | None:
     return draft.refused("conflict", f"the service {to_text(fqdn)} lives in {to_text(zone)}")
 
 
-def _keep_settings(draft: Draft, zone: Name, settings: ZoneSettings) -> None:
+def _keep_policy(draft: Draft, command: PutZone) -> None:
+    policies, policy = draft.state.serial_policies, command.serial_policy
+    if policy is None or policies.get(command.zone, "increment") == policy:
+        return
+    changed = policies.delete(command.zone) if policy == "increment" else policies.set(command.zone, policy)
+    draft.update(serial_policies=changed)
+    text = to_text(command.zone)
+    draft.tell("zone.numbered", text, f"serials by {policy}", zone=text)
+
+
+def keep_settings(draft: Draft, zone: Name, settings: ZoneSettings) -> None:
+    """Keep what a zone's SOA and NS are made from."""
     draft.update(
         zone_settings=draft.state.zone_settings.set(zone, settings),
         zone_indexes=draft.state.zone_indexes.set(zone, draft.index),
     )
 
 
-def _apex(zone: Name, settings: ZoneSettings) -> list[RRset]:
+def apex(zone: Name, settings: ZoneSettings) -> list[RRset]:
     """Return the SOA (RFC 1035 section 3.3.13) and NS RRsets that the settings describe."""
     numbers = (0, settings.refresh_s, settings.retry_s, settings.expire_s, settings.negative_ttl)
     soa = settings.nameservers[0] + settings.contact + b"".join(each.to_bytes(4, "big") for each in numbers)
@@ -179,11 +195,21 @@ def _changes_problem(draft: Draft, zone: Zone, command: ChangeZone) -> Refused |
         wrong = condition(draft, command.if_index, node.index if node is not None and present else 0)
         if wrong:
             return wrong
+    if command.if_serial is not None and command.if_serial != zone.serial:
+        return serial_problem(draft, zone, command.if_serial)
     for prerequisite in command.prerequisites:
         sentence = leases.unmet_directory(draft, zone, prerequisite) or unmet(zone, prerequisite)
         if sentence:
             return draft.refused("precondition", sentence)
     return None
+
+
+def serial_problem(draft: Draft, zone: Zone, expected: int) -> Refused:
+    """Refuse because the zone has moved on."""
+    text = to_text(zone.name)
+    return draft.refused(
+        "precondition", f"{text} has serial {zone.serial} now, not {expected}: it changed meanwhile"
+    )
 
 
 def _target(change: Change) -> tuple[Name, int]:
@@ -292,89 +318,6 @@ def _soa_problem(rdata: bytes) -> str | None:
             position += 1 + rest[position]
         rest = rest[position + 1 :]
     return None if len(rest) == 20 else "an SOA record has two names and five numbers"
-
-
-def _names_problem(draft: Draft, zone: Zone, overlay: Overlay) -> Refused | None:
-    """Check each touched name as it would stand: no CNAME beside other data, no service's RRset."""
-    touched: dict[Name, dict[int, RRset | None]] = {}
-    for (name, type_), rrset in overlay.items():
-        touched.setdefault(name, {})[type_] = rrset
-    for name, changes in touched.items():
-        wrong = _managed_problem(draft, zone, name, changes) or _alone_problem(draft, zone, name, changes)
-        if wrong:
-            return wrong
-    return _hiding_problem(draft, zone, overlay)
-
-
-def _managed_problem(draft: Draft, zone: Zone, name: Name, changes: dict[int, RRset | None]) -> Refused | None:
-    if name not in draft.state.services:
-        return None
-    for type_, rrset in changes.items():
-        if type_ in (*_MANAGED, CNAME) and rrset != zone.get(name, type_):
-            text = to_text(name)
-            return draft.refused(
-                "conflict",
-                f"{text} {type_to_text(type_)} belongs to the service {text}",
-                f"qdns endpoint add {text} ADDRESS",
-            )
-    return None
-
-
-def _alone_problem(draft: Draft, zone: Zone, name: Name, changes: dict[int, RRset | None]) -> Refused | None:
-    """A CNAME has its name for itself (RFC 1034 section 3.6.2)."""
-    node = zone.node(name) or _NOWHERE
-    if CNAME not in changes and node.get(CNAME) is None:
-        return None
-    types = {rrset.type for rrset in node.rrsets if changes.get(rrset.type, rrset) is not None}
-    types |= {type_ for type_, rrset in changes.items() if rrset is not None}
-    if CNAME in types and not types <= _BESIDE_CNAME:
-        others = ", ".join(type_to_text(type_) for type_ in sorted(types - _BESIDE_CNAME))
-        return draft.refused("conflict", f"{to_text(name)} cannot have a CNAME beside {others}")
-    return None
-
-
-def _hiding_problem(draft: Draft, zone: Zone, overlay: Overlay) -> Refused | None:
-    """A delegation or a DNAME must not take a service of this zone out of its answers."""
-    new: dict[Name, list[RRset]] = {}
-    for rrset in overlay.values():
-        if rrset is not None and hides(zone, rrset):
-            new.setdefault(rrset.name, []).append(rrset)
-    tenants = (fqdn for fqdn, each in draft.state.services.items() if each.service.zone == zone.name)
-    hidden = [fqdn for fqdn in tenants if _hider(new, fqdn) is not None] if new else []
-    if not hidden:
-        return None
-    hider = _hider(new, min(hidden))
-    assert hider is not None
-    what = f"{to_text(hider.name)} {type_to_text(hider.type)}"
-    return draft.refused("conflict", f"{what} would hide the service {to_text(min(hidden))}")
-
-
-def _hider(new: dict[Name, list[RRset]], name: Name) -> RRset | None:
-    above = (rrset for ancestor in iter_ancestors(name) for rrset in new.get(ancestor, ()))
-    return next((rrset for rrset in above if is_hidden_by(name, rrset)), None)
-
-
-def hides(zone: Zone, rrset: RRset) -> bool:
-    """Say whether an RRset sends those who ask below it elsewhere (RFC 1034 section 4.2.1, RFC 6672)."""
-    is_cut = rrset.type == NS and rrset.name != zone.name
-    return (is_cut or rrset.type == DNAME) and not rrset.disabled
-
-
-def is_hidden_by(name: Name, rrset: RRset) -> bool:
-    """Say whether a name is answered by such an RRset; a DNAME leaves its own name alone."""
-    return is_within(name, rrset.name) and (rrset.type != DNAME or name != rrset.name)
-
-
-def hiding(zone: Zone, name: Name) -> RRset | None:
-    """Return the RRset of the zone that hides a name, or None."""
-    for ancestor in iter_ancestors(name):
-        node = zone.node(ancestor)
-        for rrset in node.rrsets if node is not None else ():
-            if hides(zone, rrset) and is_hidden_by(name, rrset):
-                return rrset
-        if ancestor == zone.name:
-            break
-    return None
 
 
 def condition(draft: Draft, if_index: int | None, present: int) -> Refused | None:

@@ -123,12 +123,18 @@ class Replacement(msgspec.Struct, frozen=True):
 
 
 def with_changes(
-    zone: Zone, replacements: Iterable[Replacement], index: int, *, expired: tuple[LeaseKey, ...] = ()
+    zone: Zone,
+    replacements: Iterable[Replacement],
+    index: int,
+    *,
+    serial: int | None = None,
+    expired: tuple[LeaseKey, ...] = (),
 ) -> Zone:
     """Return the next version of the zone; the very same object when nothing really changes.
 
-    The serial advances by one (RFC 1982) when anything but the SOA's own serial changed.
+    The serial becomes the given one, else the next (RFC 1982), when anything but the SOA's own serial changed.
     """
+    next_serial = serials.add(zone.serial, 1) if serial is None else serial
     nodes = zone.nodes.mutate()
     removed: list[RRset] = []
     added: list[RRset] = []
@@ -142,7 +148,7 @@ def with_changes(
         added += [] if replacement.rrset is None else [replacement.rrset]
     if not removed and not added:
         return zone
-    return _finished(zone, nodes, Delta(zone.serial, zone.serial, index, tuple(removed), tuple(added), expired))
+    return _finished(zone, nodes, Delta(zone.serial, next_serial, index, tuple(removed), tuple(added), expired))
 
 
 def served_as(zone: Zone, replacements: Iterable[Replacement]) -> Zone:
@@ -165,6 +171,23 @@ def new_zone(name: Name, rrsets: Iterable[RRset], index: int, serial: int = 1) -
     empty = Zone(name, (serial - 1) % serials.MODULUS)
     zone = with_changes(empty, (Replacement(rrset.name, rrset.type, rrset) for rrset in rrsets), index)
     return msgspec.structs.replace(zone, history=(), history_rrsets=0)
+
+
+def renumbered(zone: Zone, serial: int, history: tuple[Delta, ...]) -> Zone:
+    """Return a zone that was built beside the one that is served, with the serial and the history it shall have."""
+    nodes = zone.nodes.mutate()
+    before = zone.get(zone.name, SOA)
+    assert before is not None
+    soa = soa_with_serial(before, serial)
+    _put(nodes, zone.name, Replacement(zone.name, SOA, soa), nodes[zone.name].index)
+    return msgspec.structs.replace(
+        zone,
+        serial=serial,
+        nodes=nodes.finish(),
+        digest=(zone.digest + _hash(soa) - _hash(before)) % _DIGEST_MODULUS,
+        history=history,
+        history_rrsets=sum(map(_size, history)),
+    )
 
 
 def filled_zone(zone: Zone, rrsets: Collection[RRset], index: int) -> Zone:
@@ -197,7 +220,7 @@ def soa_with_serial(soa: RRset, serial: int) -> RRset:
 
 def _finished(zone: Zone, nodes: "MapMutation[Name, Node]", delta: Delta) -> Zone:
     """Advance the serial, keep history and digest, and close the version."""
-    serial = serials.add(zone.serial, 1)
+    serial = delta.serial_to
     removed, added = list(delta.removed), list(delta.added)
     current = nodes.get(zone.name, _NOWHERE).get(SOA)
     if current is not None:
@@ -207,7 +230,7 @@ def _finished(zone: Zone, nodes: "MapMutation[Name, Node]", delta: Delta) -> Zon
         before = zone.get(zone.name, SOA)
         removed = [rrset for rrset in removed if rrset.type != SOA] + ([] if before is None else [before])
         added = [rrset for rrset in added if rrset.type != SOA] + [soa]
-    delta = msgspec.structs.replace(delta, serial_to=serial, removed=tuple(removed), added=tuple(added))
+    delta = msgspec.structs.replace(delta, removed=tuple(removed), added=tuple(added))
     history, history_rrsets = _extended(zone, delta)
     return Zone(
         name=zone.name,

@@ -1,0 +1,107 @@
+"""How names would stand after a change: alone with a CNAME, not hidden, and not in the way of a service."""
+
+from node.state.draft import Draft
+from node.state.state import Refused
+from node.zone.name import Name, is_within, iter_ancestors, to_text
+from node.zone.rrset import AAAA, CNAME, DNAME, NS, A, RRset, type_to_text
+from node.zone.zone import Node, Zone
+
+_BESIDE_CNAME = frozenset({CNAME, 46, 47, 50, 25})
+"""RRSIG, NSEC, NSEC3 and KEY may stand beside a CNAME (RFC 4034 section 2.5, RFC 2181 section 10.1)."""
+_MANAGED = (A, AAAA)
+
+_NOWHERE = Node()
+
+Overlay = dict[tuple[Name, int], RRset | None]
+
+
+def names_problem(draft: Draft, zone: Zone, overlay: Overlay) -> Refused | None:
+    """Check each touched name as it would stand: no CNAME beside other data, no service's RRset."""
+    touched: dict[Name, dict[int, RRset | None]] = {}
+    for (name, type_), rrset in overlay.items():
+        touched.setdefault(name, {})[type_] = rrset
+    for name, changes in touched.items():
+        wrong = _managed_problem(draft, zone, name, changes) or _alone_problem(draft, zone, name, changes)
+        if wrong:
+            return wrong
+    return _hiding_problem(draft, zone, overlay)
+
+
+def _managed_problem(draft: Draft, zone: Zone, name: Name, changes: dict[int, RRset | None]) -> Refused | None:
+    if name not in draft.state.services:
+        return None
+    for type_, rrset in changes.items():
+        if type_ in (*_MANAGED, CNAME) and rrset != zone.get(name, type_):
+            text = to_text(name)
+            return draft.refused(
+                "conflict",
+                f"{text} {type_to_text(type_)} belongs to the service {text}",
+                f"qdns endpoint add {text} ADDRESS",
+            )
+    return None
+
+
+def alone_problem(draft: Draft, zone: Zone, overlay: Overlay) -> Refused | None:
+    """Check that no CNAME comes to stand beside other data."""
+    touched: dict[Name, dict[int, RRset | None]] = {}
+    for (name, type_), rrset in overlay.items():
+        touched.setdefault(name, {})[type_] = rrset
+    found = (_alone_problem(draft, zone, name, changes) for name, changes in touched.items())
+    return next((wrong for wrong in found if wrong), None)
+
+
+def _alone_problem(draft: Draft, zone: Zone, name: Name, changes: dict[int, RRset | None]) -> Refused | None:
+    """A CNAME has its name for itself (RFC 1034 section 3.6.2)."""
+    node = zone.node(name) or _NOWHERE
+    if CNAME not in changes and node.get(CNAME) is None:
+        return None
+    types = {rrset.type for rrset in node.rrsets if changes.get(rrset.type, rrset) is not None}
+    types |= {type_ for type_, rrset in changes.items() if rrset is not None}
+    if CNAME in types and not types <= _BESIDE_CNAME:
+        others = ", ".join(type_to_text(type_) for type_ in sorted(types - _BESIDE_CNAME))
+        return draft.refused("conflict", f"{to_text(name)} cannot have a CNAME beside {others}")
+    return None
+
+
+def _hiding_problem(draft: Draft, zone: Zone, overlay: Overlay) -> Refused | None:
+    """A delegation or a DNAME must not take a service of this zone out of its answers."""
+    new: dict[Name, list[RRset]] = {}
+    for rrset in overlay.values():
+        if rrset is not None and hides(zone, rrset):
+            new.setdefault(rrset.name, []).append(rrset)
+    tenants = (fqdn for fqdn, each in draft.state.services.items() if each.service.zone == zone.name)
+    hidden = [fqdn for fqdn in tenants if _hider(new, fqdn) is not None] if new else []
+    if not hidden:
+        return None
+    hider = _hider(new, min(hidden))
+    assert hider is not None
+    what = f"{to_text(hider.name)} {type_to_text(hider.type)}"
+    return draft.refused("conflict", f"{what} would hide the service {to_text(min(hidden))}")
+
+
+def _hider(new: dict[Name, list[RRset]], name: Name) -> RRset | None:
+    above = (rrset for ancestor in iter_ancestors(name) for rrset in new.get(ancestor, ()))
+    return next((rrset for rrset in above if is_hidden_by(name, rrset)), None)
+
+
+def hides(zone: Zone, rrset: RRset) -> bool:
+    """Say whether an RRset sends those who ask below it elsewhere (RFC 1034 section 4.2.1, RFC 6672)."""
+    is_cut = rrset.type == NS and rrset.name != zone.name
+    return (is_cut or rrset.type == DNAME) and not rrset.disabled
+
+
+def is_hidden_by(name: Name, rrset: RRset) -> bool:
+    """Say whether a name is answered by such an RRset; a DNAME leaves its own name alone."""
+    return is_within(name, rrset.name) and (rrset.type != DNAME or name != rrset.name)
+
+
+def hiding(zone: Zone, name: Name) -> RRset | None:
+    """Return the RRset of the zone that hides a name, or None."""
+    for ancestor in iter_ancestors(name):
+        node = zone.node(ancestor)
+        for rrset in node.rrsets if node is not None else ():
+            if hides(zone, rrset) and is_hidden_by(name, rrset):
+                return rrset
+        if ancestor == zone.name:
+            break
+    return None

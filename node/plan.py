@@ -90,7 +90,7 @@ def plan_of(config: Config, environ: Mapping[str, str] = os.environ) -> Plan:
     keys = _keys(config, environ)
     tls = None if config.cluster.tls is None else tls_files(config.cluster.tls, environ)
     if tls is not None:
-        check_files(tls, Certified(config.cluster.name, config.node.name, "voter"))
+        check_files(tls, Certified(config.cluster.name, config.node.name, config.node.role))
     return Plan(
         cluster=config.cluster.name,
         node=config.node.name,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from node.config import Config
     from node.config.model import ClusterTls
     from raft.certificates import Pair
+    from raft.identity import Role
 
 CA_KEY = Path("offline/ca.key")
 REFUSED_HEAD = b"""# Certificates of this cluster that are trusted no more: SHA-256 fingerprints, one a line.
@@ -40,16 +41,17 @@ class AuthorityFolder:
     def __init__(self, config: "Config", ca_key: Path | None) -> None:
         self.cluster = config.cluster.name
         self.nodes = tuple(each.name for each in config.nodes)
+        self._roles: dict[str, Role] = {each.name: each.role for each in config.nodes}
         self._tls_of = config.cluster.tls_of
         self.ca_key = ca_key or config.base / CA_KEY
         tls = self._tls(self.nodes[0])
         self.ca = tls.ca
         self.refused = tls.refused
 
-    def issue(self, node: str) -> NodeFiles:
-        """Make the first certificate of a node. Raises ``Failure`` if it has one."""
+    def issue(self, node: str, *, replica: bool = False) -> NodeFiles:
+        """Make the first certificate of a node, which says whether it votes. Raises ``Failure`` if it has one."""
         files = self.files(node)
-        pair = self._make(node)
+        pair = self._make(node, "replica" if replica else self._roles.get(node, "voter"))
         write_new({files.certificate: NewFile(pair.certificate), files.key: NewFile(pair.key, PRIVATE)})
         return files
 
@@ -62,8 +64,9 @@ class AuthorityFolder:
                 ExitCode.NOT_FOUND,
                 hint=f"its first one: qdns init --issue {node}",
             )
-        pair = self._make(node)
-        serial = f"{_read(files.certificate)[0].serial_number:x}"[:16]
+        present = _read(files.certificate)[0]
+        pair = self._make(node, self._role_in(files.certificate, present))
+        serial = f"{present.serial_number:x}"[:16]
         for path in (files.certificate, files.key):
             if path.exists():
                 keep_copy(path, path.parent / "old" / f"{path.stem}-{serial}{path.suffix}")
@@ -153,11 +156,22 @@ class AuthorityFolder:
             yield present
         yield from sorted((present.parent / "old").glob(f"{present.stem}-*{present.suffix}"))
 
-    def _make(self, node: str) -> "Pair":
+    @staticmethod
+    def _role_in(path: Path, certificate: "x509.Certificate") -> "Role":
+        from raft.certificates import BadCertificate, read_identity
+
+        try:
+            return read_identity(certificate).role
+        except BadCertificate as error:
+            raise Failure(
+                f"{path} is no node's certificate: {error}; nothing was changed", ExitCode.CONFLICT
+            ) from None
+
+    def _make(self, node: str, role: "Role") -> "Pair":
         from raft.certificates import issue
         from raft.identity import Certified
 
-        return issue(self._pair(), Certified(self.cluster, node, "voter"))
+        return issue(self._pair(), Certified(self.cluster, node, role))
 
     def _pair(self) -> "Pair":
         """Return the authority's certificate and key. Raises ``Failure``."""

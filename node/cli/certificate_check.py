@@ -10,6 +10,7 @@ from node.config.secret import SecretError, path_of
 
 if TYPE_CHECKING:
     from node.config import Config
+    from node.config.model import Node
     from raft.protection import TlsFiles
 
 
@@ -30,30 +31,30 @@ def certificate_faults(config: "Config", environ: Mapping[str, str]) -> Iterator
             continue
         from raft.protection import TlsFiles
 
-        yield from _of_node(config, node.name, TlsFiles(tls.ca, tls.cert, key, tls.refused))
+        yield from _of_node(config, node, TlsFiles(tls.ca, tls.cert, key, tls.refused))
 
 
-def _of_node(config: "Config", node: str, files: "TlsFiles") -> Iterator[Fault]:
+def _of_node(config: "Config", node: "Node", files: "TlsFiles") -> Iterator[Fault]:
     from raft.errors import RaftError
     from raft.identity import Certified
     from raft.trust import WARN_DAYS, check_files, is_world_readable
 
     missing = [path for path in (files.authority, files.certificate, files.key) if not path.exists()]
     if missing:
-        yield _missing(config, node, missing[0])
+        yield _missing(config, node.name, missing[0])
         return
     if is_world_readable(files.key):
         message = f"everyone on this machine can read the key {files.key}"
         yield _fault(config, message, "warning", "open-key", f"chmod 600 {files.key}")
     try:
-        ends = check_files(files, Certified(config.cluster.name, node, "voter"))
+        ends = check_files(files, Certified(config.cluster.name, node.name, node.role))
     except RaftError as error:
         yield _fault(config, str(error), "error", "bad-certificate")
         return
     days = (ends - dt.datetime.now(dt.UTC)).days
     if days < WARN_DAYS:
-        message = f"the certificate of {node} ends in {days} days, on {ends:%Y-%m-%d}"
-        yield _fault(config, message, "warning", "certificate-ends", f"qdns init --renew {node}")
+        message = f"the certificate of {node.name} ends in {days} days, on {ends:%Y-%m-%d}"
+        yield _fault(config, message, "warning", "certificate-ends", f"qdns init --renew {node.name}")
 
 
 def _missing(config: "Config", node: str, path: Path) -> Fault:

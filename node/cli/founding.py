@@ -42,7 +42,14 @@ class Founding:
 
 def read_cluster(text: str) -> str:
     """Return the name of a cluster. Raises ``Failure``."""
-    return _word(text, "--cluster")
+    return read_name(text, "--cluster")
+
+
+def read_name(text: str, where: str) -> str:
+    """Return the name of a node or a cluster. Raises ``Failure``, which says ``where`` it was written."""
+    if not WORD.fullmatch(text):
+        raise usage(f"{where}: {text!r} cannot be a name; use up to 63 letters, digits, dots and hyphens")
+    return text
 
 
 def read_node(text: str) -> FoundingNode:
@@ -56,7 +63,7 @@ def read_node(text: str) -> FoundingNode:
         raise usage(f"--node {text}: {error}") from None
     if is_any(host):
         raise usage(f"--node {text}: {host} is no address that other nodes can reach")
-    return FoundingNode(_word(name, f"--node {text}"), join(host, port))
+    return FoundingNode(read_name(name, f"--node {text}"), join(host, port))
 
 
 def founding(cluster: str, nodes: Sequence[FoundingNode], zones: Sequence[str]) -> Founding:
@@ -88,12 +95,6 @@ def _twice(key: str, value: str, first: str, second: str) -> Exception:
         f"{first} and {second} have the same address {value}, where only one of them can answer DNS",
         "on one machine give them 127.0.0.1, 127.0.0.2 and so on",
     )
-
-
-def _word(text: str, where: str) -> str:
-    if not WORD.fullmatch(text):
-        raise usage(f"{where}: {text!r} cannot be a name; use up to 63 letters, digits, dots and hyphens")
-    return text
 
 
 def cluster_toml(wanted: Founding) -> str:

@@ -174,6 +174,19 @@ def test_a_node_that_comes_later_gets_a_certificate(made: Qdns) -> None:
     assert 7 == made("init", "--issue", "ns4").code
 
 
+def test_a_replica_says_so_in_its_certificate(made: Qdns) -> None:
+    """Its role is in the certificate, also in the renewed one."""
+    assert "--replica, and [[nodes]]" in made("init", "--issue", "edge", "--replica").out
+    for _ in range(2):
+        check_files(files_of("edge"), Certified("prod", "edge", "replica"))
+        assert 0 == made("init", "--renew", "edge").code
+    text = Path("cluster.toml").read_text()
+    role = '[[nodes]]\nname = "far"\nraft = "192.0.2.8:7300"\nrole = "replica"\n'
+    Path("cluster.toml").write_text(text + role)
+    assert 0 == made("init", "--issue", "far").code
+    assert 0 == made("config", "check", "--node", "far").code
+
+
 def test_a_renewed_certificate_replaces_the_old_one(made: Qdns) -> None:
     """New certificate and key; the old ones are kept, each renewal's."""
     before = [print_of("tls/ns1.pem")]

@@ -47,6 +47,7 @@ _DEFAULT_NODES = ("ns1=127.0.0.1", "ns2=127.0.0.2", "ns3=127.0.0.3")
     help="The folder (here).",
 )
 @click.option("--issue", metavar="NODE", help="Make the certificate of a node that comes later.")
+@click.option("--replica", is_flag=True, help="With --issue: a node that never votes.")
 @click.option("--renew", metavar="NODE", help="Make a new certificate and key for a node.")
 @click.option("--revoke", metavar="NODE", help="Trust the certificates of a node no more.")
 @click.option("--new-ca", is_flag=True, help="Begin to replace the authority: trust a new one beside it.")
@@ -58,7 +59,7 @@ _DEFAULT_NODES = ("ns1=127.0.0.1", "ns2=127.0.0.2", "ns3=127.0.0.3")
 @NO_COLOR
 @VERBOSE
 @click.pass_obj
-def init(session: Session, /, out: Path, ca_key: Path | None, yes: bool, **said: object) -> None:
+def init(session: Session, /, out: Path, ca_key: Path | None, yes: bool, replica: bool, **said: object) -> None:
     """Make a new cluster: its configuration and certificates; renew these later.
 
     A cluster.toml, an authority, key and certificate for each node, and secrets where they are needed. Nothing is
@@ -73,7 +74,11 @@ def init(session: Session, /, out: Path, ca_key: Path | None, yes: bool, **said:
             "one thing at a time: a new cluster, or one of --issue, --renew, --revoke, --new-ca, --drop-old-ca"
         )
     if later:
-        _later(session, AuthorityFolder(_load(out), ca_key), later[0], str(said[later[0]]), out)
+        folder = AuthorityFolder(_load(out), ca_key)
+        if later == ["issue"]:
+            _issue(session, folder, str(said["issue"]), out, replica=replica)
+        else:
+            _later(session, folder, later[0], str(said[later[0]]))
     else:
         _found(session, _asked(said, may_ask=not yes), out)
 
@@ -207,14 +212,23 @@ def _copy(node: FoundingNode, out: Path) -> str:
 # --- its certificates, later ----------------------------------------------------------------------------
 
 
-def _later(session: Session, folder: AuthorityFolder, verb: str, node: str, out: Path) -> None:
+def _issue(session: Session, folder: AuthorityFolder, node: str, out: Path, *, replica: bool) -> None:
+    founding.read_name(node, "--issue")
     say = session.out.line
-    if verb in ("issue", "renew"):
-        files = folder.issue(node) if verb == "issue" else folder.renew(node)
+    files = folder.issue(node, replica=replica)
+    say(f"made {files.certificate} and {files.key}, until {folder.ends(node)}")
+    say(f"next: give {node} both, and all that the other nodes have in common")
+    if node not in folder.nodes:
+        add = f"qdns node add {node} --raft IP:PORT{' --replica' if replica else ''}"
+        say(f"then: {add}, and [[nodes]] in {out / CONFIG_NAME}")
+
+
+def _later(session: Session, folder: AuthorityFolder, verb: str, node: str) -> None:
+    say = session.out.line
+    if verb == "renew":
+        files = folder.renew(node)
         say(f"made {files.certificate} and {files.key}, until {folder.ends(node)}")
-        say(f"next: copy both to {node}" + ("; a running node takes them by itself" if verb == "renew" else ""))
-        if node not in folder.nodes:
-            say(f"then: qdns node add {node}, and [[nodes]] in {out / CONFIG_NAME}")
+        say(f"next: copy both to {node}; a running node takes them by itself")
     elif verb == "revoke":
         added = folder.revoke(node)
         say(

@@ -26,8 +26,8 @@ from raft.settings import RaftSettings
 
 logger = structlog.get_logger()
 
-CHANGE_S_MAX = 10.0
-"""A change of the nodes may have to wait for the one before, and for another leader."""
+CHANGE_S_MAX = 4.0
+"""A change of the nodes may wait for the one before and for another leader, but not longer than its caller."""
 HANDED_OVER_MAX = 10_000
 LOOK_AGAIN_S = 0.1
 """An entry without a command is applied without a new State to tell of it."""

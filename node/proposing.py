@@ -51,7 +51,7 @@ SELF_HEALING = (
 )
 """Proposed again by whoever compares them with the State, until it says so: they need no ticket and no row."""
 
-_FINAL = ("too-large", "stopped")
+_FINAL = ("too-large", "stopped", "read-only")
 
 
 @dataclass(slots=True)

@@ -22,6 +22,7 @@ from raft.waiting import Waiting, settle
 
 LEADER_WAIT_S = 1.5
 """So long a proposal waits for a leader to appear before it is refused."""
+_READ_ONLY = NotCommitted("read-only", "this node is a replica, which only serves; ask a node that votes")
 _STOPPING = NotCommitted("stopped", "this node is stopping")
 
 
@@ -127,6 +128,10 @@ class Desk:
         """See to it that the caller is told something in time, then begin."""
         if self.is_leaving:
             settle(future, _STOPPING)
+            return
+        seat = self.core.seat
+        if command is not None and seat is not None and seat.role == "replica":
+            settle(future, _READ_ONLY)
             return
         deadline = self._loop.call_later(timeout_s, settle, future, at_deadline)
         self._undecided[future] = at_end

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-NotCommittedReason = Literal["no-leader", "no-quorum", "busy", "too-large", "stopped", "refused"]
+NotCommittedReason = Literal["no-leader", "no-quorum", "busy", "too-large", "stopped", "refused", "read-only"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ _STATUS = {
     "no_leader": 503,
     "no_quorum": 503,
     "not_ready": 503,
+    "read_only": 503,
     "outcome_unknown": 503,
     "stopped": 503,
     "stale": 503,

@@ -39,6 +39,7 @@ EXIT_CODES = {
     "stopped": ExitCode.NO_QUORUM,
     "outcome_unknown": ExitCode.UNKNOWN,
     "not_ready": ExitCode.UNREACHABLE,
+    "read_only": ExitCode.UNREACHABLE,
 }
 _HINTS = {
     "unauthorized": "say who you are: QDNS_TOKEN_FILE=FILE, or --token-file FILE",
@@ -236,7 +237,7 @@ def _refused(method: str, problem: Json) -> Exception:
     """Return what a problem document means."""
     code = str(problem["code"])
     detail = str(problem.get("detail") or problem.get("title") or code)
-    if code == "not_ready":
+    if code in ("not_ready", "read_only"):
         return Passed(detail)
     if method in WRITE_METHODS and code in ("invalid", "conflict", "precondition", "not_found"):
         detail = detail if "nothing was changed" in detail else f"{detail}; nothing was changed"

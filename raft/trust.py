@@ -39,7 +39,8 @@ class Trust:
         self._own = own
         self._now = now
         self._loaded = self._seen = _stamps(files)
-        self._told_at: dt.datetime | None = None
+        self._told = ""
+        self._told_at = dt.datetime.min.replace(tzinfo=dt.UTC)
         self.contexts = TlsContexts(files, own)
         self.status = self._described()
         self._tell_open_key()
@@ -65,7 +66,7 @@ class Trust:
             logger.error("certificate.not_reloaded", detail=str(error))
             return False
         self.status = self._described()
-        self._told_at = None
+        self._told = ""
         ends = self.contexts.certificate.not_valid_after_utc
         logger.info("certificate.reloaded", ends=f"{ends:%Y-%m-%d}", refused=len(self.contexts.refused))
         self._tell_open_key()
@@ -75,16 +76,15 @@ class Trust:
     def tell_of_time(self) -> None:
         """Log, now and then, that the certificate ends soon or has ended."""
         now, ends = self._now(), self.contexts.certificate.not_valid_after_utc
-        if self._told_at is not None and now - self._told_at < _TELL_AGAIN:
+        event = "certificate.expired" if now > ends else "certificate.ends_soon"
+        if ends - now >= dt.timedelta(days=WARN_DAYS) or (
+            self._told == event and now - self._told_at < _TELL_AGAIN
+        ):
             return
+        self._told, self._told_at = event, now
+        tell = logger.error if now > ends else logger.warning
         hint = f"qdns init --renew {self._own.node}, where the authority's key is"
-        if now > ends:
-            logger.error("certificate.expired", ended=f"{ends:%Y-%m-%d %H:%M}", hint=hint)
-        elif ends - now < dt.timedelta(days=WARN_DAYS):
-            logger.warning("certificate.ends_soon", ends=f"{ends:%Y-%m-%d %H:%M}", hint=hint)
-        else:
-            return
-        self._told_at = now
+        tell(event, ends=f"{ends:%Y-%m-%d %H:%M}", hint=hint)
 
     def _described(self, problem: str = "") -> CertificateStatus:
         """Return what people should know of this node's certificate; asked for at every turn of the log, so kept."""

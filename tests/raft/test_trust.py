@@ -185,8 +185,46 @@ def test_the_end_of_a_certificate_is_told_before_and_after(tmp_path: Path) -> No
     assert [] == told(29)
     assert ["certificate.ends_soon"] == told(31)
     assert [] == told(31.4)
-    assert ["certificate.ends_soon"] == told(32)
+    assert ["certificate.ends_soon"] == told(59.9)
+    assert ["certificate.expired"] == told(60.1)
+    assert [] == told(60.2)
     assert ["certificate.expired"] == told(61)
+
+
+def test_a_certificate_that_ends_meanwhile_keeps_what_it_has_and_gets_nothing_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its node tells, and both go on by the connection they have; a new one is refused until it is renewed."""
+    monkeypatch.setattr("raft.transport.PING_INTERVAL_S", 0.05)
+
+    async def run() -> None:
+        folder = Folder(tmp_path)
+        a = Party("a", protection=folder.give("a"))
+        files = folder.give("b")
+        begun = dt.datetime.now(dt.UTC) - dt.timedelta(days=1, seconds=-2.5)
+        short = issue(folder.authority, Certified("c1", "b", "voter"), days=1, now=lambda: begun)
+        files.certificate.write_bytes(short.certificate)
+        files.key.write_bytes(short.key)
+        b = Party("b", protection=files)
+        async with closing(a, b):
+            to_b = a.meet(b)
+            b.meet(a)
+            await until(lambda: a.transport.is_connected(to_b))
+            with capture_logs() as logs:
+                await until(lambda: any(each["event"] == "certificate.expired" for each in logs))
+            assert a.transport.send(to_b, {"text": "still"})
+            await until(lambda: b.texts() == ["still"])
+            assert [] == a.refusals == b.refusals
+            connection = a.transport._links["b"].current
+            assert connection is not None
+            connection.abort()
+            await until(lambda: any("has expired" in told for _, told in a.refusals))
+            await until(lambda: b.refusals)
+            assert not a.transport.is_connected(to_b)
+            folder.give("b")
+            await until(lambda: a.transport.is_connected(to_b))
+
+    asyncio.run(run())
 
 
 def test_a_key_that_all_can_read_is_told(tmp_path: Path) -> None:

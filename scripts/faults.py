@@ -4,7 +4,7 @@
 Needs root, for network namespaces and small disks of its own. Run it from the checkout:
 
     python scripts/faults.py kill --rounds 200
-    python scripts/faults.py stop partition disk flood damage
+    python scripts/faults.py stop partition disk flood damage wipe
 """
 
 import argparse
@@ -17,7 +17,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from tests.cluster import test_damage, test_disk_full, test_floods, test_kill_all, test_partitions, test_stopped
+from tests.cluster import (
+    test_damage,
+    test_disk_full,
+    test_floods,
+    test_kill_all,
+    test_partitions,
+    test_stopped,
+    test_wiped,
+)
 from tests.cluster.disks import SmallDisks
 from tests.cluster.lab import why_not
 from tests.cluster.ledger import Ledger
@@ -49,6 +57,7 @@ def _harms(rounds: int) -> dict[str, Harm]:
         "partition": partial(_repeat, test_partitions.break_lines, rounds),
         "flood": partial(_repeat, test_floods.flood_all, rounds),
         "damage": partial(_repeat, test_damage.do_damage, rounds),
+        "wipe": partial(_repeat, test_wiped.wipe, rounds),
     }
 
 

@@ -1,5 +1,6 @@
 """A node that comes back under its old name without its data: what it forgot is not forgotten with it."""
 
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -55,7 +56,7 @@ def wipe(nodes: Nodes, ledger: Ledger, tell: Callable[[str], None]) -> None:
     assert f"refuses this node, saying of it: {REFUSED}" in nodes.log(wiped)
     tell(f"ns{wiped} wiped, ns{behind} behind: nobody led until ns{knowing} came; index {index}; {ledger}")
     nodes.kill(wiped)
-    data.rename(data.with_suffix(".empty"))
+    shutil.rmtree(data)
     kept.rename(data)
     nodes.start(wiped)
     with Writers(nodes, ledger, WRITERS):

@@ -5,6 +5,7 @@ something in time: committed, not committed, or unknown.
 """
 
 import asyncio
+import os
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -75,7 +76,9 @@ class Desk:
         self._forwarded: dict[int, _Held] = {}
         self._undecided: dict[Future[Outcome], Outcome] = {}
         """What each caller who waits is told if this node ends."""
-        self._number = 0
+        self._number = int.from_bytes(os.urandom(6), "big")
+        """Of the latest request to a leader. It begins anywhere: a leader may still answer this node's last process,
+        and must not be heard by whoever waits under the same number in this one."""
 
     def run(self) -> None:
         """Go on with what can go on."""

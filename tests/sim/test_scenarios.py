@@ -107,6 +107,24 @@ def test_a_read_outlives_its_leader() -> None:
         assert isinstance(outcome, Committed)
 
 
+def test_an_answer_to_a_former_process_is_none_to_the_present_one() -> None:
+    """A barrier that a node asked for before it died is answered when it is back: nobody waits for that any more."""
+    with calm() as world:
+        leader = world.find_leader()
+        follower, other = world.followers()
+        for source, target in ((other, leader), (leader, other)):
+            world.network.block(source, target)
+        world.network.block(leader, follower)
+        world.read(follower)
+        world.run_until(world.now_s + 0.01)
+        world.crash(follower, power=False)
+        world.network.unblock(leader, follower)
+        world.start(follower)
+        write = world.propose(follower)
+        outcome = world.outcome(write)
+        assert not isinstance(outcome, Committed) or outcome.result is not None
+
+
 def test_a_leader_that_steps_down_asks_the_next_one_for_its_own_reads() -> None:
     """A barrier begun on a leader that loses its majority ends well when there is one again."""
     with calm() as world:

@@ -17,8 +17,8 @@ class HttpConnection:
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
 
-    async def request(self, method: str, path: str, body: bytes) -> None:
-        """Send a JSON body and read the whole answer. Raises ``RequestFailed``, ``OSError``."""
+    async def request(self, method: str, path: str, body: bytes) -> bytes:
+        """Send a JSON body and return that of the answer. Raises ``RequestFailed``, ``OSError``."""
         if self._writer is None or self._reader is None:
             self._reader, self._writer = await asyncio.open_connection(self._host, self._port)
         head = (
@@ -38,6 +38,7 @@ class HttpConnection:
         content = await self._reader.readexactly(length)
         if not answer.startswith(b"HTTP/1.1 2"):
             raise RequestFailed((answer.partition(b"\r\n")[0] + b" " + content[:300]).decode(errors="replace"))
+        return content
 
     def close(self) -> None:
         """Hang up."""

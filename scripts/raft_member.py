@@ -13,9 +13,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 import structlog
+from loops import closed_loop, first_success
 
 from node.cluster import Cluster
 from node.collector import keep_collections_short
@@ -74,6 +73,7 @@ class MemberProcess:
         """Do what an order says."""
         acts: dict[str, Act] = {
             "status": self.status,
+            "gap": self.gap,
             "seed": self.seed,
             "write": self.write,
             "read": self.read,
@@ -91,8 +91,11 @@ class MemberProcess:
             "applied": status.applied_index,
             "snapshot": status.snapshot_index,
             "records": zone.rrset_count if zone is not None else 0,
-            "gap_ms": self._gaps.take_s() * 1000,
         }
+
+    async def gap(self) -> dict[str, Any]:
+        """Return the longest turn of the log since this was asked last."""
+        return {"ms": self._gaps.take_s() * 1000}
 
     async def seed(self) -> dict[str, Any]:
         """Make the zone that everything is written to."""
@@ -103,7 +106,7 @@ class MemberProcess:
 
     async def write(self, writers: int, seconds: float, records: int = 1) -> dict[str, Any]:
         """Let writers put ``records`` records an entry, each after the last was committed and applied."""
-        return await _closed_loop(writers, seconds, lambda: self._put(records))
+        return await closed_loop(writers, seconds, lambda: self._put(records))
 
     async def read(self, readers: int, seconds: float) -> dict[str, Any]:
         """Let readers wait until all that was committed is applied here, again and again."""
@@ -112,7 +115,7 @@ class MemberProcess:
             outcome = await self._cluster.read_barrier()
             assert isinstance(outcome, Committed), outcome
 
-        return await _closed_loop(readers, seconds, barrier)
+        return await closed_loop(readers, seconds, barrier)
 
     async def fill(self, records: int) -> dict[str, Any]:
         """Put so many records, a thousand an entry, four entries at once."""
@@ -127,9 +130,7 @@ class MemberProcess:
 
     async def first(self) -> dict[str, Any]:
         """Write until a write is committed; say when that was."""
-        while not isinstance(await self._cluster.propose(self._command(1), timeout_s=0.2), Committed):
-            pass
-        return {"at_s": time.monotonic()}
+        return {"at_s": await first_success(lambda: self._put(1))}
 
     async def _put(self, records: int) -> None:
         await self._propose(self._command(records))
@@ -147,29 +148,6 @@ class MemberProcess:
     async def _propose(self, command: Command) -> None:
         outcome = await self._cluster.propose(command, timeout_s=30.0)
         assert isinstance(outcome, Committed), outcome
-
-
-async def _closed_loop(workers: int, seconds: float, act: Callable[[], Awaitable[None]]) -> dict[str, Any]:
-    """Let each worker do one thing after the other; return how many were done, and how long each took."""
-    took_s: list[float] = []
-    begun_s = time.perf_counter()
-
-    async def work() -> None:
-        now_s = time.perf_counter()
-        while now_s - begun_s < seconds:
-            await act()
-            before_s, now_s = now_s, time.perf_counter()
-            took_s.append(now_s - before_s)
-
-    await asyncio.gather(*(work() for _ in range(workers)))
-    return {"count": len(took_s), "seconds": time.perf_counter() - begun_s, "took_ms": quantiles_ms(took_s)}
-
-
-def quantiles_ms(took_s: list[float]) -> dict[str, float]:
-    """Return the median, the 99th percentile and the longest, in milliseconds."""
-    ordered = sorted(took_s)
-    at = {"p50": len(ordered) // 2, "p99": len(ordered) * 99 // 100, "max": len(ordered) - 1}
-    return {name: ordered[position] * 1000 for name, position in at.items()}
 
 
 async def _serve(process: MemberProcess) -> None:

@@ -13,14 +13,17 @@ from typing import Literal
 
 import structlog
 
+from node.formats import not_yet
 from node.proposing import Proposer
 from node.state import machine, members, snapshot
-from node.state.command import Command, Entry, Member, Ticket
+from node.state.command import FORMAT, Command, Entry, Member, Ticket, format_of
 from node.state.members import MemberNote, Seat, encode_note
 from node.state.state import Changed, Refused, State, advanced
+from node.version import version
+from raft.errors import EXIT_WRONG_SETUP, RaftError
 from raft.machine import BadSnapshot
 from raft.membership import Change, Membership
-from raft.proposal import Outcome
+from raft.proposal import NotCommitted, Outcome
 from raft.replica import Replica, ReplicaStatus
 from raft.settings import RaftSettings
 
@@ -40,24 +43,38 @@ Listener = Callable[[State, Changed | None], None]
 class Machine:
     """Our state machine as the log drives it; see ``raft.machine.StateMachine``."""
 
-    def __init__(self, hand_over: Callable[[Changed | None], None]) -> None:
+    def __init__(self, hand_over: Callable[[Changed | None], None], newest: int = FORMAT) -> None:
+        """``newest`` is the newest format of commands that is read here."""
+        self._newest = newest
         self.state = State()
         self.failures = 0
         self._hand_over = hand_over
 
     def apply(self, index: int, command: bytes) -> object:
-        """Apply one entry. A bug in it costs this entry, never the log: nothing half-done can remain."""
+        """Apply one entry. A bug in it costs this entry, never the log: nothing half-done can remain.
+
+        Raises ``RaftError`` when this program is too old for what the cluster has decided on.
+        """
         try:
-            applied = machine.apply(self.state, index, command)
+            applied = machine.apply(self.state, index, command, self._newest)
         except Exception:
             self.failures += 1
             logger.exception("entry.failed", index=index)
             self.state = advanced(self.state, index)
             self._hand_over(Changed())
             return Refused(index, "failed", "applying the entry failed on this node; nothing was changed")
+        self._require_readable(applied.state)
         self.state = applied.state
         self._hand_over(applied.changed)
         return applied.result
+
+    def _require_readable(self, state: State) -> None:
+        if state.format > self._newest:
+            raise RaftError(
+                f"The cluster is at format {state.format} of the log's commands, and this program (version "
+                f"{version()}) reads formats up to {self._newest}: install the version that the other nodes run.",
+                exit_code=EXIT_WRONG_SETUP,
+            )
 
     def change_members(self, index: int, membership: Membership) -> object:
         """Let the State's nodes follow the log's."""
@@ -79,7 +96,8 @@ class Machine:
             raise BadSnapshot(str(error)) from None
 
     def install(self, prepared: State) -> None:
-        """Let a prepared State take the place of the present one."""
+        """Let a prepared State take the place of the present one. Raises ``RaftError`` when it is too new."""
+        self._require_readable(prepared)
         self.state = prepared
         self._hand_over(None)
 
@@ -87,8 +105,8 @@ class Machine:
 class Cluster:
     """The replicated State as the event loop sees it."""
 
-    def __init__(self, settings: RaftSettings, on_fatal: Callable[[int], object]) -> None:
-        self._machine = Machine(self._hand_over)
+    def __init__(self, settings: RaftSettings, on_fatal: Callable[[int], object], newest: int = FORMAT) -> None:
+        self._machine = Machine(self._hand_over, newest)
         self._replica = Replica(settings, self._machine, on_fatal=on_fatal)
         self._proposer = Proposer(self._try, lambda: self.state.index)
         self._handed_over: list[Changed | None] = []
@@ -155,8 +173,12 @@ class Cluster:
 
         It is carried out once, by as many tries as there is time for; ``Unknown`` means that time ran out
         while a try may still be committed, and never turns into ``NotCommitted``. ``ticket`` is for
-        callers who may repeat the request elsewhere. See ``node.proposing``.
+        callers who may repeat the request elsewhere. See ``node.proposing``. A kind that not all nodes
+        are known to read is ``NotCommitted("refused")``.
         """
+        needed, present = format_of(command), self.state.format
+        if needed > present:
+            return NotCommitted("refused", not_yet(needed, present))
         return await self._proposer.propose(Entry(command, now_ms(), actor, reason, ticket), timeout_s)
 
     async def _try(self, data: bytes, timeout_s: float) -> Outcome:

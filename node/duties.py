@@ -1,4 +1,4 @@
-"""What the leader does for the cluster beside leading: seeding it, and ending the leases of silent nodes.
+"""What the leader does beside leading: seed the cluster, allow newer commands, end the leases of silent nodes.
 
 Judgement about the world (who is silent, on this node's monotonic clock) is made here, before the
 log, and written down as a command; every duty may be repeated or done twice without harm.
@@ -6,13 +6,14 @@ log, and written down as a command; every duty may be repeated or done twice wit
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
 
-from node.state.command import Command, DropImports, DropVotes, Seed
+from node.formats import common
+from node.state.command import FORMAT, Command, DropImports, DropVotes, Seed, SetFormat
 from node.state.state import Refused, State
 from raft.proposal import Committed, NotCommitted, Outcome
 from raft.replica import ReplicaStatus
@@ -56,14 +57,21 @@ class Duties:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         monotonic_s: Callable[[], float] = time.monotonic,
         may_seed: Callable[[float], Awaitable[bool]] | None = None,
+        reads: Callable[[], Awaitable[Mapping[str, int | None]]] | None = None,
+        newest: int = FORMAT,
     ) -> None:
-        """``may_seed`` is asked before an empty cluster is seeded, with the seconds for which this node has led."""
+        """``may_seed`` is asked before an empty cluster is seeded, with the seconds for which this node has led.
+
+        ``reads`` tells which format of commands each other node reads, this one reads up to ``newest``.
+        """
         self._door = door
         self._seed = seed
         self._settings = settings
         self._sleep = sleep
         self._monotonic_s = monotonic_s
         self._may_seed = may_seed
+        self._reads = reads
+        self._newest = newest
         self._refused_at: int | None = None
         self._leading_since_s: float | None = None
         self._imports: dict[str, tuple[int, float]] = {}
@@ -87,6 +95,7 @@ class Duties:
         if self._leading_since_s is None:
             self._leading_since_s = self._monotonic_s()
         leading_s = self._monotonic_s() - self._leading_since_s
+        await self._raise_format(status)
         if not self._door.state.seeded and await self._is_free(leading_s):
             await self._plant()
         await self._drop_idle_imports(status.node)
@@ -108,6 +117,15 @@ class Duties:
         idle = [(id_, index) for id_, (index, since_s) in self._imports.items() if now_s - since_s > idle_s]
         if idle:
             await self._door.propose(DropImports(tuple(sorted(idle))), actor=node, reason="did not go on")
+
+    async def _raise_format(self, status: ReplicaStatus) -> None:
+        """Allow the newest format that every node, voter or not, is known to read."""
+        if self._reads is None or self._newest <= self._door.state.format:
+            return
+        others = [peer.name for peer in (*status.peers, *status.learners)]
+        wanted = common(self._newest, others, await self._reads())
+        if wanted > self._door.state.format:
+            await self._door.propose(SetFormat(wanted), actor=status.node, reason="every node reads it")
 
     async def _is_free(self, leading_s: float) -> bool:
         """Say whether no backup is to come into the empty cluster."""

@@ -11,15 +11,17 @@ import importlib.metadata
 import resource
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import structlog
 
 from node.api.context import ApiContext, ProbeSummary, PushProgress, TrustSummary
 from node.api.peers import Peers
 from node.api.server import ApiServer, ApiSettings
+from node.api.status import peer_urls
 from node.cluster import Cluster, now_ms
 from node.collector import keep_collections_short
 from node.config import Config
@@ -168,15 +170,15 @@ async def _running(
         server = dns.server
         prober = Prober(plan.node, lambda: cluster.state, cluster.propose, ProberSettings())
         pusher = _pusher(plan, cluster)
-        api = _api_server(plan, cluster, server, prober, pusher, served)
+        context = _api_context(plan, cluster, server, prober, pusher, served)
+        api = ApiServer(ApiSettings(listen=(plan.api_listen,)), context)
         _follow(cluster, dns, prober, pusher)
         for room in (prober, pusher, api):
             await room.start()
             stack.push_async_callback(room.stop)
-        peers = Peers(lambda: plan.peer_urls, plan.node_token)
+        peers = Peers(lambda: peer_urls(context), plan.node_token)
         stack.callback(peers.close)
-        work = Duties(cluster, lambda: plan.seed, plan.duties, may_seed=_seeding(plan, peers))
-        duties = asyncio.create_task(work.run())
+        duties = asyncio.create_task(_duties(plan, cluster, peers).run())
         stack.push_async_callback(_cancelled, duties)
         if plan.restore is not None:
             stack.push_async_callback(_cancelled, asyncio.create_task(_restore(plan, cluster, end)))
@@ -186,16 +188,25 @@ async def _running(
         yield _info(plan, demo, server.addresses, f"http://{api.addresses[0]}")
 
 
-def _seeding(plan: Plan, peers: Peers) -> Callable[[float], Awaitable[bool]]:
-    """Return what says whether this node, when it leads, may seed: not while any node has a backup to restore."""
+def _duties(plan: Plan, cluster: Cluster, peers: Peers) -> Duties:
+    """Return what the leader does; what it must know of the others it reads in their status rows."""
+
+    async def rows() -> dict[str, Mapping[str, Any] | None]:
+        return {name: answer.row for name, answer in (await peers.rows()).items()}
 
     async def may(leading_s: float) -> bool:
+        """Seed the cluster only while no node has a backup to restore."""
         if plan.restore is not None:
             return False
-        found = may_seed({name: answer.row for name, answer in (await peers.rows()).items()})
+        found = may_seed(await rows())
         return leading_s >= SEED_PATIENCE_S if found is None else found
 
-    return may
+    async def reads() -> dict[str, int | None]:
+        return {
+            name: row.get("reads_format") if row is not None else None for name, row in (await rows()).items()
+        }
+
+    return Duties(cluster, lambda: plan.seed, plan.duties, may_seed=may, reads=reads)
 
 
 async def _restore(plan: Plan, cluster: Cluster, end: Callable[[int], None]) -> None:
@@ -249,9 +260,9 @@ def _pusher(plan: Plan, cluster: Cluster) -> Pusher:
     return Pusher(plan.node, lambda: cluster.state, cluster.propose, is_current, settings, reachable=reachable)
 
 
-def _api_server(
+def _api_context(
     plan: Plan, cluster: Cluster, dns: DnsServer, prober: Prober, pusher: Pusher, served: ServedZones
-) -> ApiServer:
+) -> ApiContext:
     def pushes() -> tuple[PushProgress, ...]:
         return tuple(PushProgress(row.target, row.wanted, row.detail) for row in pusher.status())
 
@@ -267,7 +278,7 @@ def _api_server(
             return TrustSummary(refusals=refusals)
         return TrustSummary(int(own.ends_at_s * 1000), own.problem, refusals)
 
-    context = ApiContext(
+    return ApiContext(
         state=lambda: cluster.state,
         propose=cluster.propose,
         read_barrier=cluster.read_barrier,
@@ -294,7 +305,6 @@ def _api_server(
         lease_left_s=served.clock.left_s,
         trust=trust,
     )
-    return ApiServer(ApiSettings(listen=(plan.api_listen,)), context)
 
 
 def _follow(cluster: Cluster, dns: DnsRoom, prober: Prober, pusher: Pusher) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from node.api.order import NameOrder
-from node.state.command import Command, Member, Ticket
+from node.state.command import FORMAT, Command, Member, Ticket
 from node.state.state import Changed, State
 from node.zone.lease import LeaseKey
 from raft.proposal import NotCommitted, Outcome
@@ -194,6 +194,8 @@ class ApiContext:
     dev: bool = False
     pushes: Callable[[], Sequence[PushProgress]] = tuple
     probes: Callable[[], ProbeSummary] = ProbeSummary
+    reads_format: int = FORMAT
+    """The newest format of the log's commands that this node reads."""
     restoring: Callable[[], bool] = lambda: False
     """Whether this node has a backup to restore, so that no other one may seed the cluster."""
     trusted_loopback: bool = True

@@ -33,8 +33,10 @@ from node.api.message import (
 from node.api.peers import Peers
 from node.api.problem import Problem, of_outcome, of_refused, tell
 from node.api.routes import Route, Table
+from node.api.status import build
 from node.api.units import read_duration_s
-from node.state.command import Command, Ticket
+from node.formats import holding_back, not_yet
+from node.state.command import Command, Ticket, format_of
 from node.state.once import find
 from node.state.state import Accepted, Refused, Result, State
 from raft.proposal import Committed, NotCommitted, Unknown
@@ -245,6 +247,15 @@ async def _answer_once(room: Room, route: Route, request: Request, ticket: Ticke
     return _told(route, reply, result, room.context.state())
 
 
+async def _require_format(room: Room, command: Command) -> None:
+    """Refuse a kind that not all nodes can read yet, and name those that hold it back. Raises ``Problem``."""
+    needed, present = format_of(command), room.context.state().format
+    if needed > present:
+        nodes = build(room.context, await room.peers.rows())["nodes"]
+        text = not_yet(needed, present, holding_back(needed, nodes))
+        raise Problem("conflict", f"{text}; nothing was changed", "upgrade these nodes, then: qdns status")
+
+
 async def _propose(
     room: Room, request: Request, proposal: Proposal, route: Route, ticket: Ticket | None = None
 ) -> Response | Streamed:
@@ -262,6 +273,7 @@ async def _propose(
 
 async def _result(room: Room, request: Request, command: Command, ticket: Ticket | None) -> Result:
     """Return what the command came to. Raises ``Problem`` when it is not known to be committed."""
+    await _require_format(room, command)
     outcome = await room.context.propose(
         command,
         actor=request.identity.name,

@@ -10,6 +10,7 @@ from node.api.events import time_of
 from node.api.names import plain
 from node.api.trust_problems import find_trust_problems
 from node.api.views import Row, moment
+from node.formats import holding_back, newest_read
 from node.state.state import ServiceState, State
 from node.zone.name import sort_key
 
@@ -54,6 +55,7 @@ def find_problems(found: Found) -> list[Problem]:
         *_restore_problems(found),
         *_quorum_problems(found),
         *_node_problems(found),
+        *_format_problems(found),
         *(Problem(*told) for told in find_trust_problems(found.own["name"], found.nodes)),
         *_member_problems(found),
         *_service_problems(found),
@@ -87,6 +89,15 @@ def _restore_problems(found: Found) -> Iterator[Problem]:
     if restoring is not None:
         text = f"a backup is being restored, {restoring.source}: {restoring.next} pieces so far, nothing is served yet"
         yield Problem("restoring", "critical", text, ("qdns", "status", "--watch"))
+
+
+def _format_problems(found: Found) -> Iterator[Problem]:
+    """Some nodes were upgraded and others not: what is new waits for these."""
+    newest = newest_read(found.nodes)
+    holders = holding_back(newest, found.nodes) if newest > found.state.format else ()
+    if holders:
+        text = f"format {newest} of the log is held back at {found.state.format} by {', '.join(holders)}"
+        yield Problem("format_held_back", "warning", text, ("qdns", "nodes", "-o", "wide"))
 
 
 def _quorum_problems(found: Found) -> Iterator[Problem]:

@@ -9,6 +9,7 @@ from node.api.names import plain
 from node.api.problems import Found, find_problems, health_of
 from node.api.trust_problems import trust_row
 from node.api.views import Row, moment, push_rows, service_row
+from node.formats import holding_back, newest_read
 from node.state.state import State
 from node.zone.name import sort_key
 
@@ -33,6 +34,8 @@ def local_row(context: ApiContext) -> Row:
         "version": context.version,
         "started_at": moment(context.started_at_ms),
         "dns": list(context.dns_addresses()),
+        "format": context.state().format,
+        "reads_format": context.reads_format,
         "restoring": context.restoring(),
         "probes": {"running": probes.running, "endpoints": probes.endpoints, "late": probes.late},
         "stale_s": None if replica.stale_s is None else round(replica.stale_s, 3),
@@ -60,6 +63,7 @@ def build(context: ApiContext, answers: Mapping[str, PeerAnswer]) -> Row:
         "commit_index": replica.commit_index,
         "applied_index": own["applied_index"],
         "state_digest": own["state_digest"],
+        "format": _format(state, nodes),
         "nodes": nodes,
         "services": services,
         "pushes": pushes,
@@ -72,6 +76,13 @@ def build(context: ApiContext, answers: Mapping[str, PeerAnswer]) -> Row:
             for each in problems
         ],
     }
+
+
+def _format(state: State, nodes: list[Row]) -> Row:
+    """Return which format of commands is allowed, which one any node reads, and who holds that back."""
+    newest = max(state.format, newest_read(nodes))
+    holders = holding_back(newest, nodes) if newest > state.format else ()
+    return {"present": state.format, "newest": newest, "held_back_by": list(holders)}
 
 
 def _by_target(progress: Sequence[PushProgress]) -> Mapping[str, PushProgress]:
@@ -176,6 +187,8 @@ _EMPTY: Row = {
     "version": None,
     "started_at": None,
     "dns": [],
+    "format": None,
+    "reads_format": None,
     "restoring": False,
     "probes": None,
     "stale_s": None,

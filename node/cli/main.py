@@ -36,7 +36,7 @@ PLACES: Places = {
     "events": (f"{_COMMANDS}.event:list_events", ""),
     "node": (f"{_COMMANDS}.node:node", "Nodes: list, show, add, remove, replace, lead, force-new-cluster."),
     "nodes": (f"{_COMMANDS}.node:list_nodes", ""),
-    "backup": (f"{_COMMANDS}.backup:backup", "Write the cluster's whole state at one log index to FILE."),
+    "backup": (f"{_COMMANDS}.backup:backup", "Write the whole state to a file, verified."),
     "restore": (f"{_COMMANDS}.restore:restore", "Compare a backup with the running cluster."),
     "config": (f"{_COMMANDS}.config:config", "The configuration: check, show, path, import."),
     "completion": (

@@ -55,6 +55,7 @@ def node_columns(own: str) -> tuple[Column, ...]:
         _number("APPLIED", "applied_index"),
         Column("LAG", _lag, right=True, raw=lambda row: row.get("lag_entries")),
         Column("VERSION", lambda row: or_dash(row.get("version"))),
+        Column("FORMAT", lambda row: or_dash(row.get("reads_format")), right=True, wide=True),
         Column("UPTIME", _uptime, wide=True, raw=lambda row: row.get("started_at")),
         Column("DIGEST", lambda row: or_dash(row.get("state_digest"))[:12], wide=True),
         Column("DNS", lambda row: ",".join(row.get("dns") or ()) or "-", wide=True),

@@ -2,7 +2,11 @@
 
 A command says what is to be, never "one more", so none can take effect twice. An ``Entry`` is a
 command with who asked, why, and the proposer's wall clock; that clock is shown to people and is
-never compared in a decision. New kinds need a new ``FORMAT`` (see ``SetFormat``).
+never compared in a decision.
+
+Every kind belongs to the format that brought it (``format_of``), and stands in the log only once all nodes
+can read that (``SetFormat``). So a new kind needs a new ``FORMAT``, as does a new field of an old kind
+without which an entry would be understood otherwise. Octets that were written once are read for ever.
 """
 
 from typing import Literal
@@ -347,16 +351,25 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Entry)
 
 
+FORMATS: dict[type, int] = {}
+"""The format of each kind that came after format 1."""
+
+
+def format_of(command: Command) -> int:
+    """Return the format that a node must read to understand the command."""
+    return FORMATS.get(type(command), 1)
+
+
 def encode(entry: Entry) -> bytes:
     """Write an entry: one octet of format, then msgpack."""
-    return bytes((FORMAT,)) + _encoder.encode(entry)
+    return bytes((format_of(entry.command),)) + _encoder.encode(entry)
 
 
-def decode(data: bytes) -> Entry:
-    """Read what ``encode`` wrote. Raises ``BadCommand`` on anything else."""
-    if not data or data[0] != FORMAT:
+def decode(data: bytes, newest: int = FORMAT) -> Entry:
+    """Read what ``encode`` wrote, of formats up to ``newest``. Raises ``BadCommand`` on anything else."""
+    if not data or not 1 <= data[0] <= newest:
         found = data[0] if data else "none"
-        raise BadCommand(f"command format {found} is not known here, {FORMAT} is")
+        raise BadCommand(f"command format {found} is not known here, {newest} is the newest")
     try:
         return _decoder.decode(memoryview(data)[1:])
     except (msgspec.DecodeError, ValueError, RecursionError) as error:  # ValueError: text that is not UTF-8

@@ -6,7 +6,7 @@ command says.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from node.state import imports, leases, once, restoring, services, targets, zones
 from node.state.command import (
@@ -43,18 +43,29 @@ from node.state.state import Applied, Changed, Refused, Result, State, advanced
 from node.zone.name import Name
 
 MEMBERS_MAX = 99
+FORMAT_MAX = 255
+"""It is one octet of every entry."""
 _WHILE_RESTORING = (BeginRestore, RestorePieces, SetFormat, Decline)
 
 
-def apply(state: State, index: int, data: bytes) -> Applied:
-    """Apply one encoded entry at this log index; see the module's law."""
+def apply(state: State, index: int, data: bytes, newest: int = FORMAT) -> Applied:
+    """Apply one encoded entry at this log index, reading formats up to ``newest``; see the module's law.
+
+    An entry of a format that is not allowed yet is refused alike by those who could read it and those who
+    could not.
+    """
+    if data[:1] > bytes((state.format,)):
+        text = f"commands of format {data[0]} are not allowed yet, the cluster is at format {state.format}"
+        return _refused(state, index, "conflict", text)
     try:
-        entry = decode(data)
+        entry = decode(data, newest)
     except BadCommand as error:
-        return Applied(
-            advanced(state, index), Refused(index, "invalid", f"{error}; nothing was changed"), Changed()
-        )
+        return _refused(state, index, "invalid", str(error))
     return apply_entry(state, index, entry)
+
+
+def _refused(state: State, index: int, code: Literal["invalid", "conflict"], text: str) -> Applied:
+    return Applied(advanced(state, index), Refused(index, code, f"{text}; nothing was changed"), Changed())
 
 
 def apply_entry(state: State, index: int, entry: Entry) -> Applied:
@@ -138,9 +149,12 @@ def _restore_pieces(draft: Draft, command: RestorePieces) -> Result:
 
 
 def _set_format(draft: Draft, command: SetFormat) -> Result:
-    """Allow newer commands; never go back."""
-    if command.format > FORMAT:
-        return draft.refused("invalid", f"format {command.format} is not known here, {FORMAT} is the newest")
+    """Allow newer commands; never go back.
+
+    All nodes do so alike: one that is too old for the format has to stop, see ``node.cluster.Machine``.
+    """
+    if not 1 <= command.format <= FORMAT_MAX:
+        return draft.refused("invalid", f"a format is a number from 1 to {FORMAT_MAX}, not {command.format}")
     if command.format > draft.state.format:
         draft.update(format=command.format)
         draft.tell("format.changed", "cluster", f"commands of format {command.format} are allowed")

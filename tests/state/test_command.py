@@ -1,11 +1,14 @@
 """Commands from the log: what was written is read, and anything else is told as no command."""
 
+import json
 from contextlib import suppress
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.state.command import BadCommand, Entry, SetFormat, decode, encode
+from node.state.command import FORMATS, BadCommand, DropVotes, Entry, SetFormat, decode, encode, format_of
+from tests.state.examples import ENTRIES, GOLDEN, kinds
 
 ENTRY = Entry(command=SetFormat(format=1), at_ms=1_700_000_000_000, actor="a name", reason="because")
 
@@ -26,3 +29,27 @@ def test_other_octets_are_no_command_or_another(position: int, flip: int, other:
     ):
         with suppress(BadCommand):
             assert isinstance(decode(octets), Entry)
+
+
+def test_every_kind_is_in_the_golden_file() -> None:
+    """A new kind is added to the golden file when it comes: python -m tests.state.examples."""
+    assert kinds() == {each["kind"] for each in json.loads(GOLDEN.read_text())}
+
+
+def test_the_golden_commands_are_still_read() -> None:
+    """What an earlier version wrote means the same to this one, kind by kind and field by field."""
+    for each in json.loads(GOLDEN.read_text()):
+        octets = bytes.fromhex(each["octets"])
+        assert ENTRIES[each["number"]] == decode(octets), each["kind"]
+        assert octets[0] == format_of(decode(octets).command)
+
+
+def test_an_entry_tells_which_format_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Old kinds stay readable for old nodes; a kind of format 2 is read by those who read that."""
+    monkeypatch.setitem(FORMATS, DropVotes, 2)
+    old, new = encode(ENTRY), encode(Entry(DropVotes("ns1"), 0))
+    assert (1, 2) == (old[0], new[0])
+    assert ENTRY == decode(old, 1) == decode(old, 2)
+    assert DropVotes("ns1") == decode(new, 2).command
+    with pytest.raises(BadCommand, match="format 2 is not known here, 1 is the newest"):
+        decode(new, 1)

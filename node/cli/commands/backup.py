@@ -35,10 +35,11 @@ qdns backup --check /var/backups/quorumdns/today.qdns"""
 @client_options
 @click.pass_obj
 def backup(session: Session, file: Path, node: str | None, stale: bool, check: bool) -> None:
-    """Write the cluster's whole state at one log index to FILE, - for standard output.
+    """Write the whole state to a file, verified.
 
-    FILE is replaced only by a backup that was read back and fits its digest. Its mode is 0600. The
-    token needs the scope admin. Into an empty cluster it goes with: qdns run --restore FILE
+    It is the cluster's state at one log index; - writes it to standard output. FILE is replaced only
+    by a backup that was read back and fits its digest. Its mode is 0600. The token needs the scope
+    admin. Into an empty cluster it goes with: qdns run --restore FILE
     """
     if check:
         _check(session, file, given=bool(node or stale))

@@ -183,6 +183,7 @@ def _fields(row: Json, status: Json) -> tuple[tuple[str, object], ...]:
         ("DNS", ", ".join(row.get("dns") or ()) or None),
         ("API", row.get("api") or None),
         ("version", row.get("version")),
+        ("format", f"reads {row['reads_format']}" if row.get("reads_format") else None),
         ("started", started),
         ("certificate", _certificate(row)),
         ("clock", None if offset_s is None else f"{offset_s:+.1f} s beside that of {status['node']}"),

@@ -4,7 +4,8 @@ Nothing here does anything; the protocols say which attributes are read of objec
 other rooms, so that a test can pass plain values.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -164,6 +165,26 @@ class TrustSummary:
     """By the name of the other node: why there is no connection with it."""
 
 
+class ImportGate:
+    """Lets so many zone files be read at one time; each needs much memory."""
+
+    def __init__(self, count_max: int = 2) -> None:
+        self._count_max = count_max
+        self._count = 0
+
+    @contextlib.contextmanager
+    def entered(self) -> Iterator[bool]:
+        """Be one of them; yields False when there are too many."""
+        if self._count >= self._count_max:
+            yield False
+            return
+        self._count += 1
+        try:
+            yield True
+        finally:
+            self._count -= 1
+
+
 @dataclass(frozen=True, slots=True)
 class ApiContext:
     """Everything the API reads and calls."""
@@ -202,5 +223,6 @@ class ApiContext:
     """Whether clients on this machine need no token."""
     lease_left_s: Callable[[LeaseKey], float | None] = lambda _key: None
     """How many seconds this node gives a lease; None where there is none that can run out."""
+    imports: ImportGate = field(default_factory=ImportGate)
     order: NameOrder = field(default_factory=NameOrder)
     trust: Callable[[], TrustSummary] = TrustSummary

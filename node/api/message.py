@@ -5,7 +5,7 @@ peers, waiting for a change) they return as a plan; ``node.api.perform`` carries
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -138,8 +138,19 @@ class Compute:
     work: Callable[[], Response]
 
 
+Perform = Callable[[Command], Awaitable[Accepted | Refused]]
+"""Brings one command into the log and returns what it came to. Raises ``Problem`` when that is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Several commands in a row, each after the one before is known to be applied."""
+
+    run: Callable[[Perform], Awaitable[Response]]
+
+
 Streamed = Follow | Download
-Reply = Response | Proposal | ChangeNodes | AskPeers | Watch | Streamed | Compute
+Reply = Response | Proposal | ChangeNodes | AskPeers | Watch | Streamed | Compute | Steps
 Handler = Callable[[ApiContext, Request], Reply]
 
 

@@ -33,6 +33,9 @@ class ZoneBody(Body):
     refresh_s: int = 3600
     retry_s: int = 600
     expire_s: int = 604_800
+    serial_policy: Literal["increment", "unixtime", "date", "keep"] | None = Field(
+        None, description="how serials are chosen; left out: as it is"
+    )
 
 
 class NodeBody(Body):

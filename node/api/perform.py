@@ -27,6 +27,7 @@ from node.api.message import (
     Reply,
     Request,
     Response,
+    Steps,
     Streamed,
     Watch,
 )
@@ -80,7 +81,9 @@ async def respond(room: Room, request: Request, read_body: ReadBody) -> Response
         request = replace(request, values=values)
         _require_patience(room, route, request)
         request = _admitted(room, route, request)
-        request = replace(request, body=await read_body(None if route.scope else OPEN_BODY_OCTETS_MAX))
+        request = replace(
+            request, body=await read_body(route.body_octets_max if route.scope else OPEN_BODY_OCTETS_MAX)
+        )
         if route.scope is not None:  # who need not say who they are cannot make the log work
             await _wait_until_fresh(room, request)
         if request.method not in SAFE:
@@ -199,6 +202,8 @@ async def _carry_out(room: Room, request: Request, reply: Reply, route: Route) -
         return await _watch(room, reply)
     if isinstance(reply, Compute):
         return await asyncio.to_thread(reply.work)
+    if isinstance(reply, Steps):
+        return await reply.run(lambda command: _result(room, request, command, None))
     return reply
 
 

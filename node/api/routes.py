@@ -28,6 +28,8 @@ class Route:
     refuse: Callable[[Problem, State], Response] = tell
     """How this door tells of problems."""
     documented: bool = True
+    body_octets_max: int | None = None
+    """How long a body may be; None for the usual limit."""
     takes_secret: bool = False
     """Whether the body holds a secret, so that guessing is counted here too."""
     answers_early: bool = False

@@ -4,7 +4,7 @@ from node.api.context import ApiContext
 from node.api.etcd import errors as etcd_errors
 from node.api.etcd import reads as etcd_reads
 from node.api.etcd import writes as etcd_writes
-from node.api.handlers import backup, events, nodes, page, push, rrsets, services, status, zones
+from node.api.handlers import backup, events, nodes, page, push, rrsets, services, status, zone_files, zones
 from node.api.message import Request, Response, shown
 from node.api.models import (
     EndpointSettings,
@@ -19,6 +19,7 @@ from node.api.openapi import document
 from node.api.powerdns.table import ROUTES as POWERDNS
 from node.api.problem import Problem
 from node.api.routes import Route, Table
+from node.api.zone_import import FILE_OCTETS_MAX
 
 _RECORDS, _SERVICES = "records:write", "services:write"
 _RRSET = "/v1/zones/{zone}/rrsets/{name}/{type}"
@@ -54,6 +55,16 @@ _V1 = (
         "PUT", "/v1/zones/{zone}", zones.put_zone, _RECORDS, "Create a zone or change its settings", ZoneBody
     ),
     Route("DELETE", "/v1/zones/{zone}", zones.delete_zone, _RECORDS, "Delete a zone with all its records"),
+    Route("GET", "/v1/zones/{zone}/file", zone_files.get_file, "read", "A zone as a master file"),
+    Route(
+        "PUT",
+        "/v1/zones/{zone}/file",
+        zone_files.put_file,
+        _RECORDS,
+        "Make a zone what a master file says",
+        body_octets_max=FILE_OCTETS_MAX,
+    ),
+    Route("GET", "/v1/zones/{zone}/check", zone_files.get_check, "read", "What is wrong with a zone"),
     Route("GET", "/v1/zones/{zone}/rrsets", rrsets.list_rrsets, "read", "List the RRsets of a zone"),
     Route("GET", _RRSET, rrsets.get_rrset, "read", "Show an RRset"),
     Route("PUT", _RRSET, rrsets.put_rrset, _RECORDS, "Make an RRset exactly this one", RRsetBody),

@@ -41,6 +41,7 @@ def zone_row(state: State, zone: Zone) -> Row:
             "refresh_s": settings.refresh_s,
             "retry_s": settings.retry_s,
             "expire_s": settings.expire_s,
+            "serial_policy": state.serial_policies.get(zone.name, "increment"),
         }
     return row
 

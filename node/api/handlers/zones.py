@@ -45,7 +45,10 @@ def put_zone(context: ApiContext, request: Request) -> Proposal:
         expire_s=body.expire_s,
     )
     present = context.state().zone_indexes.get(apex, 0)
-    return write(PutZone(apex, settings, if_index=if_index(request, present)), _shower(apex))
+    return write(
+        PutZone(apex, settings, if_index=if_index(request, present), serial_policy=body.serial_policy),
+        _shower(apex),
+    )
 
 
 def delete_zone(context: ApiContext, request: Request) -> Proposal:

@@ -160,8 +160,13 @@ def test_one_node_begins_with_a_backup(backup: tuple[Path, Node], tmp_path: Path
         (before,) = ask("127.0.0.1", old.dns, "old.test", "SOA") or ()
         (after,) = ask("127.0.0.1", node.dns, "old.test", "SOA") or ()
         assert int(before.split()[2]) + 65_536 <= int(after.split()[2])
+        same = qdns(node, "restore", str(path), "--dry-run")
+        assert (0, True) == (same.returncode, "no difference" in same.stdout), same.stdout + same.stderr
 
         assert 0 == qdns(node, "record", "set", "later.old.test", "A", "192.0.2.9").returncode
+        other = qdns(node, "restore", str(path), "--dry-run")
+        assert 12 == other.returncode
+        assert "- later.old.test. A  " in other.stdout
         assert 0 == node.stop()
         again = new.start("ns1", "--restore", str(path))
         assert 3 == again.wait()

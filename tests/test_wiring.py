@@ -22,9 +22,15 @@ sys.exit(run_dev(DevSettings(None, dns_port=0, api_port=0, with_demo=False), rea
 """
 
 
+async def _until_ready(client: httpx.AsyncClient) -> None:
+    async with asyncio.timeout(20):
+        while (await client.get("/readyz")).status_code != 200:
+            await asyncio.sleep(0.05)
+
+
 async def _last_requests(api: str, pid: int) -> list[httpx.Response]:
     async with httpx.AsyncClient(base_url=api, timeout=20) as client:
-        assert 200 == (await client.get("/v1/status")).status_code
+        await _until_ready(client)
         requests = [
             asyncio.create_task(client.get("/v1/zones?min_index=99999999")),
             asyncio.create_task(client.put("/v1/zones/a.org?min_index=99999999", json={"nameservers": ["n."]})),

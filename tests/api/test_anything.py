@@ -112,9 +112,9 @@ def test_many_faults_cost_little(api: Api) -> None:
     assert "(and 1999 more)" in answer.json()["error"]
     answer = api.put("/v1/zones/a.org", json={f"k{each}": 0 for each in range(150)})
     assert 50 == len(answer.json()["errors"])
-    began_s = time.perf_counter()
+    began_s = time.process_time()
     answer = api.put("/v1/zones/a.org", content=json.dumps({f"k{each}": 0 for each in range(200_000)}).encode())
-    assert 2 > time.perf_counter() - began_s
+    assert 2 > time.process_time() - began_s
     assert "the body has 200000 keys" in answer.json()["detail"]
 
 

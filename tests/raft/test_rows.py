@@ -97,7 +97,7 @@ ROWS: dict[str, tuple[str, ...]] = {
         "Snapshots are written by a worker from an immutable version of the state.",
     ),
     "fails a command that it has queued": (
-        "sim/test_scenarios.py::test_waiting_callers_are_limited_whatever_they_wait_for",
+        "raft/test_admission.py::test_callers_are_limited_until_they_are_answered",
         "A proposal is refused before anything is done about it, or gets its true outcome.",
     ),
     "leaks connections, resolves names in the log's thread": (

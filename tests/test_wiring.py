@@ -24,7 +24,7 @@ sys.exit(run_dev(DevSettings(None, dns_port=0, api_port=0, with_demo=False), rea
 
 async def _until_ready(client: httpx.AsyncClient) -> None:
     async with asyncio.timeout(20):
-        while (await client.get("/readyz")).status_code != 200:
+        while (await client.get("/readyz")).status_code != 200:  # noqa: ASYNC110 - another process
             await asyncio.sleep(0.05)
 
 

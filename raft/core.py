@@ -104,7 +104,10 @@ class Core(Sending):
     # --- driving ------------------------------------------------------------------------------------
 
     def tick(self) -> None:
-        """Do what time and messages have made due. Raises ``RaftError`` when the log cannot go on."""
+        """Do what time and messages have made due. Raises ``RaftError`` when the log cannot go on.
+
+        Entries are applied last: the others have something to do meanwhile.
+        """
         if self._fault is not None:
             raise self._fault
         if not self._stood_still():
@@ -112,12 +115,12 @@ class Core(Sending):
         if self.role == LEADER:
             self.wire.flush()
             self.commit_by_majority()
-        self.apply_committed()
         if self.role == LEADER and self._must_send():
             self.round += 1
             self._told_commit_index = self.commit_index
             self.send_entries()
         self.wire.flush()
+        self.apply_committed()
         if now_s() >= self._seal_due_s:
             self._seal_due_s = now_s() + _SEAL_S
             self.log.onOneSecondTimer()

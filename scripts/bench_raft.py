@@ -23,6 +23,7 @@ from raft_etcd import Etcd
 from raft_ours import Ours, OursHttp
 
 CONNECTIONS = 64
+RESTARTS = 2
 TRAILING_ENTRIES = 2_000
 """What a node of ours keeps for followers that are a little behind."""
 
@@ -153,9 +154,10 @@ async def _measure_with(ours: Ours, etcd: Etcd, records: int, snapshot_entries: 
     for each in (ours, etcd):
         await each.fill(records)
     for each in (ours, etcd):
-        for _ in range(3):
-            took_s, memory_mib = await each.restart()
+        for _ in range(RESTARTS):
+            took_s, processor_s, memory_mib = await each.restart()
             table.add(f"{what}: restart, s", each.name, took_s)
+            table.add(f"{what}: restart, processor s", each.name, processor_s)
             table.add(f"{what}: memory, MiB", each.name, memory_mib)
     for number in range(3):
         await ours.gap_ms(number)

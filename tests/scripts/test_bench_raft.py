@@ -18,6 +18,7 @@ LOADS = (
 OTHERS = (
     "kill -9 of the leader to the next write, s",
     "with 2,000 records: restart, s",
+    "with 2,000 records: restart, processor s",
     "with 2,000 records: memory, MiB",
     "with 2,000 records: longest write during a snapshot, ms",
 )

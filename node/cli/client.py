@@ -16,6 +16,8 @@ from node.cli.repeating import Passed, new_key, send_until_known
 
 PAGE_ITEMS = 1000
 CONNECT_TIMEOUT_S = 2.0
+UPLOAD_TIMEOUT_S = 1_800.0
+"""A million records are read, checked and brought into the log in that time."""
 DOWNLOAD_TIMEOUT_S = 60.0
 """How long a node may send nothing of a download: it may have a million names to sort."""
 DOWNLOAD_CHUNK_OCTETS = 256 * 1024
@@ -145,7 +147,66 @@ class Client:
                 passed.append(f"{url}  {reason}")
         raise _unreachable(passed)
 
-    def download(self, path: str, write: Callable[[bytes], object], **params: object) -> str:
+    def put_key(self, key: str, fields: Mapping[str, str], *, reason: str = "") -> Json:
+        """PUT a form to a key of the etcd door; safe to repeat. Raises ``Failure``."""
+        passed = []
+        for url in self.urls:
+            try:
+                response = self._session.put(
+                    f"{url}/v2/keys{key}",
+                    data=dict(fields),
+                    headers={"Qdns-Reason": " ".join(reason.split()).encode()},
+                    timeout=self._timeout,
+                    allow_redirects=False,
+                )
+                value = response.json()
+            except (requests.RequestException, ValueError) as error:
+                passed.append(f"{url}  {error}")
+                continue
+            if not response.ok:
+                raise Failure(f"{key}: {value.get('cause') or value}", ExitCode.CONFLICT)
+            return dict(value)
+        raise _unreachable(passed)
+
+    def upload(
+        self,
+        path: str,
+        octets: bytes,
+        content_type: str,
+        *,
+        params: Mapping[str, str],
+        reason: str,
+        sent: Callable[[int], object],
+    ) -> Json:
+        """PUT a file to the first node that takes it, and wait for what it came to. Raises ``Failure``."""
+        headers: dict[str, str | bytes] = {"Content-Type": content_type}
+        if reason:
+            headers["Qdns-Reason"] = " ".join(reason.split()).encode()
+        passed = []
+        for url in self.urls:
+            try:
+                response = self._session.put(
+                    url + path,
+                    params=params,
+                    data=_Upload(octets, sent),
+                    headers=headers,
+                    timeout=(self._timeout[0], UPLOAD_TIMEOUT_S),
+                    allow_redirects=False,
+                )
+                _refuse_lines(response)
+                value = _value("PUT", response)
+                return value if isinstance(value, dict) else {}
+            except requests.RequestException as error:
+                if "dry_run" not in params and not _was_refused(error):
+                    raise _unknown(url, reason_of(error)) from None
+                passed.append(f"{url}  {reason_of(error)}")
+            except Passed as passed_reason:
+                passed.append(f"{url}  {passed_reason}")
+        raise _unreachable(passed)
+
+    def download(
+        self, path: str, write: Callable[[bytes], object], *, content_type: str = OCTETS, **params: object
+    ) -> str:
         """Hand the octets at a path to ``write`` as they come; return the URL of who sent them. Raises ``Failure``.
 
         Once a node has begun to send no other is asked, and whether it sent all of it the octets must say.
@@ -154,7 +215,7 @@ class Client:
         for url in self.urls:
             try:
                 with self._send("GET", url + path, _given(params), stream=True) as response:
-                    _require_octets(response)
+                    _require_octets(response, content_type)
                     _receive(url, response, write)
                     return url
             except Passed as reason:
@@ -191,9 +252,39 @@ class Client:
             raise Passed(reason) from None
 
 
-def _require_octets(response: requests.Response) -> None:
+def _refuse_lines(response: requests.Response) -> None:
+    """Raise with all bad lines of a file, each as ``line N`` and what is wrong."""
+    if response.status_code != 422:
+        return
+    errors = response.json().get("errors") or []
+    if errors and all(str(each.get("pointer", "")).startswith("line ") for each in errors):
+        lines = [f"{each['pointer'].removeprefix('line ')}: {each['message']}" for each in errors]
+        raise Failure("the file has bad lines", ExitCode.CONFIG, facts=lines)
+
+
+class _Upload:
+    """Octets that tell how many of them were sent."""
+
+    def __init__(self, octets: bytes, sent: Callable[[int], object]) -> None:
+        self._octets = octets
+        self._sent = sent
+        self._position = 0
+
+    def __len__(self) -> int:
+        return len(self._octets)
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next octets."""
+        end = len(self._octets) if size < 0 else self._position + size
+        piece = self._octets[self._position : end]
+        self._position += len(piece)
+        self._sent(len(piece))
+        return piece
+
+
+def _require_octets(response: requests.Response, content_type: str) -> None:
     """Raise what an answer means that is no download."""
-    if not response.ok or response.headers.get("Content-Type") != OCTETS:
+    if not response.ok or response.headers.get("Content-Type", "").partition(";")[0] != content_type:
         _value("GET", response)
         raise Passed("answered otherwise than a node of this version")
 

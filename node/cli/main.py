@@ -29,7 +29,7 @@ PLACES: Places = {
     "services": (f"{_COMMANDS}.service:list_services", ""),
     "endpoint": (f"{_COMMANDS}.endpoint:endpoint", "Endpoints of services: list, add, remove."),
     "endpoints": (f"{_COMMANDS}.endpoint:list_endpoints", ""),
-    "zone": (f"{_COMMANDS}.zone:zone", "Zones: list, show, create, delete."),
+    "zone": (f"{_COMMANDS}.zone:zone", "Zones: list, show, create, delete, import, export, check, diff."),
     "zones": (f"{_COMMANDS}.zone:list_zones", ""),
     "push": (f"{_COMMANDS}.push:push", "Push targets: list, show."),
     "event": (f"{_COMMANDS}.event:event", "What happened: list, follow."),

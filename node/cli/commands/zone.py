@@ -4,6 +4,7 @@ import click
 
 from node.cli.addresses import segment
 from node.cli.changes import Json, already, confirm, report
+from node.cli.commands.zone_file import check_zone, diff_zone, export_zone, import_zone
 from node.cli.completing import complete_zones
 from node.cli.faults import ExitCode, Failure
 from node.cli.group import Group
@@ -25,7 +26,7 @@ COLUMNS = (
 
 @click.group(cls=Group, aliases={"rm": "delete"}, example=_CREATE)
 def zone() -> None:
-    """Zones: list, show, create, delete."""
+    """Zones: list, show, create, delete, import, export, check, diff."""
 
 
 @zone.command("list", example="qdns zones")
@@ -56,6 +57,7 @@ def show_zone(session: Session, name: str) -> None:
             ("default ttl", _seconds(row.get("default_ttl"))),
             ("negative ttl", _seconds(row.get("negative_ttl"))),
             ("secondaries", "   ".join(times) or None),
+            ("serials", None if row.get("serial_policy", "increment") == "increment" else row["serial_policy"]),
         )
     )
 
@@ -77,6 +79,11 @@ def _seconds(value: int | None) -> str | None:
     metavar="TIME",
     help="How long resolvers keep that something is not there (60s).",
 )
+@click.option(
+    "--serial-policy",
+    type=click.Choice(["increment", "unixtime", "date", "keep"]),
+    help="How serials are chosen (increment).",
+)
 @reason_option
 @client_options
 @click.pass_obj
@@ -87,11 +94,13 @@ def create_zone(
     contact: str | None,
     default_ttl: float | None,
     negative_ttl: float | None,
+    serial_policy: str | None,
     reason: str,
 ) -> None:
     """Create a zone: its SOA and NS records follow from what is said here."""
     body: Json = {"nameservers": list(nameservers)}
     body |= {"contact": contact} if contact else {}
+    body |= {"serial_policy": serial_policy} if serial_policy else {}
     ttls = (("default_ttl", default_ttl), ("negative_ttl", negative_ttl))
     body |= {key: int(value) for key, value in ttls if value is not None}
     try:
@@ -115,6 +124,10 @@ def delete_zone(session: Session, name: str, yes: bool, reason: str) -> None:
     confirm("zone", name, yes=yes)
     reply = session.client.write("DELETE", _path(name), reason=reason)
     report(session.out, "deleted", f"zone {name} and all its records", reply)
+
+
+for command in (import_zone, export_zone, check_zone, diff_zone):
+    zone.add_command(command)
 
 
 def _path(name: str) -> str:

@@ -22,7 +22,7 @@ CheckKind = Literal["http", "https", "tcp", "tls", "dns", "udp", "icmp", "grpc",
 Mode = Literal["active-active", "active-standby"]
 
 
-class Check(msgspec.Struct, frozen=True):
+class Check(msgspec.Struct, frozen=True, omit_defaults=True):
     """How one endpoint is probed. Times are on the service; ``{}`` never reaches this far."""
 
     kind: CheckKind
@@ -58,7 +58,7 @@ class Check(msgspec.Struct, frozen=True):
     """How many parts of a composite check must be good; 0 means all."""
 
 
-class Part(msgspec.Struct, frozen=True):
+class Part(msgspec.Struct, frozen=True, omit_defaults=True):
     """One check of a composite one."""
 
     check: Check
@@ -68,7 +68,7 @@ class Part(msgspec.Struct, frozen=True):
     """Only told in the evidence; it neither counts nor is needed."""
 
 
-class Endpoint(msgspec.Struct, frozen=True):
+class Endpoint(msgspec.Struct, frozen=True, omit_defaults=True):
     """One address that can stand for the service in DNS."""
 
     address: str
@@ -82,7 +82,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     """The address that is probed instead of the published one; empty means that one."""
 
 
-class Service(msgspec.Struct, frozen=True):
+class Service(msgspec.Struct, frozen=True, omit_defaults=True):
     """A name users reach, the addresses behind it and the rules for publishing them."""
 
     fqdn: Name

@@ -38,7 +38,7 @@ class BadCommand(ValueError):
     """The bytes are not a command this version knows; the message says why."""
 
 
-class Member(msgspec.Struct, frozen=True):
+class Member(msgspec.Struct, frozen=True, omit_defaults=True):
     """A node of the cluster as the replicated state knows it: a voter on health."""
 
     name: str
@@ -47,7 +47,7 @@ class Member(msgspec.Struct, frozen=True):
     site: str = ""
 
 
-class ZoneSettings(msgspec.Struct, frozen=True):
+class ZoneSettings(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a zone's SOA and apex NS are made from."""
 
     nameservers: tuple[Name, ...]
@@ -59,7 +59,7 @@ class ZoneSettings(msgspec.Struct, frozen=True):
     expire_s: int = 604_800
 
 
-class Target(msgspec.Struct, frozen=True):
+class Target(msgspec.Struct, frozen=True, omit_defaults=True):
     """An outside server that gets our RRsets pushed. Secrets stay in files: ``tsig`` is a key's name."""
 
     name: str
@@ -84,7 +84,7 @@ class Target(msgspec.Struct, frozen=True):
 # None means no condition.
 
 
-class Seed(msgspec.Struct, frozen=True, tag_field="op", tag="seed"):
+class Seed(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="seed"):
     """Fill a cluster that has never been seeded; on any other it changes nothing."""
 
     members: tuple[Member, ...]
@@ -93,7 +93,7 @@ class Seed(msgspec.Struct, frozen=True, tag_field="op", tag="seed"):
     targets: tuple[Target, ...] = ()
 
 
-class PutZone(msgspec.Struct, frozen=True, tag_field="op", tag="put-zone"):
+class PutZone(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="put-zone"):
     """Create a zone or change its settings; ``rrsets`` go into a zone that is being created."""
 
     zone: Name
@@ -104,14 +104,14 @@ class PutZone(msgspec.Struct, frozen=True, tag_field="op", tag="put-zone"):
     """How the zone's serials are chosen; None leaves that as it is."""
 
 
-class DeleteZone(msgspec.Struct, frozen=True, tag_field="op", tag="delete-zone"):
+class DeleteZone(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="delete-zone"):
     """Delete a zone with everything in it; refused while a service lives in it."""
 
     zone: Name
     if_index: int | None = None
 
 
-class ChangeZone(msgspec.Struct, frozen=True, tag_field="op", tag="change-zone"):
+class ChangeZone(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="change-zone"):
     """Change RRsets of one zone, all or nothing."""
 
     zone: Name
@@ -131,7 +131,7 @@ class ChangeZone(msgspec.Struct, frozen=True, tag_field="op", tag="change-zone")
     """What the serial becomes when it is newer and the zone's policy is to keep what comes."""
 
 
-class StageImport(msgspec.Struct, frozen=True, tag_field="op", tag="stage-import"):
+class StageImport(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="stage-import"):
     """Lay a part of a large change on a copy of a zone that nobody sees; parts are counted from 0.
 
     The first part takes the copy, of a zone that has ``if_serial``, or makes it from ``create`` where there is no
@@ -146,7 +146,7 @@ class StageImport(msgspec.Struct, frozen=True, tag_field="op", tag="stage-import
     create: ZoneSettings | None = None
 
 
-class CommitImport(msgspec.Struct, frozen=True, tag_field="op", tag="commit-import"):
+class CommitImport(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="commit-import"):
     """Let the copy take the zone's place, at this one index, when all parts are laid."""
 
     id: str
@@ -156,7 +156,7 @@ class CommitImport(msgspec.Struct, frozen=True, tag_field="op", tag="commit-impo
     """What the serial becomes when it is newer and the zone's policy is to keep what comes."""
 
 
-class DropImports(msgspec.Struct, frozen=True, tag_field="op", tag="drop-imports"):
+class DropImports(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="drop-imports"):
     """Forget what was staged, each unless it went on since this index."""
 
     imports: tuple[tuple[str, int], ...]
@@ -169,27 +169,27 @@ class Grant(msgspec.Struct, frozen=True, array_like=True):
     index: int
 
 
-class ExpireLeases(msgspec.Struct, frozen=True, tag_field="op", tag="expire-leases"):
+class ExpireLeases(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="expire-leases"):
     """Take away what these leases are on, but for those that were renewed or ended since."""
 
     grants: tuple[Grant, ...]
 
 
-class PutService(msgspec.Struct, frozen=True, tag_field="op", tag="put-service"):
+class PutService(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="put-service"):
     """Create a service or make it exactly this one; votes on addresses that stay are kept."""
 
     service: Service
     if_index: int | None = None
 
 
-class DeleteService(msgspec.Struct, frozen=True, tag_field="op", tag="delete-service"):
+class DeleteService(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="delete-service"):
     """Delete a service and its RRsets."""
 
     fqdn: Name
     if_index: int | None = None
 
 
-class PutEndpoint(msgspec.Struct, frozen=True, tag_field="op", tag="put-endpoint"):
+class PutEndpoint(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="put-endpoint"):
     """Add an endpoint to a service or change it."""
 
     fqdn: Name
@@ -197,7 +197,7 @@ class PutEndpoint(msgspec.Struct, frozen=True, tag_field="op", tag="put-endpoint
     if_index: int | None = None
 
 
-class DeleteEndpoint(msgspec.Struct, frozen=True, tag_field="op", tag="delete-endpoint"):
+class DeleteEndpoint(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="delete-endpoint"):
     """Remove an endpoint from a service."""
 
     fqdn: Name
@@ -205,7 +205,7 @@ class DeleteEndpoint(msgspec.Struct, frozen=True, tag_field="op", tag="delete-en
     if_index: int | None = None
 
 
-class Ballot(msgspec.Struct, frozen=True):
+class Ballot(msgspec.Struct, frozen=True, omit_defaults=True):
     """One vote on one endpoint with its evidence."""
 
     fqdn: Name
@@ -215,7 +215,7 @@ class Ballot(msgspec.Struct, frozen=True):
     evidence: str = ""
 
 
-class CastVotes(msgspec.Struct, frozen=True, tag_field="op", tag="cast-votes"):
+class CastVotes(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="cast-votes"):
     """What ``node`` now says of some endpoints.
 
     ``after_drop`` must equal the count of drops in the state that ``node`` voted upon, so that ballots
@@ -227,13 +227,13 @@ class CastVotes(msgspec.Struct, frozen=True, tag_field="op", tag="cast-votes"):
     after_drop: int = 0
 
 
-class DropVotes(msgspec.Struct, frozen=True, tag_field="op", tag="drop-votes"):
+class DropVotes(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="drop-votes"):
     """End the lease of ``node``: none of its votes counts until it votes again."""
 
     node: str
 
 
-class ReportPush(msgspec.Struct, frozen=True, tag_field="op", tag="report-push"):
+class ReportPush(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="report-push"):
     """What became of carrying plan ``plan`` (a log index) to ``target``, tried by ``node``."""
 
     target: str
@@ -243,27 +243,27 @@ class ReportPush(msgspec.Struct, frozen=True, tag_field="op", tag="report-push")
     detail: str = ""
 
 
-class PutTarget(msgspec.Struct, frozen=True, tag_field="op", tag="put-target"):
+class PutTarget(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="put-target"):
     """Create a push target or make it exactly this one."""
 
     target: Target
     if_index: int | None = None
 
 
-class DeleteTarget(msgspec.Struct, frozen=True, tag_field="op", tag="delete-target"):
+class DeleteTarget(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="delete-target"):
     """Delete a push target; what was pushed stays where it is."""
 
     name: str
     if_index: int | None = None
 
 
-class SetFormat(msgspec.Struct, frozen=True, tag_field="op", tag="set-format"):
+class SetFormat(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="set-format"):
     """Allow commands up to this format; proposed once every node can read it."""
 
     format: int
 
 
-class BeginRestore(msgspec.Struct, frozen=True, tag_field="op", tag="begin-restore"):
+class BeginRestore(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="begin-restore"):
     """Let a backup come into a cluster that was never seeded, with ``RestorePieces``."""
 
     restore: str
@@ -278,7 +278,7 @@ class BeginRestore(msgspec.Struct, frozen=True, tag_field="op", tag="begin-resto
     """What is restored, for people."""
 
 
-class RestorePieces(msgspec.Struct, frozen=True, tag_field="op", tag="restore-pieces"):
+class RestorePieces(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="restore-pieces"):
     """The next pieces of the backup; with the last one all of it is there at once, and the cluster is seeded."""
 
     restore: str
@@ -287,7 +287,7 @@ class RestorePieces(msgspec.Struct, frozen=True, tag_field="op", tag="restore-pi
     pieces: tuple[bytes, ...]
 
 
-class Decline(msgspec.Struct, frozen=True, tag_field="op", tag="decline"):
+class Decline(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="decline"):
     """Change nothing, and let that be what the entry's ticket stands for.
 
     For a request that a node refused before there was a command: another node may have made one of the

@@ -21,7 +21,7 @@ from node.zone.zone import Zone
 EVENTS_MAX = 10_000
 
 
-class Vote(msgspec.Struct, frozen=True):
+class Vote(msgspec.Struct, frozen=True, omit_defaults=True):
     """What one node last said of an endpoint."""
 
     up: bool
@@ -31,7 +31,7 @@ class Vote(msgspec.Struct, frozen=True):
     evidence: str = ""
 
 
-class EndpointState(msgspec.Struct, frozen=True):
+class EndpointState(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is known of one endpoint: votes by node name, and the cluster's verdict.
 
     ``verdict`` is the last decided one; ``undecided`` only until there has been one.
@@ -44,14 +44,14 @@ class EndpointState(msgspec.Struct, frozen=True):
     at_ms: int = 0
 
 
-class Learner(msgspec.Struct, frozen=True):
+class Learner(msgspec.Struct, frozen=True, omit_defaults=True):
     """A node that holds the log and does not vote: not yet, or never."""
 
     member: Member
     role: Literal["learner", "replica"]
 
 
-class ServiceState(msgspec.Struct, frozen=True):
+class ServiceState(msgspec.Struct, frozen=True, omit_defaults=True):
     """A service with what is known of its endpoints, and which of them are published."""
 
     service: Service
@@ -65,7 +65,7 @@ class ServiceState(msgspec.Struct, frozen=True):
     """The newest addresses that were endpoints once: ours to take away where they still stand."""
 
 
-class Leftover(msgspec.Struct, frozen=True):
+class Leftover(msgspec.Struct, frozen=True, omit_defaults=True):
     """Addresses of a service that went at ``index``, perhaps still standing on a target."""
 
     index: int
@@ -74,7 +74,7 @@ class Leftover(msgspec.Struct, frozen=True):
     addresses: tuple[str, ...]
 
 
-class Delivery(msgspec.Struct, frozen=True):
+class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
     """How far a push target is, and what each node's last try came to."""
 
     plan: int = 0
@@ -85,7 +85,7 @@ class Delivery(msgspec.Struct, frozen=True):
     """Services that went since ``plan``."""
 
 
-class Try(msgspec.Struct, frozen=True):
+class Try(msgspec.Struct, frozen=True, omit_defaults=True):
     """A node's last try to carry a plan to a target."""
 
     plan: int
@@ -104,7 +104,7 @@ class Lease(msgspec.Struct, frozen=True, array_like=True):
     """Log index at which it was first granted."""
 
 
-class Import(msgspec.Struct, frozen=True):
+class Import(msgspec.Struct, frozen=True, omit_defaults=True):
     """A zone that is being built beside the one that is served."""
 
     zone: Zone
@@ -116,7 +116,7 @@ class Import(msgspec.Struct, frozen=True):
     """Log index of the latest part."""
 
 
-class Event(msgspec.Struct, frozen=True):
+class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     """One committed change, for people, SSE and webhooks."""
 
     index: int
@@ -172,7 +172,7 @@ class Kept(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return result
 
 
-class Book(msgspec.Struct, frozen=True):
+class Book(msgspec.Struct, frozen=True, omit_defaults=True):
     """The newest used tickets; see ``node.state.once``."""
 
     rows: "Map[int, Kept]" = Map()
@@ -186,7 +186,7 @@ class Book(msgspec.Struct, frozen=True):
     """Of the rows: the exclusive or of the digests of each."""
 
 
-class Restoring(msgspec.Struct, frozen=True):
+class Restoring(msgspec.Struct, frozen=True, omit_defaults=True):
     """A backup on its way in: what has come of it so far stands apart and is served to nobody."""
 
     restore: str
@@ -200,7 +200,7 @@ class Restoring(msgspec.Struct, frozen=True):
     """The zone whose RRsets come."""
 
 
-class State(msgspec.Struct, frozen=True):
+class State(msgspec.Struct, frozen=True, omit_defaults=True):
     """Everything the log has decided up to ``index``."""
 
     index: int = 0
@@ -236,7 +236,7 @@ class State(msgspec.Struct, frozen=True):
     """The checksum of the backup that this cluster began with."""
 
 
-class Changed(msgspec.Struct, frozen=True):
+class Changed(msgspec.Struct, frozen=True, omit_defaults=True):
     """What an entry touched, for those who follow the state."""
 
     names: tuple[tuple[Name, Name], ...] = ()
@@ -251,7 +251,7 @@ class Changed(msgspec.Struct, frozen=True):
     """Whether an import began, went on or ended."""
 
 
-class Applied(msgspec.Struct, frozen=True):
+class Applied(msgspec.Struct, frozen=True, omit_defaults=True):
     """What ``machine.apply`` returns."""
 
     state: State

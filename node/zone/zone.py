@@ -57,7 +57,7 @@ class Node(msgspec.Struct, frozen=True, gc=False):
 _NOWHERE = Node()
 
 
-class Delta(msgspec.Struct, frozen=True):
+class Delta(msgspec.Struct, frozen=True, omit_defaults=True):
     """What one change took away and brought, whole RRsets; the serials before and after (RFC 1995)."""
 
     serial_from: int
@@ -69,7 +69,7 @@ class Delta(msgspec.Struct, frozen=True):
     """The leases whose end the change is."""
 
 
-class Zone(msgspec.Struct, frozen=True):
+class Zone(msgspec.Struct, frozen=True, omit_defaults=True):
     """A zone version. The SOA is an ordinary RRset at the apex; its serial is kept beside it."""
 
     name: Name
@@ -114,7 +114,7 @@ def _in_order(names: Iterable[Name]) -> Iterator[Name]:
     return iter(runs[0]) if len(runs) == 1 else merge(*runs, key=sort_key)
 
 
-class Replacement(msgspec.Struct, frozen=True):
+class Replacement(msgspec.Struct, frozen=True, omit_defaults=True):
     """What an RRset becomes: the new one, or nothing."""
 
     name: Name

@@ -162,7 +162,7 @@ class Members(LibraryState):
         """Go on sending to these nodes for a while though they are members no more."""
         until_s = now_s() + LEAVING_S
         for node in self.voters | self.learners:
-            if node.id in names:
+            if str(node.id) in names:
                 self._leaving[node] = until_s
 
     def let_leave(self) -> None:

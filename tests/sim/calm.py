@@ -7,6 +7,7 @@ from typing import Any
 
 from node.state.command import Entry, encode
 from raft.library import Node
+from raft.membership import Change
 from raft.proposal import Committed, Outcome
 from tests.sim.network import Weather
 from tests.sim.records import put
@@ -46,6 +47,12 @@ class Calm(World):
         future: Future[Outcome] = Future()
         driver = self.driver(name)
         self.in_node(name, lambda: self.bring(driver, command, future, timeout_s))
+        return future
+
+    def change(self, name: str, change: Change) -> "Future[Outcome]":
+        future: Future[Outcome] = Future()
+        driver = self.driver(name)
+        self.in_node(name, lambda: driver.change_members(change, future, 3.0))
         return future
 
     def read(self, name: str, timeout_s: float = 3.0) -> "Future[Outcome]":

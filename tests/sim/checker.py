@@ -39,6 +39,8 @@ class Ledger:
         self.effects: dict[tuple[str, int | str], int] = {}
         """Index at which the entry with a ticket changed something."""
         self.repetitions = 0
+        self.memberships: dict[int, Membership] = {}
+        """Applied membership by index."""
 
     def leads(self, process: str, term: int) -> None:
         """At most one process leads in a term."""
@@ -80,6 +82,39 @@ class Ledger:
             raise Violation(
                 f"{told(command)} is applied {self.places[command]} times, of {self.tries[command]} tries not refused"
             )
+
+    # --- who belongs to the cluster -------------------------------------------------------------------
+
+    @property
+    def membership(self) -> Membership | None:
+        """The newest that any node has applied."""
+        return self.memberships[max(self.memberships)] if self.memberships else None
+
+    def membership_at(self, index: int) -> Membership:
+        """Return the one in force at an index."""
+        return self.memberships[max(each for each in self.memberships if each <= index)]
+
+    def seats(self) -> dict[str, str]:
+        """Return the part of each node, by name."""
+        membership = self.membership
+        return {} if membership is None else {seat.name: seat.role for seat in membership.seats}
+
+    def members_changed(self, index: int, membership: Membership) -> None:
+        """One membership follows from the one before by one voter at most (Raft thesis, section 4.1)."""
+        if index in self.memberships:
+            return
+        before = [each for each in self.memberships if each < index]
+        if before and len({*self.memberships[max(before)].voters} ^ {*membership.voters}) > 1:
+            raise Violation(f"at {index} more than one voter changes: {membership.voters}")
+        self.memberships[index] = membership
+
+    def check_electors(self, node: str, state: State) -> None:
+        """Whose vote on health counts is whose vote in an election counts, at every index."""
+        before = [each for each in self.memberships if each <= state.index]
+        electors = sorted(self.memberships[max(before)].voters) if before else []
+        voters = sorted(member.name for member in state.members)
+        if electors != voters:
+            raise Violation(f"at {state.index} {electors} elect and on {node} {voters} vote on health")
 
     # --- what clients are told ------------------------------------------------------------------------
 
@@ -139,6 +174,7 @@ class WatchedMachine(Machine):
             raise Violation(f"{self._node} cannot apply {told(command)} at {index}")
         self._ledger.applied(self._node, index, command, self.state, result)
         self._ledger.counted(index, command, before, self.state)
+        self._ledger.check_electors(self._node, self.state)
         return result
 
     def change_members(self, index: int, membership: Membership) -> object:
@@ -147,20 +183,15 @@ class WatchedMachine(Machine):
             raise Violation(f"{self._node} applies {index} after {before.index}")
         result = super().change_members(index, membership)
         self._ledger.applied(self._node, index, encode_membership(membership), self.state, result)
-        self._check_members(index, membership)
+        self._ledger.members_changed(index, membership)
+        self._ledger.check_electors(self._node, self.state)
         return result
-
-    def _check_members(self, index: int, membership: Membership) -> None:
-        """Whose vote on health counts is whose vote in an election counts, from the same index on."""
-        electors = {seat.name for seat in membership.seats if seat.role == "voter"}
-        voters = {member.name for member in self.state.members}
-        if electors != voters:
-            raise Violation(f"from {index} on {sorted(electors)} elect and {sorted(voters)} vote on health")
 
     def install(self, prepared: State) -> None:
         super().install(prepared)
         if self._ledger.digests.get(self.state.index) != digest(self.state):
             raise Violation(f"{self._node} restores a state after {self.state.index} that no node had")
+        self._ledger.check_electors(self._node, self.state)
         self._on_restore()
 
 

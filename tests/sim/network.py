@@ -101,7 +101,10 @@ class SimTransport(Transport):
     # --- what the network calls, in the node's own loop ------------------------------------------------
 
     def use(self, peer: str, wire: Wire) -> None:
-        if self.closed or peer not in self.peers:
+        if self.closed:
+            return
+        if peer not in self.peers:  # it was dropped while the connection was made
+            self._network.give_up(frozenset((self.own, peer)), wire)
             return
         if self.current.get(peer) is not None:
             self._onNodeDisconnected(self.peers[peer])
@@ -144,7 +147,9 @@ class Network:
 
     def join(self, own: str, peers: list[Node], passport: Passport) -> SimTransport:
         transport = self.transports[own] = SimTransport(self, own, peers, passport)
-        for peer in transport.peers:
+        for peer in sorted(
+            {*transport.peers, *(name for name, each in self.transports.items() if own in each.peers)}
+        ):
             self.dial_later(frozenset((own, peer)))
         return transport
 
@@ -193,6 +198,11 @@ class Network:
             (peer,) = ends - {own}
             self._at(self.now() + self._rng.uniform(0, notice_s), lambda o=own, p=peer: self._lose(o, p, wire))
         self.dial_later(ends)
+
+    def give_up(self, ends: frozenset[str], wire: Wire) -> None:
+        """Break this connection, unless another has taken its place."""
+        if self._wires.get(ends) is wire:
+            self.break_wire(ends)
 
     def _lose(self, own: str, peer: str, wire: Wire) -> None:
         transport = self.transports.get(own)

@@ -9,6 +9,7 @@ from raft.proposal import Committed, Outcome
 from tests.sim.checker import Violation
 from tests.sim.clients import Clients
 from tests.sim.linearizable import find_unlinearizable_key
+from tests.sim.operators import Operators
 from tests.sim.records import put
 from tests.sim.trouble import Trouble, draw_weather
 from tests.sim.world import World
@@ -30,6 +31,8 @@ class Report:
     virtual_s: float
     messages: int
     troubles: int
+    changes: int
+    """Memberships after the first."""
     committed: int
     refused: int
     unknown: int
@@ -59,18 +62,25 @@ def run_seed(seed: int, length_s: float = LENGTH_S) -> Report:
             think_s=rng.choice((0.01, 0.03)),
         )
         trouble = Trouble(world, random.Random(rng.random()), mean_gap_s=rng.choice((0.15, 0.4, 1.0, 2.0)))
+        operators = (
+            Operators(world, random.Random(rng.random()), mean_gap_s=0.25) if rng.random() < 0.5 else None
+        )
         world.run_until(world.now_s + length_s)
         trouble.end()
+        if operators is not None:
+            operators.end()
         clients.end()
         term_at_peace = _term(world)
-        _make_peace(world)
-        _judge(world, clients, trouble, term_at_peace)
+        changes = operators.count if operators is not None else 0
+        _make_peace(world, operators)
+        _judge(world, clients, trouble.count + changes, term_at_peace)
         return Report(
             seed=seed,
             nodes=nodes,
             virtual_s=world.now_s - 100.0,
             messages=world.network.messages,
             troubles=trouble.count,
+            changes=len(world.ledger.memberships) - 1,
             committed=clients.committed,
             refused=clients.refused,
             unknown=clients.unknown,
@@ -88,44 +98,51 @@ def _term(world: World) -> int:
     return max((world.driver(name).core.term for name in world.running()), default=0)
 
 
-def _make_peace(world: World) -> None:
-    """Every node commits a write of its own, and all have the same."""
+def _make_peace(world: World, operators: Operators | None) -> None:
+    """Every member commits a write of its own, but for replicas, and all have the same."""
     until_s = world.now_s + PEACE_MAX_S
 
     def has_leader() -> bool:
-        _start_all(world)
+        _start_all(world, operators)
         return world.leader() is not None
 
     def have_all() -> bool:
-        applied = {world.driver(name).core.applied_index for name in world.running()}
-        return len(applied) == 1 and len(world.running()) == len(world.names)
+        _start_all(world, operators)
+        members = world.members()
+        if not {*members} <= {*world.running()} or "learner" in world.ledger.seats().values():
+            return False
+        return len({world.driver(name).core.applied_index for name in members}) == 1
 
     if not world.run_until(until_s, has_leader):
         raise Violation(f"no leader within {PEACE_MAX_S} s of peace")
-    for name in world.names:
-        _commit_one(world, name, until_s)
+    if operators is not None and not world.run_until(until_s, have_all):
+        raise Violation(f"not all members vote within {PEACE_MAX_S} s of peace: {world.ledger.seats()}")
+    for name, role in world.ledger.seats().items():
+        if role == "voter":
+            _commit_one(world, name, until_s, operators)
     if not world.run_until(until_s, have_all):
         raise Violation(f"not all nodes have all within {PEACE_MAX_S} s of peace")
-    for name in world.names:
+    for name in world.members():
         process = world.process(name)
         world.ledger.has_all(name, process.driver.core.applied_index, process.machine.state)
 
 
-def _start_all(world: World) -> None:
-    """Start who is down: one that was stopping when peace came."""
-    for name, machine in world.machines.items():
-        if machine.process is None:
-            world.start(name)
+def _start_all(world: World, operators: Operators | None) -> None:
+    """Start who is down, one that was stopping when peace came, and let who lost its disk be replaced."""
+    for name in world.names:
+        world.start_again(name)
+    if operators is not None:
+        operators.mend()
 
 
-def _commit_one(world: World, name: str, until_s: float) -> None:
+def _commit_one(world: World, name: str, until_s: float, operators: Operators | None) -> None:
     outcomes: list[Outcome] = []
     tries = 0
 
     def is_committed() -> bool:
         nonlocal tries
-        _start_all(world)
-        if outcomes and isinstance(outcomes[-1], Committed):
+        _start_all(world, operators)
+        if (outcomes and isinstance(outcomes[-1], Committed)) or name not in world.ledger.seats():
             return True
         if len(outcomes) == tries:
             tries += 1
@@ -144,11 +161,11 @@ def _propose(world: World, name: str, value: str, outcomes: list[Outcome]) -> No
     world.in_node(name, lambda: world.bring(process.driver, command, future, 1.0))
 
 
-def _judge(world: World, clients: Clients, trouble: Trouble, term_at_peace: int) -> None:
+def _judge(world: World, clients: Clients, troubles: int, term_at_peace: int) -> None:
     key = find_unlinearizable_key(clients.history)
     if key is not None:
         raise Violation(f"the history of {key} is not linearizable")
     if _term(world) > term_at_peace + PEACE_TERMS_MAX:
         raise Violation(f"peace took terms from {term_at_peace} to {_term(world)}")
-    if _term(world) > 10 + 6 * trouble.count:
-        raise Violation(f"{trouble.count} troubles took {_term(world)} terms")
+    if _term(world) > 10 + 6 * troubles:
+        raise Violation(f"{troubles} troubles took {_term(world)} terms")

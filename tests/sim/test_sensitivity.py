@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.sim import test_corrections, test_scenarios
+from tests.sim import test_corrections, test_members, test_scenarios
 from tests.sim.run import run_seed
 from tests.sim.undone import UNDONE, first_noticed, undo
 
@@ -29,6 +29,10 @@ NOTICED_BY: dict[str, Callable[[], None]] = {
     "a leader of the past is told": test_corrections.test_a_node_ahead_of_its_leader_is_heard,
     "hint of a conflict": test_corrections.test_a_long_conflict_takes_few_messages,
     "step-down without a majority": test_scenarios.test_an_isolated_leader_knows_within_an_election_timeout,
+    "one change of members at a time": test_members.test_one_change_at_a_time,
+    "members of the log as it stands": test_members.test_a_membership_that_is_cut_is_taken_back,
+    "votes of those alone who remember": test_members.test_a_node_without_its_memory_elects_nobody,
+    "numbers of this process alone": test_scenarios.test_an_answer_to_a_former_process_is_none_to_the_present_one,
 }
 
 

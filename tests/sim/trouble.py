@@ -78,9 +78,7 @@ class Trouble:
         self._world.after(self._rng.uniform(low_s, high_s), undo_once)
 
     def _start(self, name: str) -> None:
-        machine = self._world.machines[name]
-        if machine.process is None:
-            self._world.start(name)
+        self._world.start_again(name)
 
     def _one(self) -> str:
         return self._rng.choice(self._world.names)

@@ -2,17 +2,22 @@
 
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
+import raft.desk
 from raft.appending import Appending
+from raft.changing import Changes
 from raft.compaction import Compaction
 from raft.core import Core
 from raft.elections import Elections
 from raft.gate import Gate
 from raft.library import FOLLOWER, LEADER, LibraryState
+from raft.members import Members
+from raft.membership import Roster
 
-Patch = tuple[type, str, Any]
+Patch = tuple[Any, str, Any]
 
 
 class _EveryVote(set[str]):
@@ -111,6 +116,11 @@ _on_append = Appending.on_append
 _stand = Elections.stand
 _install = Compaction._install
 
+
+def _cut_nothing(_self: Any, _index: int) -> bool:
+    return False
+
+
 UNDONE: dict[str, list[Patch]] = {
     "prefix skip on append": [(Appending, "_take_entries", _take_and_cut)],
     "commit cap during a snapshot": [(Core, "on_snapshot_piece", _believe_commit_index)],
@@ -126,6 +136,13 @@ UNDONE: dict[str, list[Patch]] = {
     "a leader of the past is told": [(Appending, "on_append", _ignore_the_past)],
     "hint of a conflict": [(Appending, "_hint", _go_back_one)],
     "step-down without a majority": [(Elections, "_check_majority", _never_check)],
+    "one change of members at a time": [(Changes, "is_pending", False)],
+    "members of the log as it stands": [(Roster, "cut", _cut_nothing)],
+    "votes of those alone who remember": [
+        (Members, "may_vote", lambda _self, _message: True),
+        (Members, "recorded_directory", lambda _self, _name: ""),
+    ],
+    "numbers of this process alone": [(raft.desk, "os", SimpleNamespace(urandom=bytes))],
 }
 
 

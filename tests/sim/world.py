@@ -42,6 +42,8 @@ from tests.sim.network import Network, Weather
 TURN_S = 5e-6
 """The time that one turn of a node's loop takes at least; without it a node could wait for now for ever."""
 CLOCK_RATES = (0.98, 1.02)
+NAMES_MAX = 9
+REMOVED = "was removed from the cluster"
 WALL_S = 1_700_000_000.0
 DISK_FAULTS = ("No space left", "Input/output error")
 
@@ -76,6 +78,8 @@ class Process:
     """One run of a node's program."""
 
     name: str
+    number: int
+    """Tells it from all other processes of the run."""
     loop: VirtualLoop
     machine: WatchedMachine
     driver: Driver
@@ -94,9 +98,14 @@ class Process:
 class Machine:
     """A machine of the cluster: its disk stays, its processes come and go."""
 
-    def __init__(self, name: str, disk: SimDisk) -> None:
+    def __init__(self, name: str, disk: SimDisk, known: tuple[str, ...], role: str) -> None:
         self.name = name
         self.disk = disk
+        self.known = known
+        """The nodes that its configuration names, itself among them."""
+        self.role = role
+        self.is_off = False
+        """Whether it is switched off for good: its node was removed."""
         self.starts = 0
         self.restores = 0
         """How many snapshots its processes took, from others or at their start."""
@@ -118,16 +127,62 @@ class World:
         self.moment = 0
         self.trace = 0
         self.ledger = Ledger()
-        self.names = tuple(f"n{number}" for number in range(1, nodes + 1))
+        founders = tuple(f"n{number}" for number in range(1, nodes + 1))
         self._snapshot_entries = snapshot_entries
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._sequence = 0
+        self._starts = 0
         self._current: Machine | None = None
         self.network = Network(random.Random(self.rng.random()), weather, self.now, self.at, self.in_node)
-        self.machines = {name: Machine(name, SimDisk(random.Random(self.rng.random()))) for name in self.names}
+        self.machines = {name: self._make_machine(name, founders) for name in founders}
         self._is_like_tcp = not weather.ghost and not weather.duplicate
         """Then what a process hears of was sent to it, not to the one before it."""
         self.violations: list[Exception] = []
+
+    # --- who there is ---------------------------------------------------------------------------------
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all machines, members or not."""
+        return tuple(self.machines)
+
+    def members(self) -> list[str]:
+        """Names of the nodes that belong to the cluster now, as far as anyone has applied."""
+        return sorted(self.ledger.seats()) or list(self.names)
+
+    def strangers(self) -> list[str]:
+        """Names under which a node may come: of no member, and of no machine that runs."""
+        names = [f"n{number}" for number in range(1, NAMES_MAX + 1)]
+        taken = {name for name, machine in self.machines.items() if not machine.is_off}
+        return [name for name in names if name not in taken and name not in self.ledger.seats()]
+
+    def address(self, name: str) -> str:
+        return f"127.0.0.1:{7000 + int(name[1:])}"
+
+    def fresh_machine(self, name: str, role: str) -> Machine:
+        """Put a machine with an empty disk in the place of any of this name; it is told who is there now."""
+        self.machines[name] = self._make_machine(name, (*self.members(), name), role)
+        return self.machines[name]
+
+    def _make_machine(self, name: str, known: tuple[str, ...], role: str = "voter") -> Machine:
+        return Machine(name, SimDisk(random.Random(self.rng.random())), known, role)
+
+    def wipe(self, name: str) -> None:
+        """Let a machine lose its disk."""
+        self.crash(name, power=True)
+        self.machines[name].disk = SimDisk(random.Random(self.rng.random()))
+
+    def start_again(self, name: str) -> None:
+        """Start a machine that is down, unless it has no business here any more."""
+        machine = self.machines[name]
+        if machine.process is None and not machine.is_off:
+            self.start(name)
+
+    def switch_off(self, name: str) -> None:
+        """Take a removed node's machine away, unless it is a member again."""
+        if name not in self.ledger.seats():
+            self.machines[name].is_off = True
+            self.crash(name, power=True)
 
     # --- time -----------------------------------------------------------------------------------------
 
@@ -219,6 +274,7 @@ class World:
         machine = self.machines[name]
         assert machine.process is None
         machine.starts += 1
+        self._starts += 1
         with self._as(machine), ExitStack() as undo:
             machine.process = process = self._make_process(machine)
             loop, driver = process.loop, process.driver
@@ -245,10 +301,10 @@ class World:
             self.bring(driver, command, future, timeout_s)
             return await asyncio.wrap_future(future)
 
-        client = f"{machine.name}/{machine.starts}"
+        client = f"{machine.name}/{self._starts}"
         proposer = Proposer(try_once, lambda: watched.state.index, client)
         owed = self.ledger.acknowledged_index
-        return Process(machine.name, loop, watched, driver, clock, owed, try_once, proposer)
+        return Process(machine.name, self._starts, loop, watched, driver, clock, owed, try_once, proposer)
 
     def bring(self, driver: Driver, command: bytes, future: "Future[Outcome]", timeout_s: float) -> None:
         """Propose in a node's own loop; what the node says of it is held against what happens."""
@@ -286,7 +342,7 @@ class World:
     def _check(self, machine: Machine, process: Process) -> None:
         core = process.driver.core
         if core.role == LEADER and core._fault is None:  # one that met a fault ends with its next turn
-            self.ledger.leads(f"{machine.name}/{machine.starts}", core.term)
+            self.ledger.leads(f"{machine.name}/{process.number}", core.term)
         is_ready = process.driver.status.ready and self._is_like_tcp
         if is_ready and core.applied_index < process.owed_index:
             raise Violation(
@@ -302,6 +358,9 @@ class World:
     def _judge(self, machine: Machine, process: Process, error: BaseException) -> None:
         """A node may end itself because of its disk, and for no other reason."""
         self.note("ended", machine.name)
+        if isinstance(error, RaftError) and REMOVED in str(error):
+            self._judge_removal(machine)
+            return
         if isinstance(error, RaftError) and any(word in str(error) for word in DISK_FAULTS):
             if error.exit_code != EXIT_DISK_FAULT:
                 raise Violation(f"{machine.name} ends with {error.exit_code} because of its disk")
@@ -310,6 +369,12 @@ class World:
         raise (
             error if isinstance(error, Violation) else Violation(f"{machine.name} ended: {error!r}")
         ) from error
+
+    def _judge_removal(self, machine: Machine) -> None:
+        """A node may end itself because it was removed, if it was."""
+        machine.is_off = True
+        if all(each.seat(machine.name) is not None for each in self.ledger.memberships.values()):
+            raise Violation(f"{machine.name} believes to be removed")
 
     def crash(self, name: str, *, power: bool) -> None:
         """Kill the program; with the power goes what was not synced."""
@@ -382,7 +447,8 @@ class World:
     # --- what takes the place of the machine's own parts ------------------------------------------------
 
     def _settings(self, name: str) -> RaftSettings:
-        members = {each: f"127.0.0.1:{7000 + number}" for number, each in enumerate(self.names)}
+        machine = self.machines[name]
+        members = {each: self.address(each) for each in machine.known}
         return RaftSettings(
             node=name,
             members=members,
@@ -390,6 +456,7 @@ class World:
             cluster="sim",
             data_dir=Path("/sim"),
             secret=b"x" * 32,
+            replicas=frozenset((name,) if machine.role == "replica" else ()),
             snapshot_entries=self._snapshot_entries,
         )
 
@@ -400,6 +467,10 @@ class World:
     def _clock(self) -> float:
         assert self._current is not None
         return self.clock_s(self._current.name)
+
+    def _wall_clock_ms(self) -> int:
+        assert self._current is not None
+        return self.wall_ms(self._current.name)
 
     @contextmanager
     def installed(self) -> Iterator[None]:
@@ -434,6 +505,7 @@ class World:
             (raft.compaction, "logger", _Silent()),
             (raft.driver, "logger", _Silent()),
             (raft.core, "logger", _Strict()),
+            (raft.core, "wall_clock_ms", self._wall_clock_ms),
         ]
         with ExitStack() as undo:
             for holder, name, value in replaced:

@@ -41,6 +41,8 @@ class DnsPlan:
     limiter: LimiterSettings | None = DEFAULT_LIMITER
     notify: NotifySettings = field(default_factory=NotifySettings)
     forward: ForwardSettings | None = None
+    serve_stale_for_s: float | None = None
+    """So long a node without a majority goes on answering; None: for ever."""
 
 
 def dns_plan_of(
@@ -67,6 +69,7 @@ def dns_plan_of(
         limiter=_limiter(dns),
         notify=_notify(config, known),
         forward=ForwardSettings(dns.forward) if dns.forward else None,
+        serve_stale_for_s=dns.serve_stale_for_s,
     )
 
 

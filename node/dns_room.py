@@ -26,7 +26,7 @@ from node.zone.zone import Zone
 
 logger = structlog.get_logger()
 
-_LEADER_INTERVAL_S = 0.2
+_LOOK_AGAIN_S = 0.2
 
 
 class DnsRoom:
@@ -42,6 +42,7 @@ class DnsRoom:
         state: Callable[[], State],
         is_ready: Callable[[], bool],
         is_leader: Callable[[], bool],
+        has_quorum: Callable[[], bool],
         propose: Proposer,
     ) -> None:
         self.plan = plan
@@ -49,6 +50,8 @@ class DnsRoom:
         self._state = state
         self._is_ready = is_ready
         self._is_leader = is_leader
+        self._has_quorum = has_quorum
+        self._quorum_at_s = time.monotonic()
         self._cookies = _Cookies(plan)
         self._forwarder = None if plan.forward is None else Forwarder(plan.forward)
         self._notifier = Notifier(plan.notify, lambda: state().zones, is_leader)
@@ -61,7 +64,11 @@ class DnsRoom:
     def view(self) -> View:
         """Return what is answered from now."""
         settings = self._cookies.settings(int(time.time()))
-        return View(self._zones(), self._is_ready(), self.plan.identity, settings, self._state().zones)
+        limit_s = self.plan.serve_stale_for_s
+        is_stale = limit_s is not None and time.monotonic() - self._quorum_at_s > limit_s
+        return View(
+            self._zones(), self._is_ready(), self.plan.identity, settings, self._state().zones, is_stale
+        )
 
     async def start(self) -> None:
         """Listen, answer and notify. Raises ``ListenFailed``, also for a certificate that cannot be used."""
@@ -75,7 +82,7 @@ class DnsRoom:
         self.server = DnsServer(settings, self.view, self._propose, self._ask)
         await self.server.start()
         self.state_changed(None)
-        self._tasks.append(asyncio.create_task(self._follow_leadership()))
+        self._tasks.append(asyncio.create_task(self._follow_cluster()))
         if self._certificate is not None:
             self._tasks.append(asyncio.create_task(self._certificate.watch()))
 
@@ -122,15 +129,20 @@ class DnsRoom:
     async def _ask(self, packet: bytes, /, *, is_stream: bool) -> bytes | None:
         return None if self._forwarder is None else await self._forwarder.ask(packet, is_stream=is_stream)
 
-    async def _follow_leadership(self) -> None:
-        """Tell of every zone when this node comes to lead: its predecessor may have died before it could."""
+    async def _follow_cluster(self) -> None:
+        """Note when there was a majority, and tell of every zone when this node comes to lead.
+
+        Its predecessor may have died before it could.
+        """
         was_leader = False
         while True:
+            if self._has_quorum():
+                self._quorum_at_s = time.monotonic()
             is_leader = self._is_leader()
             if is_leader and not was_leader:
                 self._notifier.became_leader()
             was_leader = is_leader
-            await asyncio.sleep(_LEADER_INTERVAL_S)
+            await asyncio.sleep(_LOOK_AGAIN_S)
 
 
 class _Cookies:

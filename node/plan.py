@@ -7,6 +7,7 @@ import base64
 import hashlib
 import hmac
 import os
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -142,7 +143,11 @@ def dev_plan(settings: DevSettings, seed_demo: Seed | None = None) -> Plan:
             secret=None,
         ),
         seed=seed,
-        dns=DnsPlan((f"{LOOPBACK}:{settings.dns_port}", f"[::1]:{settings.dns_port}"), node),
+        dns=DnsPlan(
+            (f"{LOOPBACK}:{settings.dns_port}", f"[::1]:{settings.dns_port}"),
+            node,
+            cookie_master=secrets.token_bytes(32),
+        ),
         duties=DutySettings(),
         api_listen=f"{LOOPBACK}:{settings.api_port}",
         peer_urls={},

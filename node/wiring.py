@@ -233,7 +233,15 @@ def _dns_room(plan: Plan, cluster: Cluster, served: ServedZones) -> DnsRoom:
         return status.ready and status.role == "leader"
 
     ready = _Ready(cluster)
-    return DnsRoom(plan.dns, lambda: served.zones, lambda: cluster.state, ready, is_leader, cluster.propose)
+    return DnsRoom(
+        plan.dns,
+        lambda: served.zones,
+        lambda: cluster.state,
+        ready,
+        is_leader,
+        lambda: cluster.status().has_quorum,
+        cluster.propose,
+    )
 
 
 class _Ready:

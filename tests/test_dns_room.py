@@ -1,5 +1,6 @@
 """The DNS of a whole node as its configuration says: updates, transfers, options, and what SIGHUP changes."""
 
+import asyncio
 import base64
 import ssl
 from collections.abc import Iterator
@@ -16,10 +17,19 @@ import dns.update
 import dns.zone
 import pytest
 import trustme
+from immutables import Map
 
 from node.dns.certificate import CertificateFiles
+from node.dns_plan import DnsPlan
+from node.dns_room import DnsRoom
+from node.state.command import ChangeZone
+from node.state.state import State
+from node.zone.name import from_text
+from raft.proposal import Outcome
 from tests.cluster.servers import wait_until
 from tests.dns.test_certificate import issue
+from tests.dns.test_server import until
+from tests.dns.zones import exchange, query, zone
 from tests.process import Process
 
 pytestmark = pytest.mark.real
@@ -154,3 +164,40 @@ def test_a_node_without_a_usable_certificate_does_not_start(tmp_path: Path) -> N
         pass
     assert process.process is not None
     assert 3 == process.process.returncode
+
+
+def test_a_node_without_a_majority_answers_for_as_long_as_it_may() -> None:
+    """For ever by default; with ``serve_stale_for`` until that has passed, and again once there is a majority."""
+    name = from_text("example.")
+    state = State(zones=Map({name: zone("example.", "www A 192.0.2.1\n")}))
+    has_quorum = [True]
+
+    def room(serve_stale_for_s: float | None) -> DnsRoom:
+        plan = DnsPlan((), "ns1", serve_stale_for_s=serve_stale_for_s)
+        return DnsRoom(
+            plan,
+            lambda: state.zones,
+            lambda: state,
+            lambda: True,
+            lambda: False,
+            lambda: has_quorum[0],
+            propose,
+        )
+
+    async def propose(command: ChangeZone, /, *, actor: str) -> Outcome:
+        raise AssertionError(command, actor)
+
+    async def run() -> None:
+        for patient, limit_s in ((True, None), (False, 0.05)):
+            dns_room = room(limit_s)
+            await dns_room.start()
+            has_quorum[0] = False
+            await asyncio.sleep(0.6)
+            answer = exchange(query("www.example. A", use_edns=0), dns_room.view())
+            assert (dns.rcode.NOERROR if patient else dns.rcode.SERVFAIL) == answer.rcode()
+            assert patient or "serve_stale_for" in answer.options[0].text
+            has_quorum[0] = True
+            await until(lambda r=dns_room: not r.view().is_stale)
+            await dns_room.stop()
+
+    asyncio.run(asyncio.wait_for(run(), 20))

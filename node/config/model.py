@@ -158,6 +158,8 @@ class DnsSettings:
     allow_update: tuple[Allowed, ...] | None = None
     """None: whoever has a key with a grant, from anywhere."""
     also_notify: tuple[Secondary, ...] = ()
+    serve_stale_for_s: float | None = None
+    """So long a node without a majority goes on answering; None: for ever."""
     forward: tuple[str, ...] = ()
     """``ip:port`` of servers that are asked for names outside our zones; none: nobody is."""
     forward_for: tuple[Network, ...] = ()

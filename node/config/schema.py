@@ -110,6 +110,7 @@ class DnsTable(Table):
     allow_transfer: Annotated[list[AllowedEntry], Listed] = written(["127.0.0.0/8", "::1"])
     allow_update: Annotated[list[AllowedEntry], Listed] | None = None
     also_notify: Annotated[list[SecondaryEntry], Listed, Field(max_length=256)] = Field(default_factory=list)
+    serve_stale_for: DurationMs | None = None
     forward: Annotated[list[ServerAddress], Listed, Field(max_length=8)] = Field(default_factory=list)
     forward_for: Annotated[list[NetworkEntry], Listed] = written(_PRIVATE)
 

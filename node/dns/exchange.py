@@ -51,6 +51,8 @@ class View:
     settings: RespondSettings = field(default_factory=RespondSettings)
     replicated: Mapping[Name, Zone] | None = None
     """The zones as the log has them, for transfers and updates; None: ``zones`` are those."""
+    is_stale: bool = False
+    """The node has been without a majority for longer than it may go on answering."""
 
     @property
     def log_zones(self) -> Mapping[Name, Zone]:

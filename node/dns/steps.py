@@ -63,7 +63,10 @@ def refuse_class(exchange: Exchange) -> Response | None:
 
 
 def wait_until_ready(exchange: Exchange) -> Response | None:
-    """Say nothing of the zones before they are known: an empty node would deny what exists."""
+    """Say nothing of the zones before they are known, as an empty node would deny what exists, or when they are too old."""
+    if exchange.view.is_stale:
+        sentence = "this node has been without a majority for longer than serve_stale_for"
+        return Response(message.SERVFAIL, error=ExtendedError(NOT_READY, sentence))
     if exchange.view.ready:
         return None
     return Response(message.SERVFAIL, error=ExtendedError(NOT_READY, "this node is still loading"))

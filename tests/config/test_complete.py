@@ -170,7 +170,7 @@ def test_dns_says_who_may_what(complete):
     ]
     assert ["certbot", ""] == [each.key for each in dns.allow_update]
     assert (Secondary("203.0.113.53:53"), Secondary("[2001:db8::53]:5353", "ns-xfr")) == dns.also_notify
-    assert (("192.0.2.53:53",), 2) == (dns.forward, len(dns.forward_for))
+    assert (("192.0.2.53:53",), 2, 86_400) == (dns.forward, len(dns.forward_for), dns.serve_stale_for_s)
     assert (20, 3, 25, 48, 1) == (
         dns.rate_limit.responses_per_s,
         dns.rate_limit.slip,
@@ -196,7 +196,7 @@ def test_dns_is_careful_by_default():
     assert ["127.0.0.0/8", "::1/128"] == [str(each) for each in dns.rate_limit.exempt]
     assert ["127.0.0.0/8", "::1/128"] == [str(each.network) for each in dns.allow_transfer]
     assert ((), (), "", "node1", True) == (dns.forward, dns.also_notify, dns.version, dns.nsid, dns.cookies)
-    assert dns.allow_update is None
+    assert (None, None) == (dns.allow_update, dns.serve_stale_for_s)
     assert accepted("[dns]\nrate_limit = false\n").dns.rate_limit is None
 
 

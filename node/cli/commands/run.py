@@ -27,7 +27,7 @@ from node.cli.session import Session
 @daemon_options
 @click.pass_obj
 def run(session: Session, node: str | None, restore: Path | None, restore_of: str | None) -> int:
-    """Run this node as the configuration says, until SIGTERM or Ctrl-C.
+    """Run this node as the configuration says, until SIGTERM or Ctrl-C; SIGHUP reads it again.
 
     With --restore the data directories of all nodes must be empty; leave it out at the next start.
     """

@@ -8,6 +8,7 @@ import threading
 from bisect import bisect_left, bisect_right, insort
 from collections import OrderedDict
 from collections.abc import Iterator
+from heapq import merge
 
 from node.zone.name import Name, sort_key
 from node.zone.zone import Delta, Zone
@@ -15,6 +16,7 @@ from node.zone.zone import Delta, Zone
 ORDERS_MAX = 64
 HEAVY_ROWS = 2_000
 """A zone with more RRsets is listed in threads."""
+_RUN_NAMES = 5_000
 _BEHIND_ALL_LABELS = b"\xff" * 64
 
 
@@ -68,13 +70,21 @@ class NameOrder:
             known, names = self._orders.get(zone.name, (None, []))
         if known is not zone:
             deltas = None if known is None else _deltas_since(zone, known)
-            names = sorted(zone.nodes, key=sort_key) if deltas is None else _carried(zone, names, deltas)
+            names = _sorted(list(zone.nodes)) if deltas is None else _carried(zone, names, deltas)
         with self._lock:
             self._orders[zone.name] = (zone, names)
             self._orders.move_to_end(zone.name)
             if len(self._orders) > ORDERS_MAX:
                 self._orders.popitem(last=False)
         return names
+
+
+def _sorted(names: list[Name]) -> list[Name]:
+    """Sort names in runs that are merged: to sort a million at once would hold up every other thread."""
+    runs = [
+        sorted(names[start : start + _RUN_NAMES], key=sort_key) for start in range(0, len(names), _RUN_NAMES)
+    ]
+    return runs[0] if len(runs) == 1 else list(merge(*runs, key=sort_key))
 
 
 def _deltas_since(zone: Zone, known: Zone) -> list[Delta] | None:

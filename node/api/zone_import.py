@@ -58,7 +58,7 @@ class Plan:
 
     def row(self) -> dict[str, Any]:
         """Show what would change."""
-        lines = list(islice(iter_diff_lines(self.found, self.zone), DIFF_LINES_MAX + 1))
+        lines = list(islice(iter_diff_lines(self.found, self.zone, DIFF_LINES_MAX + 1), DIFF_LINES_MAX + 1))
         return {
             "zone": plain(self.zone),
             "is_new": self.create is not None,

@@ -9,25 +9,25 @@ from node.zone.name import Name
 from node.zone.rrset import RRset
 
 
-class PutRRset(msgspec.Struct, frozen=True, tag_field="op", tag="put"):
+class PutRRset(msgspec.Struct, frozen=True, tag_field="op", tag="put", gc=False):
     """Make the RRset exactly this one."""
 
     rrset: RRset
 
 
-class AddRdatas(msgspec.Struct, frozen=True, tag_field="op", tag="add"):
+class AddRdatas(msgspec.Struct, frozen=True, tag_field="op", tag="add", gc=False):
     """Make sure that the RRset holds at least these rdatas; its ttl becomes the given one (RFC 2136 2.5.1)."""
 
     rrset: RRset
 
 
-class RemoveRdatas(msgspec.Struct, frozen=True, tag_field="op", tag="remove"):
+class RemoveRdatas(msgspec.Struct, frozen=True, tag_field="op", tag="remove", gc=False):
     """Make sure that the RRset holds none of these rdatas (RFC 2136 2.5.4)."""
 
     rrset: RRset
 
 
-class DeleteRRset(msgspec.Struct, frozen=True, tag_field="op", tag="delete"):
+class DeleteRRset(msgspec.Struct, frozen=True, tag_field="op", tag="delete", gc=False):
     """Make sure that there is no such RRset; type 255 means every type at the name (RFC 2136 2.5.2, 2.5.3)."""
 
     name: Name

@@ -1,7 +1,9 @@
 """What a zone's contents would change from and to, RRset by RRset. Pure."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from typing import NamedTuple
+from heapq import nsmallest
+
+import msgspec
 
 from node.zone.master_write import iter_lines
 from node.zone.name import Name, sort_key
@@ -9,7 +11,7 @@ from node.zone.rrset import SOA, RRset
 from node.zone.zone import Zone, soa_with_serial
 
 
-class Difference(NamedTuple):
+class Difference(msgspec.Struct, frozen=True, gc=False):
     """One RRset as it is and as it shall be; None where there is none."""
 
     before: RRset | None
@@ -69,10 +71,11 @@ def is_alike(old: RRset | None, new: RRset | None) -> bool:
     return soa_with_serial(old, 0) == soa_with_serial(new, 0)
 
 
-def iter_diff_lines(found: Iterable[Difference], origin: Name) -> Iterator[str]:
-    """Yield lines as ``diff`` does: ``-`` what goes, ``+`` what comes, by name."""
-    for difference in sorted(found, key=lambda each: (sort_key(each.place[0]), each.place[1])):
-        before, after = (_lines(each, origin) for each in difference)
+def iter_diff_lines(found: Iterable[Difference], origin: Name, count_max: int) -> Iterator[str]:
+    """Yield lines as ``diff`` does: ``-`` what goes, ``+`` what comes, of the first so many RRsets by name."""
+    # To sort a million at once would hold up every other thread.
+    for difference in nsmallest(count_max, found, key=lambda each: (sort_key(each.place[0]), each.place[1])):
+        before, after = _lines(difference.before, origin), _lines(difference.after, origin)
         yield from (f"- {line}" for line in before if line not in after)
         yield from (f"+ {line}" for line in after if line not in before)
 

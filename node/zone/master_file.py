@@ -16,6 +16,7 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.tokenizer
 import dns.zonefile
+import msgspec
 
 from node.zone.master_place import BadMasterFile, Contents, Key, Place, Problem
 from node.zone.master_write import DISABLED, write
@@ -75,17 +76,26 @@ def parse(
     return contents
 
 
-class _Group:
-    """The records of one name and type met so far."""
+class _Group(msgspec.Struct, gc=False):
+    """The records of one name and type met so far; without a list for the one that most have."""
 
-    __slots__ = ("comment", "disabled", "place", "rdatas", "ttl")
+    ttl: int
+    place: Place
+    comment: str
+    disabled: bool
+    first: bytes
+    more: list[bytes] | None = None
 
-    def __init__(self, ttl: int, place: Place, comment: str, disabled: bool) -> None:
-        self.ttl = ttl
-        self.place = place
-        self.rdatas: list[bytes] = []
-        self.comment = comment
-        self.disabled = disabled
+    def add(self, rdata: bytes) -> None:
+        """Take another record."""
+        if self.more is None:
+            self.more = []
+        self.more.append(rdata)
+
+    @property
+    def rdatas(self) -> list[bytes]:
+        """All of them."""
+        return [self.first, *(self.more or ())]
 
 
 class _Refused(Exception):
@@ -183,16 +193,17 @@ class _Reading:
             raise _Refused(f"{to_text(name)} is not inside the zone {to_text(self.origin)}")
         group = self.groups.get((name, type_))
         if group is None:
-            group = self.groups[(name, type_)] = _Group(ttl, self.place, self.comment, self.disabled)
-        elif group.ttl != ttl and type_ != _RRSIG:
+            self.groups[(name, type_)] = _Group(ttl, self.place, self.comment, self.disabled, rdata)
+            return
+        if group.ttl != ttl and type_ != _RRSIG:
             raise _Refused(
                 f"the ttl {ttl} differs from {group.ttl} at {group.place} in the same RRset (RFC 2181 section 5.2)"
             )
-        elif group.disabled != self.disabled:
+        if group.disabled != self.disabled:
             raise _Refused(f"it is {'' if self.disabled else 'not '}disabled here, unlike at {group.place}")
         group.ttl = min(group.ttl, ttl)
         group.comment = group.comment or self.comment
-        group.rdatas.append(rdata)
+        group.add(rdata)
 
     def contents(self) -> Contents:
         """Close the reading: build the RRsets and judge them."""

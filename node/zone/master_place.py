@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
+
+import msgspec
 
 from node.zone.name import Name
 from node.zone.rrset import RRset
@@ -10,7 +11,7 @@ from node.zone.rrset import RRset
 Key = tuple[Name, int]
 
 
-class Place(NamedTuple):
+class Place(msgspec.Struct, frozen=True, gc=False):
     """A line, counted from 1, of a named text; the main text's name is what the caller said."""
 
     file: str

@@ -97,11 +97,11 @@ def put_file(context: ApiContext, request: Request) -> Steps:
                 if if_serial is not None and plan.base_serial != if_serial:
                     raise _moved_on(plan, if_serial)
                 if is_dry:
-                    return shown(plan.row(), state.index)
+                    return shown(await asyncio.to_thread(plan.row), state.index)
                 result = await _carried_out(plan, perform)
                 is_lost = isinstance(result, Refused) and result.code == "precondition"
                 if not is_lost or if_serial is not None or attempt == TRIES_MAX - 1:
-                    return _told(plan, result)
+                    return await asyncio.to_thread(_told, plan, result)
         raise AssertionError("the last try returns")
 
     return Steps(run)

@@ -157,6 +157,7 @@ class Core(Sending):
             self.applied_index = index
             if command[:1] == MEMBERSHIP:
                 self._host.apply_membership(index, term, decode_membership(command))
+                self._spread_members()
             else:
                 self._host.apply(index, term, command[1:] if command[:1] == REGULAR else None)
 
@@ -266,6 +267,11 @@ class Core(Sending):
                 node,
                 {"type": "members", "index": self.roster.index_at(self.commit_index), "membership": octets},
             )
+
+    def _spread_members(self) -> None:
+        """Tell all of new members: one who hears no leader may have to look for him among them."""
+        for node in sorted(self.connected, key=lambda each: str(each.id)):
+            self._tell_members(node)
 
     def on_timeout_now(self, node: Node, message: Message) -> None:
         """Stand at once: the leader wishes to hand over."""

@@ -116,3 +116,31 @@ def test_a_replica_follows_and_counts_for_nothing() -> None:
                 world.crash(name, power=True)
         world.run_until(world.now_s + 1.0)
         assert world.leader() is None
+
+
+def test_who_missed_that_a_node_came_is_told_by_others() -> None:
+    """The only leader it knew is gone, and the present one came when it was away: it is told who that is."""
+    with calm() as world:
+        settle_founding(world)
+        old = world.find_leader()
+        others = world.followers()
+        for name, role in (("n4", "replica"), ("n5", "voter")):
+            world.fresh_machine(name, role)
+        replica = Change("add", "n4", world.address("n4"), "replica")
+        assert isinstance(world.outcome(world.change(old, replica)), Committed)
+        world.start("n4")
+        last = world.driver(old).core.last_index
+        world.wait(lambda: world.driver("n4").core.applied_index >= last)
+        for source, target in ((old, "n4"), ("n4", old)):
+            world.network.block(source, target)
+        voter = Change("add", "n5", world.address("n5"))
+        assert isinstance(world.outcome(world.change(old, voter)), Committed)
+        world.start("n5")
+        world.wait(lambda: world.ledger.seats()["n5"] == "voter")
+        world.wait(lambda: len(world.driver("n5").core.connected) == 4)
+        assert isinstance(world.outcome(world.change(others[0], Change("lead", "n5"))), Committed)
+        world.wait(lambda: world.leader() == "n5")
+        assert isinstance(world.outcome(world.change(others[0], Change("remove", old))), Committed)
+        world.switch_off(old)
+        last = world.driver("n5").core.last_index
+        world.wait(lambda: world.driver("n4").core.applied_index >= last)

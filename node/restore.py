@@ -19,6 +19,7 @@ import structlog
 from node.state.backup import BackupReader, BadBackup, Header
 from node.state.command import BeginRestore, Command, Member, RestorePieces
 from node.state.restoring import SERIAL_STEP_MAX, pieces_for_log
+from node.state.snapshot import BadState
 from node.state.state import Refused, State
 from raft.proposal import Committed, NotCommitted, Outcome
 from raft.replica import ReplicaStatus
@@ -27,7 +28,8 @@ logger = structlog.get_logger()
 
 MARK = "restoring"
 """A file in the data directory that names the backup whose restore was begun there."""
-PART_PIECES = 4
+PART_PIECES = 2
+"""A thousand RRsets an entry, which no election has to wait for."""
 PART_OCTETS = 256 * 1024
 PAUSE_S = 0.1
 STALLED_S = 2.0
@@ -60,6 +62,7 @@ def checked(path: Path, cluster: str, of: str | None) -> BackupFile:
 
     Raises ``CannotRestore``.
     """
+    logger.info("restore.checking", file=str(path))
     try:
         with path.open("rb") as file:
             reader = BackupReader(file)
@@ -89,7 +92,7 @@ def claim(data_dir: Path, backup: BackupFile) -> None:
     """
     mark = data_dir / MARK
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        data_dir.mkdir(0o700, parents=True, exist_ok=True)
         present = sorted(each.name for each in data_dir.iterdir() if each.name != "lost+found")
         if not present:
             mark.write_text(f"{backup.checksum}\n", "ascii")
@@ -239,8 +242,8 @@ class _Parts:
             if first != self._position:
                 self._begin_at(first)
             self._last = tuple(self._few())
-        except (BadBackup, OSError) as error:
-            raise CannotRestore(f"the backup {self._path} changed while it was read: {error}.") from None
+        except (BadBackup, BadState, OSError) as error:
+            raise CannotRestore(f"the backup {self._path} can no longer be read as it was: {error}.") from None
         self._position += len(self._last)
         return self._last
 

@@ -20,7 +20,7 @@ import structlog
 
 from node.api.context import ApiContext, ProbeSummary, PushProgress, TrustSummary
 from node.api.peers import Peers
-from node.api.server import ApiServer, ApiSettings
+from node.api.server import ApiError, ApiServer, ApiSettings
 from node.api.status import peer_urls
 from node.cluster import Cluster, now_ms
 from node.collector import keep_collections_short
@@ -113,7 +113,7 @@ def _run(
     except (StartError, RaftError) as error:
         logger.error("node.refused", detail=str(error))
         return error.exit_code
-    except (ListenFailed, OSError) as error:
+    except (ListenFailed, ApiError, OSError) as error:
         logger.error("node.refused", detail=str(error))
         return 3
 

@@ -119,6 +119,7 @@ class TestTheDirectory:
         backup = checked(path, "prod", None)
         folder = tmp_path / "data" / "ns1"
         claim(folder, backup)
+        assert 0o700 == folder.stat().st_mode & 0o777
         (folder / "journal").write_bytes(b"x")
         claim(folder, backup)
         with pytest.raises(CannotRestore, match="holds journal"):
@@ -300,7 +301,7 @@ class TestTheLog:
         log = Log()
         (error,) = run(restorer(Door(log, LEADER), backup))
         assert isinstance(error, CannotRestore)
-        assert "changed while it was read" in str(error)
+        assert "can no longer be read as it was" in str(error)
         assert not log.state.seeded
 
     def test_another_file_in_its_place_is_noticed(self, backup: BackupFile) -> None:

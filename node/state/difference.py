@@ -80,6 +80,9 @@ def _rows(pieces: Iterable[bytes], managed: Collection[Name]) -> Iterator[_Row]:
         elif kind == "services":
             for each in _decode(value, list[ServiceState]):
                 yield _Row((1, each.service.fqdn), "service", to_text(each.service.fqdn), each.service)
+        elif kind == "serial-policies":
+            for name, policy in _decode(value, list[tuple[Name, str]]):
+                yield _Row((3, name), "zone", f"{to_text(name)} serial policy", policy)
         elif kind == "targets":
             for target, _ in _decode(value, list[tuple[Target, int]]):
                 yield _Row((2, target.name), "target", target.name, target)
@@ -94,6 +97,8 @@ def _rrset_row(zone: bytes, rrset: RRset) -> _Row:
 
 def _text(value: object) -> str:
     """Write a value in one line for people."""
+    if isinstance(value, str):
+        return value
     if isinstance(value, RRset):
         texts = ", ".join(rdata_to_text(value.type, rdata) for rdata in value.rdatas)
         return f"{value.ttl} {texts}" + (" (disabled)" if value.disabled else "")

@@ -101,9 +101,9 @@ class Draft:
         if after is zone:
             return
         self.put_zone(after)
-        delta = after.history[-1]
-        for rrset in (*delta.removed, *delta.added):
-            self._names[(zone.name, rrset.name)] = None
+        touched = (*after.history[-1].removed, *after.history[-1].added) if after.history else replacements
+        for each in touched:  # a change too large for the history may have touched all it names
+            self._names[(zone.name, each.name)] = None
         text = _zone_text(zone.name)
         self.tell("zone.changed", text, f"serial {after.serial}", zone=text, serial=str(after.serial))
 

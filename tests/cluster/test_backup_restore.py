@@ -10,9 +10,15 @@ from typing import Any
 import pytest
 import requests
 
+from node.state import snapshot
+from node.state.backup import encode, header_of
+from node.state.command import ChangeZone, Member, PutRRset, PutZone, Seed
+from node.zone.name import from_text
+from node.zone.rrset import make
 from tests.cli.test_cluster import free_ports
 from tests.cluster.nodes import ask
 from tests.cluster.servers import wait_until
+from tests.state.conftest import SETTINGS, Cluster
 
 CONFIG = """
 [cluster]
@@ -52,6 +58,11 @@ class Node:
         """End it; return its exit code."""
         self._process.terminate()
         return self._process.wait(15)
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self._process.kill()
+        self._process.wait(15)
 
     def wait(self) -> int:
         """Wait until it ends by itself; return its exit code."""
@@ -205,6 +216,55 @@ def test_three_nodes_begin_with_a_backup(
             return {(row.get("applied_index"), row.get("state_digest")) for row in rows}
 
         wait_until(lambda: len(digests()) == 1, "all nodes have one digest")
+    finally:
+        new.stop()
+
+
+def large(path: Path) -> None:
+    """Write a backup that takes a while to come in."""
+    zone = from_text("large.test")
+    cluster = Cluster()
+    cluster.do(Seed((Member("dev"),), (PutZone(zone, SETTINGS),)))
+    for first in range(0, 24_000, 8_000):
+        names = (from_text(f"h{number}", zone) for number in range(first, first + 8_000))
+        cluster.do(
+            ChangeZone(zone, tuple(PutRRset(make(name, 1, 60, [b"\xc0\x00\x02\x01"])) for name in names))
+        )
+    header = header_of(cluster.state, "dev", "dev", "0", 1_700_000_000_000)
+    path.write_bytes(b"".join(encode(header, snapshot.dump(cluster.state))))
+
+
+@pytest.mark.real
+def test_the_leader_dies_while_a_backup_comes_in(tmp_path: Path) -> None:
+    """Another node goes on where it stood, and the one that died comes back to it with the same command."""
+    tmp_path.chmod(0o755)
+    path = tmp_path / "large.qdns"
+    large(path)
+    new = New(tmp_path, "dev", 3)
+
+    def leader() -> str:
+        rows = {name: node.row() for name, node in new.nodes.items()}
+        return next((name for name, row in rows.items() if row.get("role") == "leader"), "")
+
+    def digests() -> set[tuple[object, object]]:
+        rows = [node.row() for node in new.nodes.values()]
+        return {(row.get("applied_index"), row.get("state_digest")) for row in rows}
+
+    try:
+        for name in new.names:
+            new.start(name, "--restore", str(path))
+        wait_until(
+            lambda: any(node.row().get("applied_index", 0) > 12 for node in new.nodes.values()), "it comes", 40
+        )
+        died = leader() or "ns1"
+        new.nodes[died].kill()
+        left = [new.nodes[name] for name in new.names if name != died]
+        assert not any("restore.finished" in node.log() for node in left)
+        again = new.start(died, "--restore", str(path))
+        for node in (*left, again):
+            wait_until(lambda n=node: "restore.finished" in n.log(), f"it is restored\n{node.log()}", 60)
+        wait_until(lambda: len(digests()) == 1, "all nodes have one digest", 30)
+        assert not list((tmp_path / "data").glob("*/restoring"))
     finally:
         new.stop()
 

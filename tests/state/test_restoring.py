@@ -28,6 +28,7 @@ from node.state.command import (
     Target,
 )
 from node.state.restoring import PIECE_OCTETS, pieces_for_log
+from node.state.snapshot import BadState
 from node.state.state import Accepted, Refused, State
 from node.zone.lease import LeaseKey
 from node.zone.name import from_text
@@ -306,3 +307,25 @@ def test_a_format_can_be_raised_meanwhile() -> None:
     cluster.do(BEGIN)
     entry = Entry(SetFormat(1), 0)
     assert isinstance(machine.apply_entry(cluster.state, 2, entry).result, Accepted)
+
+
+def test_every_part_of_the_state_comes_back_or_is_left_out_on_purpose() -> None:
+    """A new field of the State must be restored, or be named here as something that begins anew."""
+    anew = {"index", "format", "drops", "events", "events_next", "learners", "imports", "tries", "keys"}
+    own = {"seeded", "members", "restoring", "restored"}
+    restored = {"zones", "zone_settings", "zone_indexes", "serial_policies", "services"}
+    restored |= {"targets", "target_indexes", "deliveries", "leases"}
+    assert anew | own | restored == set(State.__struct_fields__)
+
+
+def test_parts_that_are_not_known_are_refused() -> None:
+    """Nothing of a backup is left out in silence."""
+    with pytest.raises(BadState, match="a part 'unheard' that cannot be restored"):
+        list(pieces_for_log([encode("format", 1), encode("unheard", [])]))
+
+
+def test_serial_policies_come_back() -> None:
+    """How a zone's serial is counted is as in the backup."""
+    before = seeded()
+    before.do(PutZone(ZONE, SETTINGS, serial_policy="date"))
+    assert {ZONE: "date"} == dict(restore(before.state).state.serial_policies)

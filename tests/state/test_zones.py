@@ -293,3 +293,12 @@ def test_many_delegations_beside_many_services(cluster: Cluster) -> None:
         sys.setprofile(None)
     assert isinstance(result, Accepted)
     assert calls < 100 * len(names)
+
+
+def test_the_largest_change_is_taken(cluster: Cluster) -> None:
+    """A change as large as an entry may hold is carried out and told, though no history can hold it."""
+    names = [from_text(f"h{number}", ZONE) for number in range(10_000)]
+    applied = cluster.do(put(*(make(name, A, 60, [b"\xc0\x00\x02\x01"]) for name in names)))
+    assert isinstance(applied.result, Accepted)
+    assert set(names) == {name for _, name in applied.changed.names} - {ZONE}
+    assert () == cluster.state.zones[ZONE].history

@@ -108,6 +108,12 @@ def import_text(
 ) -> None:
     """Show what a text would make of a zone, ask, and do it. Raises ``Failure``."""
     octets = text.encode()
+    if yes and not dry_run:  # nobody looks first, so the file need not be read twice
+        reply = _put(session, zone, path, octets, {}, reason)
+        if session.out.is_for_people:
+            _show(session, zone, reply)
+        report(session.out, "imported", f"{zone}  {reply['records']} records", reply)
+        return
     plan = _put(session, zone, path, octets, {"dry_run": "true"}, "")
     found = plan["rrsets_added"] + plan["rrsets_changed"] + plan["rrsets_removed"]
     is_for_people = session.out.is_for_people
@@ -120,15 +126,13 @@ def import_text(
             raise click.exceptions.Exit(ExitCode.DIFFERENT)
         return
     if found or plan["is_new"]:
-        _ask(zone, yes=yes)
+        _ask(zone)
     bound = {} if plan["base_serial"] is None else {"if_serial": str(plan["base_serial"])}
     reply = _put(session, zone, path, octets, bound, reason)
     report(session.out, "imported", f"{zone}  {plan['records']} records", reply)
 
 
-def _ask(zone: str, *, yes: bool) -> None:
-    if yes:
-        return
+def _ask(zone: str) -> None:
     if not sys.stdin.isatty():
         raise usage(f"{zone} was not changed: nobody to ask", "add --yes, or --dry-run to only look")
     if not click.confirm(f"Change {zone} so?", err=True, default=False):

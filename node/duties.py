@@ -13,7 +13,8 @@ from typing import Protocol
 import structlog
 
 from node.formats import common
-from node.state.command import FORMAT, Command, DropImports, DropVotes, Seed, SetFormat
+from node.state.command import FORMAT, Command, DropImports, DropVotes, KeepSchedule, Seed, SetFormat
+from node.state.overrides import next_due_ms
 from node.state.state import Refused, State
 from raft.proposal import Committed, NotCommitted, Outcome
 from raft.replica import ReplicaStatus
@@ -46,6 +47,10 @@ class Door(Protocol):
         """Bring a command into the log."""
 
 
+def _wall_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
 class Duties:
     """The leader's periodic work; on other nodes it only watches whether it has become leader."""
 
@@ -59,6 +64,7 @@ class Duties:
         may_seed: Callable[[float], Awaitable[bool]] | None = None,
         reads: Callable[[], Awaitable[Mapping[str, int | None]]] | None = None,
         newest: int = FORMAT,
+        wall_ms: Callable[[], int] = _wall_ms,
     ) -> None:
         """``may_seed`` is asked before an empty cluster is seeded, with the seconds for which this node has led.
 
@@ -72,6 +78,7 @@ class Duties:
         self._may_seed = may_seed
         self._reads = reads
         self._newest = newest
+        self._wall_ms = wall_ms
         self._refused_at: int | None = None
         self._leading_since_s: float | None = None
         self._imports: dict[str, tuple[int, float]] = {}
@@ -99,11 +106,19 @@ class Duties:
         if not self._door.state.seeded and await self._is_free(leading_s):
             await self._plant()
         await self._drop_idle_imports(status.node)
+        await self._keep_schedule(status.node)
         if leading_s < self._settings.vote_lease_s:
             return  # a new leader has not listened long enough to call anyone silent
         for name in silent_voters(self._door.state, status, self._settings.vote_lease_s):
             logger.warning("node.silent", node=name, lease_s=self._settings.vote_lease_s)
             await self._door.propose(DropVotes(name), actor=status.node, reason="not heard from")
+
+    async def _keep_schedule(self, node: str) -> None:
+        """End drains and maintenance whose time is over, begin what is planned; by this leader's wall clock."""
+        now_ms = self._wall_ms()
+        schedule = (next_due_ms(known) for known in self._door.state.services.values())
+        if any(due_ms is not None and due_ms <= now_ms for due_ms in schedule):
+            await self._door.propose(KeepSchedule(now_ms), actor=node, reason="its time has come")
 
     async def _drop_idle_imports(self, node: str) -> None:
         """Drop what was staged and has not gone on for long, as seen by this leader."""

@@ -8,6 +8,7 @@ from node.api.check import check_text
 from node.api.context import PushProgress
 from node.api.models import check_row
 from node.api.names import plain
+from node.health.override import Maintenance, Override
 from node.health.publish import select
 from node.health.service import Endpoint
 from node.state.command import Target
@@ -69,7 +70,8 @@ def service_row(known: ServiceState) -> Row:
     """Show a service with its endpoints and their votes, as the status does."""
     service = known.service
     verdicts = {address: each.verdict for address, each in known.endpoints}
-    reasons = dict(select(service, verdicts).reasons)
+    overrides = dict(known.overrides)
+    reasons = dict(select(service, verdicts, overrides, known.published).reasons)
     by_address = {each.address: each for each in service.endpoints}
     return {
         "fqdn": plain(service.fqdn),
@@ -82,8 +84,38 @@ def service_row(known: ServiceState) -> Row:
         "changed_at": moment(max((each.at_ms for _, each in known.endpoints), default=0)),
         "endpoints": [
             endpoint_row(by_address[address], each, address in known.published, reasons.get(address, ""))
+            | {"override": _override_row(overrides.get(address))}
             for address, each in known.endpoints
         ],
+        "maintenance": _maintenance_row(known.maintenance),
+    }
+
+
+def _override_row(override: Override | None) -> Row | None:
+    """Show what an operator said of an endpoint."""
+    if override is None:
+        return None
+    return {
+        "kind": override.kind,
+        "author": override.author,
+        "reason": override.reason,
+        "since_at": moment(override.at_ms),
+        "until_at": moment(override.until_ms),
+        "automated": override.automated,
+        "index": override.index,
+    }
+
+
+def _maintenance_row(maintenance: Maintenance | None) -> Row | None:
+    if maintenance is None:
+        return None
+    return {
+        "active": maintenance.active,
+        "author": maintenance.author,
+        "reason": maintenance.reason,
+        "from_at": moment(maintenance.from_ms or maintenance.at_ms),
+        "until_at": moment(maintenance.until_ms),
+        "index": maintenance.index,
     }
 
 
@@ -99,6 +131,15 @@ def service_definition(known: ServiceState) -> Row:
         "rise": service.rise,
         "fall": service.fall,
         "fail_open_percent": service.fail_open_percent,
+        "rule": {
+            "kind": service.rule.kind,
+            "number": service.rule.number,
+            "min_voters": service.rule.min_voters,
+        },
+        "when_down": service.when_down,
+        "fallback": list(service.fallback),
+        "min_up": service.min_up,
+        "max_answers": service.max_answers,
         "index": known.index,
     }
 

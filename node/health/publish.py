@@ -6,15 +6,21 @@ or the number of log entries that told of it make no difference.
 
 import ipaddress
 from collections.abc import Collection, Mapping
-from typing import Literal
+from types import MappingProxyType
+from typing import Final, Literal
 
 import msgspec
 
+from node.health.override import Override
 from node.health.service import Endpoint, Service
 from node.health.verdict import VerdictWord
 from node.zone.rrset import AAAA, A, RRset, make
 
-Reason = Literal["up", "undecided", "down", "kept", "standby"]
+Reason = Literal[
+    "up", "undecided", "down", "kept", "standby", "drained", "forced up", "forced down", "fallback"
+]
+
+_WITHDRAWN: Final[dict[str, Reason]] = {"drain": "drained", "down": "forced down"}
 
 
 class Selection(msgspec.Struct, frozen=True):
@@ -25,26 +31,43 @@ class Selection(msgspec.Struct, frozen=True):
     reasons: tuple[tuple[str, Reason], ...]
 
 
-def select(service: Service, verdicts: Mapping[str, VerdictWord]) -> Selection:
-    """Choose the endpoints to publish from the verdicts by address.
+def select(
+    service: Service,
+    verdicts: Mapping[str, VerdictWord],
+    overrides: Mapping[str, Override] = MappingProxyType({}),
+    last: Collection[str] = (),
+) -> Selection:
+    """Choose the endpoints to publish from the verdicts and what operators said, by address.
 
-    An undecided endpoint counts as good: nothing is withdrawn before a majority has said down. When
-    more than ``fail_open_percent`` of the endpoints are down, all of them are kept.
+    An undecided endpoint counts as good: nothing is withdrawn before a majority has said down. What is drained or
+    forced down is outside every count. When more than ``fail_open_percent`` of the rest are down, or fewer than
+    ``min_up`` are up, all of the rest are kept. ``last`` are the addresses published before.
     """
-    down = frozenset(each.address for each in service.endpoints if verdicts.get(each.address) == "down")
-    fail_open = len(down) * 100 > service.fail_open_percent * len(service.endpoints)
-    candidates = (
-        service.endpoints
-        if fail_open
-        else tuple(each for each in service.endpoints if each.address not in down)
+    withdrawn = {address: _WITHDRAWN[each.kind] for address, each in overrides.items() if each.kind != "up"}
+    forced_up = {address for address, each in overrides.items() if each.kind == "up"}
+    eligible = tuple(each for each in service.endpoints if each.address not in withdrawn)
+    down = frozenset(
+        each.address
+        for each in eligible
+        if verdicts.get(each.address) == "down" and each.address not in forced_up
     )
+    fail_open = _is_fail_open(service, len(eligible), len(down))
+    candidates = eligible if fail_open else tuple(each for each in eligible if each.address not in down)
     chosen = _best_priority(candidates, down) if service.mode == "active-standby" else candidates
-    published = tuple(each.address for each in chosen)
-    chosen_ones = frozenset(published)
+    published = tuple(each.address for each in _limited(service, chosen))
+    if not published:
+        published = _when_down(service, eligible, last)
     reasons = tuple(
-        (each.address, _reason(each.address, verdicts, chosen_ones, fail_open)) for each in service.endpoints
+        (each.address, _reason(each.address, verdicts, frozenset(published), withdrawn, forced_up, fail_open))
+        for each in service.endpoints
     )
     return Selection(published, fail_open, reasons)
+
+
+def _is_fail_open(service: Service, eligible: int, down: int) -> bool:
+    if not down:
+        return False
+    return down * 100 > service.fail_open_percent * eligible or eligible - down < service.min_up
 
 
 def _best_priority(candidates: tuple[Endpoint, ...], down: Collection[str]) -> tuple[Endpoint, ...]:
@@ -54,12 +77,41 @@ def _best_priority(candidates: tuple[Endpoint, ...], down: Collection[str]) -> t
     return tuple(each for each in candidates if each.priority == best)
 
 
+def _limited(service: Service, chosen: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
+    """Keep the best ones by priority, then weight, in the service's order."""
+    if not service.max_answers or len(chosen) <= service.max_answers:
+        return chosen
+    best = sorted(chosen, key=lambda each: (each.priority, -each.weight))[: service.max_answers]
+    return tuple(each for each in chosen if each in best)
+
+
+def _when_down(service: Service, eligible: tuple[Endpoint, ...], last: Collection[str]) -> tuple[str, ...]:
+    """Return what stands in DNS when nothing can be recommended; nothing where operators took everything out."""
+    if service.when_down == "fallback":
+        return service.fallback
+    if service.when_down == "nodata" or not eligible:
+        return ()
+    addresses = tuple(each.address for each in eligible)
+    if service.when_down == "last_good":
+        return tuple(address for address in addresses if address in last) or addresses
+    return addresses
+
+
 def _reason(
-    address: str, verdicts: Mapping[str, VerdictWord], published: Collection[str], fail_open: bool
+    address: str,
+    verdicts: Mapping[str, VerdictWord],
+    published: Collection[str],
+    withdrawn: Mapping[str, Reason],
+    forced_up: Collection[str],
+    fail_open: bool,
 ) -> Reason:
+    if address in withdrawn:
+        return withdrawn[address]
     verdict = verdicts.get(address, "undecided")
     if address not in published:
-        return "down" if verdict == "down" and not fail_open else "standby"
+        return "down" if verdict == "down" and address not in forced_up and not fail_open else "standby"
+    if address in forced_up:
+        return "forced up"
     return "kept" if verdict == "down" else verdict
 
 

@@ -9,17 +9,21 @@ from typing import Literal
 
 import msgspec
 
+from node.health import rule as rules
+from node.health.rule import Rule
 from node.zone.name import Name, is_within
 
 CHECK_KINDS = ("http", "https", "tcp", "tls", "dns", "udp", "icmp", "grpc", "exec", "composite")
 PORTLESS_KINDS = ("icmp", "exec", "composite")
 ENDPOINTS_MAX = 256
+FALLBACKS_MAX = 16
 PARTS_MAX = 8
 """Of a composite check."""
 MODES = ("active-active", "active-standby")
 
 CheckKind = Literal["http", "https", "tcp", "tls", "dns", "udp", "icmp", "grpc", "exec", "composite"]
 Mode = Literal["active-active", "active-standby"]
+WhenDown = Literal["nodata", "all", "last_good", "fallback"]
 
 
 class Check(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -99,6 +103,16 @@ class Service(msgspec.Struct, frozen=True, omit_defaults=True):
     fail_open_percent: int = 50
     """More than this share of endpoints down keeps all of them; 100 switches fail-open off."""
     mode: Mode = "active-active"
+    rule: Rule = Rule()
+    """How the nodes' votes become a verdict."""
+    when_down: WhenDown = "nodata"
+    """What is published when every endpoint is down and fail-open does not keep them."""
+    fallback: tuple[str, ...] = ()
+    """Addresses published instead of endpoints that are all down, by ``when_down`` = ``fallback``."""
+    min_up: int = 0
+    """With fewer endpoints up than this all are kept, as for fail-open."""
+    max_answers: int = 0
+    """At most so many endpoints are published at a time, the best by priority and weight; 0 for all."""
 
 
 def canonical_address(text: str) -> str:
@@ -138,7 +152,30 @@ def problem(service: Service) -> str | None:
     for wrong, sentence in checks:
         if wrong:
             return sentence
-    return _check_problem(service.check) or _endpoints_problem(service.endpoints)
+    return (
+        rules.problem(service.rule)
+        or _check_problem(service.check)
+        or _endpoints_problem(service.endpoints)
+        or _fallback_problem(service)
+    )
+
+
+def _fallback_problem(service: Service) -> str | None:
+    """Say what is wrong with what is published when all is down, and with the limits of that."""
+    if bool(service.fallback) != (service.when_down == "fallback"):
+        return "when_down = fallback and fallback addresses need one another"
+    if len(service.fallback) > FALLBACKS_MAX:
+        return f"a service can have at most {FALLBACKS_MAX} fallback addresses"
+    if not 0 <= service.min_up <= ENDPOINTS_MAX or not 0 <= service.max_answers <= ENDPOINTS_MAX:
+        return f"min_up and max_answers must be between 0 and {ENDPOINTS_MAX}"
+    for text in service.fallback:
+        try:
+            canonical = canonical_address(text)
+        except ValueError as error:
+            return str(error)
+        if canonical != text:
+            return f"the address {text} must be written {canonical}"
+    return None
 
 
 def _check_problem(check: Check) -> str | None:

@@ -13,6 +13,7 @@ from typing import Literal
 
 import msgspec
 
+from node.health.override import OverrideKind
 from node.health.service import Endpoint, Service
 from node.state.changes import (
     AddRdatas,
@@ -233,6 +234,49 @@ class DropVotes(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op",
     node: str
 
 
+class Place(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One endpoint of one service."""
+
+    fqdn: Name
+    address: str
+
+
+class SetOverrides(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="set-overrides"):
+    """Drain endpoints, or take them for up or down whatever the votes say; all or nothing.
+
+    ``until_ms`` is the wall clock at which it ends, 0 for when it is taken back.
+    """
+
+    places: tuple[Place, ...]
+    kind: OverrideKind
+    until_ms: int = 0
+    allow_empty: bool = False
+    """Whether a service may be left without any record."""
+    automated: bool = False
+    """Said by an automation, which never replaces what a person said."""
+
+
+class ClearOverrides(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="clear-overrides"):
+    """Let the votes decide again about these endpoints."""
+
+    places: tuple[Place, ...]
+
+
+class SetMaintenance(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="set-maintenance"):
+    """Let a service stand still in DNS, from and until a wall clock (0: at once, until taken back)."""
+
+    fqdn: Name
+    on: bool
+    from_ms: int = 0
+    until_ms: int = 0
+
+
+class KeepSchedule(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="keep-schedule"):
+    """Begin and end what is due at this time of the leader's wall clock."""
+
+    now_ms: int
+
+
 class ReportPush(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="report-push"):
     """What became of carrying plan ``plan`` (a log index) to ``target``, tried by ``node``."""
 
@@ -314,6 +358,10 @@ Command = (
     | StageImport
     | CommitImport
     | DropImports
+    | SetOverrides
+    | ClearOverrides
+    | SetMaintenance
+    | KeepSchedule
     | ReportPush
     | PutTarget
     | DeleteTarget

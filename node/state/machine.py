@@ -8,13 +8,14 @@ command says.
 from collections.abc import Callable
 from typing import Any, Literal
 
-from node.state import imports, leases, once, restoring, services, targets, zones
+from node.state import imports, leases, once, overrides, restoring, services, targets, zones
 from node.state.command import (
     FORMAT,
     BadCommand,
     BeginRestore,
     CastVotes,
     ChangeZone,
+    ClearOverrides,
     CommitImport,
     Decline,
     DeleteEndpoint,
@@ -25,6 +26,7 @@ from node.state.command import (
     DropVotes,
     Entry,
     ExpireLeases,
+    KeepSchedule,
     PutEndpoint,
     PutService,
     PutTarget,
@@ -33,6 +35,8 @@ from node.state.command import (
     RestorePieces,
     Seed,
     SetFormat,
+    SetMaintenance,
+    SetOverrides,
     StageImport,
     decode,
 )
@@ -181,6 +185,10 @@ _ACTIONS: dict[type, Callable[[Draft, Any], Result]] = {
     StageImport: imports.stage,
     CommitImport: _commit_import,
     DropImports: imports.drop,
+    SetOverrides: overrides.set_overrides,
+    ClearOverrides: overrides.clear_overrides,
+    SetMaintenance: overrides.set_maintenance,
+    KeepSchedule: overrides.keep_schedule,
     ReportPush: targets.report_push,
     PutTarget: targets.put_target,
     DeleteTarget: targets.delete_target,

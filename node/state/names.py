@@ -11,6 +11,7 @@ from node.state.command import (
     CastVotes,
     Change,
     ChangeZone,
+    ClearOverrides,
     CommitImport,
     DeleteEndpoint,
     DeleteRRset,
@@ -22,6 +23,8 @@ from node.state.command import (
     PutTarget,
     PutZone,
     Seed,
+    SetMaintenance,
+    SetOverrides,
     StageImport,
     ZoneSettings,
 )
@@ -61,6 +64,10 @@ def _names(command: Any) -> Iterator[Name]:
             yield from (command.service.fqdn, command.service.zone, *_of_check(command.service.check))
         case DeleteZone():
             yield command.zone
+        case SetOverrides() | ClearOverrides():
+            yield from dict.fromkeys(place.fqdn for place in command.places)
+        case SetMaintenance():
+            yield command.fqdn
         case DeleteService() | PutEndpoint() | DeleteEndpoint():
             yield command.fqdn
         case CastVotes():

@@ -3,8 +3,8 @@
 import msgspec
 
 from node.health import publish
+from node.health.rule import judge as judge_votes
 from node.health.service import Endpoint, Service, endpoint_of, problem
-from node.health.verdict import decide
 from node.state.command import (
     Ballot,
     CastVotes,
@@ -51,11 +51,16 @@ def put_service(draft: Draft, command: PutService) -> Result:
     current = {address for address, _ in endpoints}
     retired = tuple(each for each in _addresses_ever(old) if each not in current)[-RETIRED_MAX:] if old else ()
     fail_open = old.fail_open if old else False
-    _keep(draft, ServiceState(service, endpoints, published, fail_open, draft.index, retired))
+    overrides = tuple(each for each in old.overrides if each[0] in current) if old else ()
+    maintenance = old.maintenance if old else None
+    keep(
+        draft,
+        ServiceState(service, endpoints, published, fail_open, draft.index, retired, overrides, maintenance),
+    )
     text = to_text(service.fqdn)
     verb = "service.changed" if old else "service.created"
     draft.tell(verb, text, f"{len(endpoints)} endpoints", service=text)
-    _judge(draft, service.fqdn)
+    judge(draft, service.fqdn)
     return draft.accepted()
 
 
@@ -115,7 +120,7 @@ def cast_votes(draft: Draft, command: CastVotes) -> Result:
         by_service.setdefault(ballot.fqdn, []).append(ballot)
     touched = [fqdn for fqdn, ballots in by_service.items() if _cast(draft, command.node, fqdn, ballots)]
     for fqdn in touched:
-        _judge(draft, fqdn)
+        judge(draft, fqdn)
     return draft.accepted()
 
 
@@ -156,8 +161,8 @@ def electorate_changed(draft: Draft) -> None:
             for endpoint, (address, state) in zip(known.service.endpoints, known.endpoints, strict=True)
         )
         if endpoints != known.endpoints:
-            _keep(draft, msgspec.structs.replace(known, endpoints=endpoints))
-        _judge(draft, fqdn)
+            keep(draft, msgspec.structs.replace(known, endpoints=endpoints))
+        judge(draft, fqdn)
 
 
 # --- definitions ----------------------------------------------------------------------------------
@@ -227,7 +232,8 @@ def _no_service(draft: Draft, fqdn: Name) -> Refused:
     return draft.refused("not-found", f"there is no service {to_text(fqdn)}", "qdns service list")
 
 
-def _keep(draft: Draft, service_state: ServiceState) -> None:
+def keep(draft: Draft, service_state: ServiceState) -> None:
+    """Put a version of a service into the State."""
     fqdn = service_state.service.fqdn
     draft.update(services=draft.state.services.set(fqdn, service_state))
     draft.touch_service(fqdn)
@@ -252,7 +258,7 @@ def _cast(draft: Draft, node: str, fqdn: Name, ballots: list[Ballot]) -> bool:
         endpoints[ballot.address] = _with_vote(draft, node, ballot, before)
         counted = counted or endpoints[ballot.address] is not before
     if counted:
-        _keep(draft, msgspec.structs.replace(known, endpoints=tuple(endpoints.items())))
+        keep(draft, msgspec.structs.replace(known, endpoints=tuple(endpoints.items())))
     return counted
 
 
@@ -293,27 +299,33 @@ def voters(draft: Draft, endpoint: Endpoint) -> tuple[str, ...]:
     return tuple(name for name in names if name in endpoint.probe_from) if endpoint.probe_from else names
 
 
-def _judge(draft: Draft, fqdn: Name) -> None:
+def judge(draft: Draft, fqdn: Name) -> None:
     """Decide every endpoint's verdict anew and publish what follows, for the whole service at once."""
     known = draft.state.services[fqdn]
     endpoints = tuple(
         (address, _decided(draft, known.service, endpoint, state))
         for endpoint, (address, state) in zip(known.service.endpoints, known.endpoints, strict=True)
     )
-    verdicts = {address: state.verdict for address, state in endpoints}
-    selection = publish.select(known.service, verdicts)
-    after = msgspec.structs.replace(
-        known, endpoints=endpoints, published=selection.published, fail_open=selection.fail_open
-    )
-    if after != known:
-        _keep(draft, after)
+    after = msgspec.structs.replace(known, endpoints=endpoints)
+    if known.maintenance is not None and known.maintenance.active:
+        addresses = {address for address, _ in endpoints}
+        kept = tuple(each for each in known.published if each in addresses or each in known.service.fallback)
+        after = msgspec.structs.replace(after, published=kept)
+    else:
+        verdicts = {address: state.verdict for address, state in endpoints}
+        selection = publish.select(known.service, verdicts, dict(known.overrides), known.published)
+        after = msgspec.structs.replace(after, published=selection.published, fail_open=selection.fail_open)
         _tell_service(draft, known, after)
-    _write_rrsets(draft, known.service, selection.published)
+    if after != known:
+        keep(draft, after)
+    _write_rrsets(draft, known.service, after.published)
 
 
 def _decided(draft: Draft, service: Service, endpoint: Endpoint, state: EndpointState) -> EndpointState:
     electorate = voters(draft, endpoint)
-    verdict = decide({name: vote.up for name, vote in state.votes}, electorate, state.verdict)
+    sites = {member.name: member.site for member in draft.state.members if member.name in electorate}
+    votes = {name: vote.up for name, vote in state.votes}
+    verdict = judge_votes(service.rule, votes, sites, state.verdict)
     if verdict == state.verdict:
         return state
     agreeing = sum(1 for name, vote in state.votes if name in electorate and vote.up == (verdict == "up"))

@@ -118,35 +118,40 @@ def load(pieces: Iterable[bytes], former: State = State()) -> State:  # noqa: B0
 def digest(state: State) -> str:
     """Return 32 hexadecimal digits that are equal on nodes whose States are equal."""
     hasher = hashlib.blake2b(digest_size=16)
-    hasher.update(_encode((state.format, state.seeded, state.members, state.events_next)))
+    hasher.update(_plainly((state.format, state.seeded, state.members, state.events_next)))
     if state.learners:
-        hasher.update(_encode(state.learners))
-    hasher.update(_encode([(key, state.drops[key]) for key in sorted(state.drops)]))
+        hasher.update(_plainly(state.learners))
+    hasher.update(_plainly([(key, state.drops[key]) for key in sorted(state.drops)]))
     for name in sorted(state.zones):
         zone = state.zones[name]
         settings, index = state.zone_settings.get(name), state.zone_indexes.get(name, 0)
         parts = (name, zone.serial, zone.rrset_count, zone.digest.to_bytes(16, "big"), settings, index)
-        hasher.update(_encode(parts))
+        hasher.update(_plainly(parts))
     for fqdn in sorted(state.services):
-        hasher.update(_encode(state.services[fqdn]))
+        hasher.update(_plainly(state.services[fqdn]))
     for key in sorted(state.targets):
-        hasher.update(_encode((state.targets[key], state.target_indexes.get(key, 0))))
+        hasher.update(_plainly((state.targets[key], state.target_indexes.get(key, 0))))
     for key in sorted(state.deliveries):
-        hasher.update(_encode((key, state.deliveries[key])))
+        hasher.update(_plainly((key, state.deliveries[key])))
     for lease in sorted(state.leases):
-        hasher.update(_encode((lease, state.leases[lease])))
+        hasher.update(_plainly((lease, state.leases[lease])))
     for name in sorted(state.serial_policies):
-        hasher.update(_encode(("serial-policy", name, state.serial_policies[name])))
+        hasher.update(_plainly(("serial-policy", name, state.serial_policies[name])))
     for id_ in sorted(state.imports):
-        hasher.update(_encode(_import_parts(id_, state.imports[id_])))
+        hasher.update(_plainly(_import_parts(id_, state.imports[id_])))
     if _has_books(state):
         for book in (state.tries, state.keys):
-            hasher.update(_encode((book.next, book.forgotten_index, book.digest.to_bytes(16, "big"))))
+            hasher.update(_plainly((book.next, book.forgotten_index, book.digest.to_bytes(16, "big"))))
     if state.restored:
-        hasher.update(_encode(("restored", state.restored)))
+        hasher.update(_plainly(("restored", state.restored)))
     if state.restoring is not None:
-        hasher.update(_encode((_progress(state.restoring), digest(state.restoring.content))))
+        hasher.update(_plainly((_progress(state.restoring), digest(state.restoring.content))))
     return hasher.hexdigest()
+
+
+def _plainly(value: object) -> bytes:
+    """Write a value so that no octet tells how many fields its type has by now, only what is said."""
+    return _encode(msgspec.to_builtins(value, builtin_types=(bytes,)))
 
 
 def _has_books(state: State) -> bool:

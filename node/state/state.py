@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 from immutables import Map
 
+from node.health.override import Maintenance, Override
 from node.health.service import Service
 from node.health.verdict import VerdictWord
 from node.state.command import Member, Target, ZoneSettings
@@ -63,6 +64,10 @@ class ServiceState(msgspec.Struct, frozen=True, omit_defaults=True):
     """Log index at which the service's definition last changed."""
     retired: tuple[str, ...] = ()
     """The newest addresses that were endpoints once: ours to take away where they still stand."""
+    overrides: tuple[tuple[str, Override], ...] = ()
+    """By address: what operators said of endpoints."""
+    maintenance: Maintenance | None = None
+    """While it is active, what stands in DNS stays as it is."""
 
 
 class Leftover(msgspec.Struct, frozen=True, omit_defaults=True):

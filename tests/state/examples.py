@@ -11,6 +11,7 @@ from node.state.command import (
     BeginRestore,
     CastVotes,
     ChangeZone,
+    ClearOverrides,
     Command,
     CommitImport,
     Decline,
@@ -24,8 +25,10 @@ from node.state.command import (
     Entry,
     ExpireLeases,
     Grant,
+    KeepSchedule,
     LeaseWish,
     Member,
+    Place,
     Prerequisite,
     PutEndpoint,
     PutRRset,
@@ -37,6 +40,8 @@ from node.state.command import (
     RestorePieces,
     Seed,
     SetFormat,
+    SetMaintenance,
+    SetOverrides,
     StageImport,
     Target,
     Ticket,
@@ -93,6 +98,10 @@ COMMANDS: tuple[Command, ...] = (
     StageImport("id", ZONE, 1, (PutRRset(_RRSET),), 7, _SETTINGS),
     CommitImport("id", ZONE, 2, 8),
     DropImports((("id", 9),)),
+    SetOverrides((Place(WWW, "192.0.2.1"),), "drain", 5, allow_empty=True, automated=True),
+    ClearOverrides((Place(WWW, "192.0.2.1"),)),
+    SetMaintenance(WWW, True, 5, 6),
+    KeepSchedule(7),
 )
 ENTRIES = tuple(
     Entry(command, 1_700_000_000_000 + number, "actor", "reason", Ticket("client", number, b"\x01" * 8, 4))

@@ -48,6 +48,8 @@ class Driver:
         self._desk: Desk | None = None
         self._compaction: Compaction | None = None
         self._report: Report | None = None
+        self._status_s = float("-inf")
+        self._status_of: tuple[Any, ...] = ()
         self._transport: Any = None
         self._journal: Any = None
 
@@ -250,7 +252,12 @@ class Driver:
         self._wake.set()
 
     def _note_status(self) -> None:
+        """Let others see how things stand, at once who leads and the rest within a turn of an idle log."""
         assert self._report is not None
+        core, now = self.core, now_s()
+        if now - self._status_s < TICK_S and self._status_of == (core.role, core.leader, core.term):
+            return
+        self._status_s, self._status_of = now, (core.role, core.leader, core.term)
         for node in self.core.connected:
             self._refusals.pop(str(node.id), None)
         known = {str(node.id) for node in self.core.voters | self.core.learners}

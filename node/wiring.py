@@ -23,13 +23,13 @@ from node.api.peers import Peers
 from node.api.server import ApiError, ApiServer, ApiSettings
 from node.api.status import peer_urls
 from node.cluster import Cluster, now_ms
-from node.collector import keep_collections_short
 from node.config import Config
 from node.demo import ADDRESSES, Demo
 from node.dns.listen import ListenFailed
 from node.dns.server import DnsServer
 from node.dns_room import DnsRoom
 from node.duties import Duties
+from node.interpreter import keep_pauses_short
 from node.lease_clock import LeaseClock
 from node.observe import configure_logging, log_events
 from node.plan import DevSettings, Plan, StartError, dev_plan, plan_of
@@ -106,7 +106,7 @@ def _run(
     plan: Callable[[], Plan], demo: Demo | None, ready: Ready | None, reloader: Reloader | None = None
 ) -> int:
     _raise_descriptor_limit()
-    keep_collections_short()
+    keep_pauses_short()
     try:
         refuse_shared_environment()
         return asyncio.run(_serve(plan(), demo, ready, reloader))

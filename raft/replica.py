@@ -25,7 +25,6 @@ from raft.waiting import settle
 
 logger = structlog.get_logger()
 
-START_S = 60.0
 PROPOSED_OCTETS_MAX = 64 * 1024 * 1024
 """Octets of commands on their way into the log through this node."""
 
@@ -57,7 +56,7 @@ class Replica:
         """Read what is on disk, listen, and join the cluster. Raises ``RaftError`` with a sentence."""
         self._thread = threading.Thread(target=self._run, name="raft", daemon=True)
         self._thread.start()
-        self._started.result(START_S)
+        self._started.result()  # a large state takes its time, and a fault ends this
 
     def stop(self, timeout_s: float = 5.0) -> None:
         """Hand leadership over, write what is owed to the disk, and end the thread."""

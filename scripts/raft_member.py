@@ -17,7 +17,7 @@ import structlog
 from loops import closed_loop, first_success
 
 from node.cluster import Cluster
-from node.collector import keep_collections_short
+from node.interpreter import keep_pauses_short
 from node.state.command import ChangeZone, Command, Member, PutRRset, PutZone, Seed, ZoneSettings
 from node.zone.name import Name, from_text
 from node.zone.rrset import RRset
@@ -170,7 +170,7 @@ def main() -> None:
     order = json.loads(sys.argv[1])
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     gc.freeze()
-    keep_collections_short()
+    keep_pauses_short()
     process = MemberProcess(
         order["node"], order["members"], Path(order["folder"]), order.get("snapshot_entries", 20_000)
     )

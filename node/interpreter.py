@@ -1,4 +1,7 @@
-"""Python's garbage collector, kept from stopping the whole node.
+"""Python's own pauses, kept short: one thread of a node must not wait long for another.
+
+A thread that wants the interpreter while another computes waits for its turn, 5 ms unless told otherwise, and again
+after everything that let go of it: a write to the disk, a message. The log's thread does ten such things a round.
 
 A full collection walks every container of the process while no thread runs: with a million names half a
 second, in which neither a sign of life nor an answer leaves. What a long one has walked is not walked again:
@@ -6,13 +9,16 @@ the State is freed by counting references, which needs no collector.
 """
 
 import gc
+import sys
 import time
 
 LONG_S = 0.03
+TURN_S = 0.001
 
 
-def keep_collections_short() -> None:
-    """Set aside what is alive after every full collection that took long; for the life of the process."""
+def keep_pauses_short() -> None:
+    """Shorten the turns of threads, and set aside what is alive after a long collection; for the process's life."""
+    sys.setswitchinterval(TURN_S)
     gc.callbacks.append(_Watch())
 
 

@@ -111,10 +111,12 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.seconds, arguments.rounds, arguments.kills = 0.3, 1, 1
         arguments.records, arguments.snapshot_entries = [2_000], 200
     table = Table()
-    with tempfile.TemporaryDirectory(prefix="bench-raft-", dir=arguments.folder) as home:
-        asyncio.run(_measure(arguments, Path(home), table))
-    _show_environment()
-    table.show()
+    try:
+        with tempfile.TemporaryDirectory(prefix="bench-raft-", dir=arguments.folder) as home:
+            asyncio.run(_measure(arguments, Path(home), table))
+    finally:
+        _show_environment()
+        table.show()
     return 0
 
 

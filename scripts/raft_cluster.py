@@ -14,7 +14,7 @@ import http_client
 from loops import closed_loop
 
 NODES = 3
-READY_S = 120.0
+READY_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)

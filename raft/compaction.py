@@ -30,7 +30,7 @@ TRAILING_BYTES = 16 * 1024 * 1024
 """how many octets of them."""
 APPLIED_BYTES = 64 * 1024 * 1024
 """Octets of entries applied since the last snapshot that make a new one due, however few they are."""
-REST_S_MAX = 0.02
+REST_S_MIN, REST_S_MAX = 0.002, 0.02
 
 
 class _Ended(Exception):
@@ -187,16 +187,16 @@ class Compaction:
         self._core.log.deleteEntriesTo(index - self._core.base_index)
 
     def _gently(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
-        """Pass the pieces on in a worker, which rests after each as long as it took; end it with the log."""
-        while True:
-            begun_s = time.monotonic()
-            piece = next(pieces, None)
+        """Pass the pieces on in a worker that rests as long as it computes; end it with the log."""
+        rested_s = time.thread_time()
+        for piece in pieces:
             if self._is_ending:
                 raise _Ended
-            if piece is None:
-                return
             yield piece
-            time.sleep(min(REST_S_MAX, time.monotonic() - begun_s))
+            worked_s = time.thread_time() - rested_s
+            if worked_s >= REST_S_MIN:
+                time.sleep(min(REST_S_MAX, worked_s))
+                rested_s = time.thread_time()
 
     async def close(self) -> None:
         """End the worker; what it did not finish is removed at the next start."""

@@ -157,6 +157,7 @@ class Core(Sending):
             self.applied_index = index
             if command[:1] == MEMBERSHIP:
                 self._host.apply_membership(index, term, decode_membership(command))
+                self.reconfigure()  # who was removed by it may go now
                 self._spread_members()
             else:
                 self._host.apply(index, term, command[1:] if command[:1] == REGULAR else None)

@@ -55,16 +55,21 @@ class Members(LibraryState):
         if self.history not in ("", membership.history):
             return
         self.is_barred = True
-        if index > max(self.roster.index, self._told[0]):
+        if index > max(self.roster.index_at(self.commit_index), self._told[0]):
             self._told = (index, membership)
             self.reconfigure()
 
     def _seats(self) -> dict[str, Seat]:
-        """Return the other seats by name, those that were only told of among them."""
+        """Return the other seats by name: those in force, those told of, and those whose end is not committed.
+
+        A removal may never be: whoever leads without it must reach this node to take it back.
+        """
         own = str(self.selfNode.id)
         index, hint = self._told
-        told = hint.seats if hint is not None and index > self.roster.index else ()
-        return {seat.name: seat for seat in (*told, *self.roster.current.seats) if seat.name != own}
+        committed = self.roster.at(self.commit_index)
+        told = hint.seats if hint is not None and index > self.roster.index_at(self.commit_index) else ()
+        known = committed.seats if committed is not None else ()
+        return {seat.name: seat for seat in (*known, *told, *self.roster.current.seats) if seat.name != own}
 
     @property
     def history(self) -> str:
@@ -105,7 +110,8 @@ class Members(LibraryState):
         for name, seat in seats.items():
             if name not in known:
                 known[name] = self._add(seat)
-            self._leaving.pop(known[name], None)
+            if self.roster.current.seat(name) is not None:
+                self._leaving.pop(known[name], None)
         voters = set(self.roster.current.voters)
         self.voters = {node for name, node in known.items() if name in voters}
         self.learners = {node for name, node in known.items() if name not in voters}

@@ -19,10 +19,10 @@ NAMES = ("n1", "n2", "n3")
 
 
 class Calm(World):
-    """A cluster of three in a kind world, with a leader."""
+    """A small cluster in a kind world, with a leader."""
 
-    def __init__(self, seed: int, snapshot_entries: int, weather: Weather) -> None:
-        super().__init__(seed, 3, weather, snapshot_entries=snapshot_entries)
+    def __init__(self, seed: int, nodes: int, snapshot_entries: int, weather: Weather) -> None:
+        super().__init__(seed, nodes, weather, snapshot_entries=snapshot_entries)
         self.number = 0
 
     def wait(self, condition: Callable[[], bool], seconds: float = 5.0) -> float:
@@ -93,11 +93,13 @@ class Calm(World):
 
 
 @contextmanager
-def calm(snapshot_entries: int = 1000, seed: int = 1, weather: Weather = CALM) -> Iterator[Calm]:
+def calm(
+    snapshot_entries: int = 1000, seed: int = 1, weather: Weather = CALM, nodes: int = 3
+) -> Iterator[Calm]:
     """Run a cluster that has a leader and has committed something."""
-    world = Calm(seed, snapshot_entries, weather)
+    world = Calm(seed, nodes, snapshot_entries, weather)
     with world.installed():
-        for name in NAMES:
+        for name in world.names:
             world.start(name)
         world.write(world.find_leader())
         yield world

@@ -118,6 +118,29 @@ def test_a_replica_follows_and_counts_for_nothing() -> None:
         assert world.leader() is None
 
 
+def test_a_removal_that_never_was_shuts_nobody_out() -> None:
+    """A node holds the removal of one who then leads without it: the two must still meet, for it to be taken back."""
+    with calm(nodes=5) as world:
+        settle_founding(world)
+        old = world.find_leader()
+        holder, wanted, *rest = world.followers()
+        for name in (wanted, *rest):
+            world.network.block(old, name)
+        with world.in_turn(old):
+            assert world.driver(old).changes.begin(Change("remove", wanted)) is not None
+        world.wait(lambda: world.driver(holder).core.roster.current.seat(wanted) is None, 1.0)
+        world.crash(old, power=True)
+        isolate(world, holder)
+        with world.in_turn(wanted):
+            world.driver(wanted).core.stand(transfer=True)
+        world.wait(lambda: world.leader() == wanted, 0.2)
+        world.write(wanted)
+        world.network.heal()
+        last = world.driver(wanted).core.last_index
+        world.wait(lambda: world.driver(holder).core.applied_index >= last)
+        assert wanted in world.driver(holder).core.roster.current.voters
+
+
 def test_who_missed_that_a_node_came_is_told_by_others() -> None:
     """The only leader it knew is gone, and the present one came when it was away: it is told who that is."""
     with calm() as world:

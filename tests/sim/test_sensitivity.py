@@ -32,6 +32,8 @@ NOTICED_BY: dict[str, Callable[[], None]] = {
     "one change of members at a time": test_members.test_one_change_at_a_time,
     "members of the log as it stands": test_members.test_a_membership_that_is_cut_is_taken_back,
     "votes of those alone who remember": test_members.test_a_node_without_its_memory_elects_nobody,
+    "meeting those whose removal is not certain": test_members.test_a_removal_that_never_was_shuts_nobody_out,
+    "telling all of new members": test_members.test_who_missed_that_a_node_came_is_told_by_others,
     "numbers of this process alone": test_scenarios.test_an_answer_to_a_former_process_is_none_to_the_present_one,
 }
 

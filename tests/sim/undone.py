@@ -121,6 +121,11 @@ def _cut_nothing(_self: Any, _index: int) -> bool:
     return False
 
 
+def _meet_those_in_force_alone(self: Any) -> dict[str, Any]:
+    own = str(self.selfNode.id)
+    return {seat.name: seat for seat in self.roster.current.seats if seat.name != own}
+
+
 UNDONE: dict[str, list[Patch]] = {
     "prefix skip on append": [(Appending, "_take_entries", _take_and_cut)],
     "commit cap during a snapshot": [(Core, "on_snapshot_piece", _believe_commit_index)],
@@ -142,6 +147,8 @@ UNDONE: dict[str, list[Patch]] = {
         (Members, "may_vote", lambda _self, _message: True),
         (Members, "recorded_directory", lambda _self, _name: ""),
     ],
+    "meeting those whose removal is not certain": [(Members, "_seats", _meet_those_in_force_alone)],
+    "telling all of new members": [(Core, "_spread_members", lambda _self: None)],
     "numbers of this process alone": [(raft.desk, "os", SimpleNamespace(urandom=bytes))],
 }
 

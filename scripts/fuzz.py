@@ -82,10 +82,10 @@ def fuzz_respond(seeds: list[bytes], count: int, chance: random.Random) -> int:
 
 
 def judge_in_time(packet: bytes) -> None:
-    """Judge one packet. Raises ``AssertionError``, also when that takes too long."""
-    started = time.perf_counter()
+    """Judge one packet. Raises ``AssertionError``, also when that costs too much of the processor's time."""
+    started = time.process_time()
     judge(packet)
-    if time.perf_counter() - started > PACKET_S_MAX:
+    if time.process_time() - started > PACKET_S_MAX:
         raise AssertionError("the packet took too long")
 
 

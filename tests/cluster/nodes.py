@@ -35,6 +35,7 @@ data_dir = "{folder}/data/{{node}}"
 
 [dns]
 listen = {listen}
+rate_limit = {{ exempt = ["10.99.0.0/16"] }}
 {dns}
 
 [[zones]]

@@ -1,9 +1,10 @@
 """What must hold for any octets whatever; shared by the property tests, the corpus and the fuzzer."""
 
 import dns.message
+import dns.rrset
 
-from node.dns.grants import Access, grant_from_text
-from node.dns.respond import Client, Drop, Outcome, RespondSettings, Send, Stream, View, respond
+from node.dns.grants import LOOPBACK, Access, grant_from_text
+from node.dns.respond import Client, Drop, Forward, Outcome, RespondSettings, Send, Stream, View, respond
 from node.dns.tsig import Key
 from node.zone.name import from_text
 from tests.dns.zones import zones
@@ -21,6 +22,7 @@ SETTINGS = RespondSettings(
     cookie_secrets=(bytes(16),),
     keys={KEY.name: KEY},
     access=Access(updates={KEY.name: (grant_from_text("**.example"),)}),
+    forward_for=LOOPBACK,
 )
 VIEW = View(ZONES, ready=True, node="ns1", settings=SETTINGS)
 CLIENTS = (Client("192.0.2.1", "udp"), Client("127.0.0.1", "tcp", 10.0), Client("2001:db8::1", "tls", 10.0))
@@ -37,7 +39,20 @@ def judge(packet: bytes) -> Outcome:
         elif isinstance(outcome, Stream):
             for message in outcome.messages:
                 check(packet, message, limit)
+        elif isinstance(outcome, Forward):
+            check_forwarded(packet, outcome, limit)
     return outcomes[0]
+
+
+def check_forwarded(packet: bytes, outcome: Forward, limit: int) -> None:
+    """Check what is asked of another server, and the answers made of its silence and of its words."""
+    asked = dns.message.from_wire(outcome.packet)
+    assert (0, 0) == (asked.id, outcome.packet[2] & 0xF8), "not a plain question"
+    assert len(outcome.packet) <= len(packet), "more is asked than was"
+    check(packet, outcome.finish(None).packet, limit)
+    reply = dns.message.make_response(asked, recursion_available=True)
+    reply.answer.append(dns.rrset.from_text(asked.question[0].name, 60, asked.question[0].rdclass, "TXT", "x"))
+    check(packet, outcome.finish(reply.to_wire()).packet, limit)
 
 
 def check(packet: bytes, answer: bytes, limit: int) -> None:

@@ -13,6 +13,7 @@ _AT_A_CUT = frozenset({NS, 43, 46, 47, 50})
 """DS, RRSIG, NSEC, NSEC3: what the parent holds at a delegation (RFC 4035 section 2)."""
 _TARGET_AT = {NS: 0, CNAME: 0, DNAME: 0, MX: 2, SRV: 6}
 _STEPS_MAX = 16
+_HOST_OCTETS = bytes((*range(33), *b"-0123456789abcdefghijklmnopqrstuvwxyz"))
 _DAY_S = 86_400
 
 Level = Literal["error", "warning"]
@@ -215,6 +216,8 @@ def _targets_of(rrset: RRset) -> list[Name]:
 
 
 def _is_host(name: Name) -> bool:
+    if not name.translate(None, _HOST_OCTETS):
+        return True  # nothing but letters, digits, - and the lengths of short labels
     return all(label.replace(b"-", b"a").isalnum() for label in iter_labels(name))
 
 

@@ -53,6 +53,9 @@ class Host(Protocol):
     def on_request(self, node: Node, message: Message) -> None:
         """A message that is not about the log itself."""
 
+    def peer_lost(self, node: Node) -> None:
+        """The connection with a node ended, with what was on its way."""
+
     def wake(self) -> None:
         """A message came: a tick may be due."""
 
@@ -310,6 +313,7 @@ class Core(Sending):
     def _SyncObj__onNodeDisconnected(self, node: Node) -> None:  # noqa: N802
         self.connected.discard(node)
         self.forget_way(node)
+        self._host.peer_lost(node)
 
     def _SyncObj__onNodeConnected(self, node: Node) -> None:  # noqa: N802
         self.connected.add(node)

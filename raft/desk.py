@@ -96,8 +96,7 @@ class Desk:
     def leader_changed(self) -> None:
         """End what the former leader was to decide."""
         self.waiting.end_all("the leader changed while the entry was on its way")
-        for number in list(self._forwarded):
-            self._lose(number)
+        self._lose_all()
         while self._barriers:
             self._answer_barrier(self._barriers.popleft(), None)
 
@@ -199,6 +198,15 @@ class Desk:
         held.future.add_done_callback(lambda _: self._forwarded.pop(number, None))
         if not self.core.wire.send(leader, {**kind, "number": number}):
             self._lose(number)  # the connection ended on it, and some of it may have left
+
+    def peer_lost(self, node: Node) -> None:
+        """If this was the leader, what it was asked, or its answers, went with the connection."""
+        if node is self.core.leader:
+            self._lose_all()
+
+    def _lose_all(self) -> None:
+        for number in list(self._forwarded):
+            self._lose(number)
 
     def _lose(self, number: int) -> None:
         """The answer will not come: ask anew what only reads, for what writes nobody can tell."""

@@ -238,6 +238,10 @@ class Driver:
         except SnapshotDamaged as damage:
             logger.warning("snapshot.refused", detail=str(damage))
 
+    def peer_lost(self, node: Node) -> None:
+        """The connection with a node ended: its answers will not come."""
+        self.desk.peer_lost(node)
+
     def wake(self) -> None:
         """Tick soon."""
         self._wake.set()

@@ -103,6 +103,9 @@ class Listener:
     def on_request(self, node: Node, message: Message) -> None:
         pass
 
+    def peer_lost(self, _node: Node) -> None:
+        pass
+
     def wake(self) -> None:
         pass
 

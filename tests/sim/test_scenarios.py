@@ -283,3 +283,20 @@ def test_a_proposal_that_met_a_broken_journal_is_told_at_the_end() -> None:
 
     asyncio.run(meet_the_fault())
     assert isinstance(future.result(0), Unknown)
+
+
+def test_what_the_leader_was_asked_ends_with_its_connection() -> None:
+    """The same leader goes on over a new connection: nobody waits for answers of the old one until their time is up."""
+    with calm() as world:
+        leader = world.find_leader()
+        follower = world.followers()[0]
+        world.network.block(leader, follower)
+        write, read = world.propose(follower), world.read(follower)
+        world.run_until(world.now_s + 0.05)
+        world.network.break_wire(frozenset((leader, follower)), notice_s=0.05)
+        world.network.unblock(leader, follower)
+        began_s = world.now_s
+        assert isinstance(world.outcome(write), Unknown)
+        assert isinstance(world.outcome(read), Committed)
+        assert world.now_s - began_s < 1.0
+        assert leader == world.leader()

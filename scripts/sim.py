@@ -1,7 +1,7 @@
 """Play the replicated log against its adversary: one run for each seed, the same run for the same seed.
 
 make sim SEEDS=2000
-python scripts/sim.py --seed 123
+PYTHONHASHSEED=0 python scripts/sim.py --seed 123
 """
 
 import argparse
@@ -75,7 +75,7 @@ def _run_many(seeds: range, length_s: float, workers: int) -> int:
 
 def _tell_failure(seed: int, length_s: float, what: str) -> None:
     length = "" if length_s == LENGTH_S else f" --length {length_s:g}"
-    print(f"seed {seed}: {what}\n  python scripts/sim.py --seed {seed}{length}", flush=True)
+    print(f"seed {seed}: {what}\n  PYTHONHASHSEED=0 python scripts/sim.py --seed {seed}{length}", flush=True)
 
 
 def _tell_sums(count: int, failed: int, workers: int, took_s: float, sums: Counter[str]) -> None:

@@ -136,13 +136,20 @@ class DnsRoom:
         """
         was_leader = False
         while True:
-            if self._has_quorum():
-                self._quorum_at_s = time.monotonic()
-            is_leader = self._is_leader()
-            if is_leader and not was_leader:
-                self._notifier.became_leader()
-            was_leader = is_leader
+            try:
+                was_leader = self._look(was_leader=was_leader)
+            except Exception:
+                logger.exception("dns.failed")
             await asyncio.sleep(_LOOK_AGAIN_S)
+
+    def _look(self, *, was_leader: bool) -> bool:
+        """Look once; say whether this node leads."""
+        if self._has_quorum():
+            self._quorum_at_s = time.monotonic()
+        is_leader = self._is_leader()
+        if is_leader and not was_leader:
+            self._notifier.became_leader()
+        return is_leader
 
 
 class _Cookies:

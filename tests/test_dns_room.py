@@ -201,3 +201,29 @@ def test_a_node_without_a_majority_answers_for_as_long_as_it_may() -> None:
             await dns_room.stop()
 
     asyncio.run(asyncio.wait_for(run(), 20))
+
+
+def test_a_defect_does_not_end_the_watch_over_the_cluster(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is logged, and the next look is taken."""
+    looks: list[bool] = []
+
+    def has_quorum() -> bool:
+        looks.append(True)
+        if len(looks) == 1:
+            raise RuntimeError("once")
+        return True
+
+    async def propose(command: ChangeZone, /, *, actor: str) -> Outcome:
+        raise AssertionError(command, actor)
+
+    async def run() -> None:
+        state = State()
+        room = DnsRoom(
+            DnsPlan((), "ns1"), dict, lambda: state, lambda: True, lambda: False, has_quorum, propose
+        )
+        await room.start()
+        await until(lambda: len(looks) > 2)
+        await room.stop()
+
+    asyncio.run(asyncio.wait_for(run(), 20))
+    assert "dns.failed" in "".join(capsys.readouterr())

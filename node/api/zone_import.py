@@ -27,6 +27,7 @@ from node.zone.diff import Difference, differences, iter_diff_lines
 from node.zone.lease import SUBTREE, LeaseKey
 from node.zone.master_file import BadMasterFile, parse
 from node.zone.name import Name, from_wire, iter_ancestors
+from node.zone.release import release
 from node.zone.rrset import AAAA, NS, SOA, A, RRset
 from node.zone.serial import is_newer
 from node.zone.zone import Zone
@@ -52,7 +53,7 @@ class Plan:
     base_serial: int | None
     serial: int | None
     """The file's own."""
-    found: tuple[Difference, ...]
+    found: list[Difference]
     records: int
     findings: tuple[str, ...]
 
@@ -112,6 +113,7 @@ def plan_text(state: State, apex: Name, text: str, pause: Pause) -> Plan:
         contents = parse(text, apex, ttl, pause=pause)
     except BadMasterFile as bad:
         raise faulty([(str(each.place), each.text) for each in bad.problems]) from None
+    release(contents.places, pause)
     return plan_rrsets(state, apex, contents.rrsets, pause)
 
 
@@ -127,7 +129,7 @@ def plan_rrsets(state: State, apex: Name, rrsets: tuple[RRset, ...], pause: Paus
         _require_newer(state, zone, serial)
     findings = tuple(str(each) for each in check(rrsets, apex, pause)[:FINDINGS_SHOWN_MAX])
     records = sum(len(each.rdatas) for each in rrsets)
-    return Plan(apex, create, None if zone is None else zone.serial, serial, tuple(found), records, findings)
+    return Plan(apex, create, None if zone is None else zone.serial, serial, found, records, findings)
 
 
 def _require_newer(state: State, zone: Zone, serial: int | None) -> None:

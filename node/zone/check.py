@@ -5,6 +5,7 @@ from functools import cached_property
 from typing import Literal, NamedTuple
 
 from node.zone.name import Name, iter_ancestors, iter_labels, to_text
+from node.zone.release import release
 from node.zone.rrset import AAAA, CNAME, DNAME, MX, NS, SOA, SRV, TXT, A, RRset, type_to_text
 
 FINDINGS_MAX = 1_000
@@ -47,6 +48,7 @@ def check(rrsets: Iterable[RRset], origin: Name, pause: Callable[[], None] = lam
         (errors if finding.level == "error" else warnings).append(finding)
         if len(errors) + len(warnings) >= FINDINGS_MAX:
             break
+    release(names, pause)
     return errors + warnings
 
 

@@ -22,6 +22,7 @@ from node.zone.master_place import BadMasterFile, Contents, Key, Place, Problem
 from node.zone.master_write import DISABLED, write
 from node.zone.name import BadName, Name, from_text, from_wire, is_within, to_text
 from node.zone.plain import PlainReader, PlainRecord
+from node.zone.release import release
 from node.zone.rrset import (
     CNAME,
     SOA,
@@ -220,7 +221,10 @@ class _Reading:
                 self._note(f"{to_text(name)} {type_to_text(type_)}: {wrong}", group.place)
             rrsets.append(rrset)
         self._judge_aliases()
-        return Contents(tuple(rrsets), {key: group.place for key, group in self.groups.items()})
+        places = {key: group.place for key, group in self.groups.items()}
+        if len(places) > PAUSE_LINES:
+            release(self.groups, self.pause)
+        return Contents(tuple(rrsets), places)
 
     def _judge_aliases(self) -> None:
         beside: dict[Name, list[str]] = {name: [] for name, type_ in self.groups if type_ == CNAME}

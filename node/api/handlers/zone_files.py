@@ -14,6 +14,7 @@ from node.state.state import Accepted, Refused, State
 from node.zone.check import check
 from node.zone.master_write import iter_lines
 from node.zone.name import Name
+from node.zone.release import release
 from node.zone.rrset import SOA, RRset, type_to_text
 from node.zone.zone import Zone
 
@@ -97,14 +98,22 @@ def put_file(context: ApiContext, request: Request) -> Steps:
                 if if_serial is not None and plan.base_serial != if_serial:
                     raise _moved_on(plan, if_serial)
                 if is_dry:
-                    return shown(await asyncio.to_thread(plan.row), state.index)
+                    row = await asyncio.to_thread(plan.row)
+                    await _let_go(plan)
+                    return shown(row, state.index)
                 result = await _carried_out(plan, perform)
                 is_lost = isinstance(result, Refused) and result.code == "precondition"
                 if not is_lost or if_serial is not None or attempt == TRIES_MAX - 1:
-                    return await asyncio.to_thread(_told, plan, result)
+                    told = await asyncio.to_thread(_told, plan, result)
+                    await _let_go(plan)
+                    return told
         raise AssertionError("the last try returns")
 
     return Steps(run)
+
+
+async def _let_go(plan: Plan) -> None:
+    await asyncio.to_thread(release, plan.found, _pause)
 
 
 async def _planned(state: State, apex: Name, text: str) -> Plan:

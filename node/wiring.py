@@ -312,6 +312,7 @@ def _api_context(
         trusted_loopback=not plan.tokens,
         lease_left_s=served.clock.left_s,
         trust=trust,
+        refresh_target=pusher.refresh,
     )
 
 

@@ -17,10 +17,11 @@ from node.api.problem import Problem
 _GRANTS = {
     "read": {"read"},
     "records:write": {"read", "records:write"},
-    "services:write": {"read", "services:write"},
-    "write": {"read", "records:write", "services:write"},
-    "admin": {"read", "records:write", "services:write", "cluster:admin"},
-    "cluster:admin": {"read", "records:write", "services:write", "cluster:admin"},
+    "endpoints:operate": {"read", "endpoints:operate"},
+    "services:write": {"read", "services:write", "endpoints:operate"},
+    "write": {"read", "records:write", "services:write", "endpoints:operate"},
+    "admin": {"read", "records:write", "services:write", "endpoints:operate", "cluster:admin"},
+    "cluster:admin": {"read", "records:write", "services:write", "endpoints:operate", "cluster:admin"},
 }
 COOKIE = "qdns_token"
 """Where the status page keeps a token; a cookie lets read, nothing else."""

@@ -124,8 +124,9 @@ async def _no_changes(*_arguments: object, **_more: object) -> Outcome:
 class Token:
     """Who may do what: a name for the events, the SHA-256 of the secret in hexadecimal, and scopes.
 
-    Scopes are ``read``, ``records:write``, ``services:write``, ``write`` (both) and ``admin``; every
-    scope includes ``read``. An unknown one grants nothing.
+    Scopes are ``read``, ``records:write``, ``endpoints:operate`` (drain, force, maintenance), ``services:write``
+    (which includes that), ``write`` (all of these) and ``admin``; every scope includes ``read``. An unknown one
+    grants nothing.
     """
 
     name: str
@@ -226,3 +227,5 @@ class ApiContext:
     imports: ImportGate = field(default_factory=ImportGate)
     order: NameOrder = field(default_factory=NameOrder)
     trust: Callable[[], TrustSummary] = TrustSummary
+    refresh_target: Callable[[str], bool] = lambda _name: False
+    """Lets this node read a push target anew and repair it; False when it follows no such target."""

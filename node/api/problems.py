@@ -8,6 +8,7 @@ from typing import Literal
 from node.api.context import ReplicaView
 from node.api.events import time_of
 from node.api.names import plain
+from node.api.operation_notes import find_notes, is_maintained
 from node.api.trust_problems import find_trust_problems
 from node.api.views import Row, moment
 from node.formats import holding_back, newest_read
@@ -20,6 +21,7 @@ UNDECIDED_INTERVALS = 5
 STALE_S_MAX = 10.0
 """A replica that has heard no leader for longer is told of."""
 PUSH_PATIENCE_MS = 5_000
+_SEVERITIES = ("critical", "warning", "note")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +44,14 @@ class Problem:
     """One thing that needs a person."""
 
     code: str
-    severity: Literal["critical", "warning"]
+    severity: Literal["critical", "warning", "note"]
     text: str
     next: tuple[str, ...] = ()
     since_at: str | None = None
 
 
 def find_problems(found: Found) -> list[Problem]:
-    """Return the problems, critical ones first."""
+    """Return the problems, critical ones first, and last what is as somebody wanted it."""
     problems = [
         *_digest_problems(found),
         *_restore_problems(found),
@@ -61,14 +63,14 @@ def find_problems(found: Found) -> list[Problem]:
         *_service_problems(found),
         *_push_problems(found),
     ]
-    return sorted(problems, key=lambda each: each.severity != "critical")
+    return sorted(problems, key=lambda each: _SEVERITIES.index(each.severity))
 
 
 def health_of(problems: list[Problem]) -> str:
     """Return the one word for the cluster."""
     if any(each.severity == "critical" for each in problems):
         return "critical"
-    return "degraded" if problems else "healthy"
+    return "degraded" if any(each.severity == "warning" for each in problems) else "healthy"
 
 
 def _digest_problems(found: Found) -> Iterator[Problem]:
@@ -169,21 +171,35 @@ def _unreachable_text(row: Row) -> str:
 
 def _service_problems(found: Found) -> Iterator[Problem]:
     for row, known in zip(found.services, _services(found.state), strict=True):
+        for code, told, next_, since_at in find_notes(row):
+            yield Problem(code, "note", told, next_, since_at)
+        if is_maintained(row):
+            continue
         fqdn = row["fqdn"]
-        down = [each for each in row["endpoints"] if each["verdict"] == "down"]
+        judged = [each for each in row["endpoints"] if each["override"] is None]
+        down = [each for each in judged if each["verdict"] == "down"]
         show = ("qdns", "service", "show", fqdn)
         if down and len(down) == len(row["endpoints"]):
             text = f"{fqdn} is down: every endpoint is ({len(down)} of {len(down)})"
-            kept = "; all of them are kept in DNS" if row["fail_open"] else "; it has no records in DNS"
+            kept = f"; {_standing(row)}"
             yield Problem("service_down", "critical", text + kept, show, _latest(down))
         elif row["fail_open"]:
-            text = (
-                f"{fqdn}: {len(down)} of {len(row['endpoints'])} endpoints are down, all are kept (fail-open)"
-            )
+            text = f"{fqdn}: {len(down)} of {len(judged)} endpoints are down, all are kept (fail-open)"
             yield Problem("fail_open", "warning", text, show, _latest(down))
         else:
             yield from (_withdrawn(found, known, each) for each in down)
         yield from _undecided(found, row, known)
+
+
+def _standing(row: Row) -> str:
+    """Say what is in DNS of a service that is down."""
+    addresses = {each["address"] for each in row["endpoints"]}
+    if not row["published"]:
+        return "it has no records in DNS"
+    if not addresses.issuperset(row["published"]):
+        return "its fallback addresses are in DNS"
+    whole = len(row["published"]) == len(addresses)
+    return "all of them are kept in DNS" if whole else f"{len(row['published'])} of them are kept in DNS"
 
 
 def _services(state: State) -> list[ServiceState]:
@@ -209,7 +225,8 @@ def _undecided(found: Found, row: Row, known: ServiceState) -> Iterator[Problem]
     defined_ms = time_of(found.state, known.index)
     if found.now_ms - defined_ms < patience_ms:
         return
-    open_ = [each["address"] for each in row["endpoints"] if each["verdict"] == "undecided"]
+    judged = (each for each in row["endpoints"] if each["override"] is None)
+    open_ = [each["address"] for each in judged if each["verdict"] == "undecided"]
     if open_:
         text = f"{row['fqdn']}: no majority yet on {', '.join(open_)}; published until there is one"
         show = ("qdns", "service", "show", row["fqdn"])

@@ -4,7 +4,19 @@ from node.api.context import ApiContext
 from node.api.etcd import errors as etcd_errors
 from node.api.etcd import reads as etcd_reads
 from node.api.etcd import writes as etcd_writes
-from node.api.handlers import backup, events, nodes, page, push, rrsets, services, status, zone_files, zones
+from node.api.handlers import (
+    backup,
+    events,
+    nodes,
+    overrides,
+    page,
+    push,
+    rrsets,
+    services,
+    status,
+    zone_files,
+    zones,
+)
 from node.api.message import Request, Response, shown
 from node.api.models import (
     EndpointSettings,
@@ -16,12 +28,13 @@ from node.api.models import (
     ZoneBody,
 )
 from node.api.openapi import document
+from node.api.operations import DrainBody, FailoverBody, ForceBody, MaintenanceBody, OverridesBody
 from node.api.powerdns.table import ROUTES as POWERDNS
 from node.api.problem import Problem
 from node.api.routes import Route, Table
 from node.api.zone_import import FILE_OCTETS_MAX
 
-_RECORDS, _SERVICES = "records:write", "services:write"
+_RECORDS, _SERVICES, _OPERATE = "records:write", "services:write", "endpoints:operate"
 _RRSET = "/v1/zones/{zone}/rrsets/{name}/{type}"
 _NODE = "/v1/nodes/{name}"
 _SERVICE = "/v1/services/{fqdn}"
@@ -97,6 +110,48 @@ _V1 = (
     ),
 )
 
+_OPERATIONS = (
+    Route("PUT", f"{_ENDPOINT}/drain", overrides.put_drain, _OPERATE, "Take an endpoint out of DNS", DrainBody),
+    Route("DELETE", f"{_ENDPOINT}/drain", overrides.delete_drain, _OPERATE, "Drain an endpoint no more"),
+    Route(
+        "PUT", f"{_ENDPOINT}/force", overrides.put_force, _OPERATE, "Take an endpoint for up or down", ForceBody
+    ),
+    Route("DELETE", f"{_ENDPOINT}/force", overrides.delete_force, _OPERATE, "Force an endpoint no more"),
+    Route(
+        "POST",
+        "/v1/overrides",
+        overrides.post_overrides,
+        _OPERATE,
+        "Drain, force or release many endpoints, all or nothing",
+        OverridesBody,
+    ),
+    Route(
+        "PUT",
+        f"{_SERVICE}/maintenance",
+        overrides.put_maintenance,
+        _OPERATE,
+        "Let a service stand still in DNS, now or later",
+        MaintenanceBody,
+    ),
+    Route("DELETE", f"{_SERVICE}/maintenance", overrides.delete_maintenance, _OPERATE, "End a maintenance"),
+    Route(
+        "PUT",
+        f"{_SERVICE}/failover",
+        overrides.put_failover,
+        _OPERATE,
+        "Use some endpoints of a service alone",
+        FailoverBody,
+    ),
+    Route("DELETE", f"{_SERVICE}/failover", overrides.delete_failover, _OPERATE, "Let the votes decide again"),
+    Route(
+        "POST",
+        f"{_SERVICE}/refresh",
+        overrides.post_refresh,
+        _OPERATE,
+        "Repair what differs on the push targets of a service",
+    ),
+)
+
 _HEALTH = (
     Route("GET", "/healthz", status.get_healthz, None, "Whether the process answers"),
     Route("GET", "/readyz", status.get_readyz, None, "Whether this node can do its work, part by part"),
@@ -143,4 +198,4 @@ _OLD = (
     ),
 )
 
-TABLE = Table((*_V1, *_HEALTH, *_ETCD, *POWERDNS, *_PAGE, *_OLD))
+TABLE = Table((*_V1, *_OPERATIONS, *_HEALTH, *_ETCD, *POWERDNS, *_PAGE, *_OLD))

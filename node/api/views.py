@@ -84,14 +84,14 @@ def service_row(known: ServiceState) -> Row:
         "changed_at": moment(max((each.at_ms for _, each in known.endpoints), default=0)),
         "endpoints": [
             endpoint_row(by_address[address], each, address in known.published, reasons.get(address, ""))
-            | {"override": _override_row(overrides.get(address))}
+            | {"override": override_row(overrides.get(address))}
             for address, each in known.endpoints
         ],
-        "maintenance": _maintenance_row(known.maintenance),
+        "maintenance": maintenance_row(known.maintenance),
     }
 
 
-def _override_row(override: Override | None) -> Row | None:
+def override_row(override: Override | None) -> Row | None:
     """Show what an operator said of an endpoint."""
     if override is None:
         return None
@@ -106,7 +106,8 @@ def _override_row(override: Override | None) -> Row | None:
     }
 
 
-def _maintenance_row(maintenance: Maintenance | None) -> Row | None:
+def maintenance_row(maintenance: Maintenance | None) -> Row | None:
+    """Show a maintenance, one that goes on or a planned one."""
     if maintenance is None:
         return None
     return {

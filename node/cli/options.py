@@ -131,3 +131,13 @@ def watch_option(function: Decorated) -> Decorated:
 
 reason_option = click.option("--reason", default="", metavar="TEXT", help="Why; kept in the event.")
 yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+for_option = click.option(
+    "--for",
+    "for_s",
+    type=Duration(),
+    metavar="TIME",
+    help="Ends by itself after so long; else when it is taken back.",
+)
+allow_empty_option = click.option(
+    "--allow-empty", is_flag=True, help="Also where a service is left without any record."
+)

@@ -9,6 +9,7 @@ from node.cli.times import age_s, ago, clock, short_span
 
 Json = Mapping[str, Any]
 
+OVERRIDES = {"drain": "◌ drained", "up": "⚑ forced up", "down": "⚑ forced down"}
 KEPT = "kept = no majority for the other verdict: the last one stays"
 
 
@@ -39,6 +40,8 @@ def show(service: Json, nodes: Sequence[Json], events: Sequence[Json], out: Prin
     out.table(service["endpoints"], endpoint_columns(nodes))
     if any("(kept)" in verdict(each, nodes) for each in service["endpoints"]):
         out.line(KEPT)
+    for line in operations(service):
+        out.line(line)
     if events:
         out.line()
         out.heading("Events")
@@ -71,11 +74,38 @@ def endpoint_columns(nodes: Sequence[Json]) -> tuple[Column, ...]:
 def verdict(endpoint: Json, nodes: Sequence[Json]) -> str:
     """Write the cluster's verdict, for how long when it is bad news, and whether it is only kept."""
     word = endpoint["verdict"]
+    override = endpoint.get("override")
+    if override:
+        return f"{OVERRIDES[override['kind']]}{_until(override)}"
     text = f"{status_view.VERDICTS.get(word, '◐')} {word}"
     since_s = age_s(endpoint.get("since_at"))
     if word == "down" and since_s is not None:
         text += f" {short_span(since_s)}"
     return f"{text} (kept)" if _is_kept(endpoint, nodes) else text
+
+
+def _until(row: Json) -> str:
+    return f" until {clock(row['until_at'])}" if row.get("until_at") else ""
+
+
+def operations(service: Json) -> list[str]:
+    """Write what operators said of a service and its endpoints, one line each."""
+    lines = []
+    maintenance = service.get("maintenance")
+    if maintenance:
+        what = "stays in DNS as it is" if maintenance["active"] else f"from {clock(maintenance['from_at'])}"
+        lines.append(f"maintenance: {what}{_until(maintenance)}{_said(maintenance)}")
+    for endpoint in service["endpoints"]:
+        override = endpoint.get("override")
+        if override:
+            words = f"{OVERRIDES[override['kind']]}{_until(override)}{_said(override)}"
+            lines.append(f"{endpoint['address']}: {words}; the votes say {endpoint['verdict']}")
+    return lines
+
+
+def _said(row: Json) -> str:
+    by = f", by {row['author']}" if row.get("author") else ""
+    return f"{by}: {row['reason']}" if row.get("reason") else by
 
 
 def _is_kept(endpoint: Json, nodes: Sequence[Json]) -> bool:
@@ -107,6 +137,13 @@ def votes_summary(endpoint: Json) -> str:
     return " ".join(f"{'▲' if vote['up'] else '▼'}{vote['node']}" for vote in endpoint["votes"]) or "-"
 
 
+def _listed_verdict(row: Json) -> str:
+    override = row.get("override")
+    if override:
+        return OVERRIDES[override["kind"]]
+    return f"{status_view.VERDICTS.get(row['verdict'], '◐')} {row['verdict']}"
+
+
 def listed_columns() -> tuple[Column, ...]:
     """Return the columns of endpoints across services."""
     return (
@@ -115,7 +152,7 @@ def listed_columns() -> tuple[Column, ...]:
         Column("IN DNS", lambda row: "yes" if row["published"] else "no"),
         Column(
             "VERDICT",
-            lambda row: f"{status_view.VERDICTS.get(row['verdict'], '◐')} {row['verdict']}",
+            _listed_verdict,
             raw=lambda row: row["verdict"],
         ),
         Column("VOTES", votes_summary),

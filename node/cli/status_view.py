@@ -67,11 +67,18 @@ def node_columns(own: str) -> tuple[Column, ...]:
 def verdict_summary(service: Json) -> str:
     """Write how the endpoints of a service are: ``● 2 up  ✕ 1 down  ◌ 1 standby``."""
     counts = Counter(_word(service, endpoint) for endpoint in service["endpoints"])
-    order = ("up", "down", "undecided", "standby")
-    return "  ".join(f"{VERDICTS.get(word, '◌')} {counts[word]} {word}" for word in order if counts[word])
+    order = ("up", "down", "undecided", "standby", "drained", "forced up", "forced down")
+    return "  ".join(
+        f"{VERDICTS.get(word, '⚑' if word.startswith('forced') else '◌')} {counts[word]} {word}"
+        for word in order
+        if counts[word]
+    )
 
 
 def _word(service: Json, endpoint: Json) -> str:
+    override = endpoint.get("override")
+    if override:
+        return {"drain": "drained", "up": "forced up", "down": "forced down"}[override["kind"]]
     is_held_back = service.get("mode") == "active-standby" and not endpoint["published"]
     return "standby" if endpoint["verdict"] == "up" and is_held_back else str(endpoint["verdict"])
 
@@ -79,6 +86,9 @@ def _word(service: Json, endpoint: Json) -> str:
 def in_dns(service: Json) -> str:
     """Write how many of the endpoints are published."""
     text = f"{len(service['published'])} of {len(service['endpoints'])}"
+    maintenance = service.get("maintenance")
+    if maintenance and maintenance["active"]:
+        return f"{text} (maintenance)"
     return f"{text} (fail-open)" if service.get("fail_open") else text
 
 

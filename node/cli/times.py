@@ -92,6 +92,18 @@ def since(text: str) -> datetime:
         return datetime.fromtimestamp(now_s()).astimezone() - timedelta(seconds=duration_s(text))
 
 
+def begin(text: str) -> str:
+    """Read a point in time to come: an RFC 3339 time, or a duration from now; write it as the API does.
+
+    Raises ``ValueError``.
+    """
+    try:
+        moment = parse(text)
+    except ValueError:
+        moment = datetime.fromtimestamp(now_s() + duration_s(text), UTC)
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
 def grouped(number: int) -> str:
     """Write a number with its digits in groups of three: ``48 211``."""
     return f"{number:,}".replace(",", " ")

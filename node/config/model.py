@@ -197,7 +197,7 @@ class Token:
     name: str
     secret: Secret
     scopes: tuple[str, ...]
-    """read, records:write, services:write, write (both) or admin; each includes read."""
+    """read, records:write, endpoints:operate, services:write (with operate), write (all of these) or admin."""
 
 
 @dataclass(frozen=True, slots=True)

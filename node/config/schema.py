@@ -248,7 +248,9 @@ class TokenTable(Table):
     name: Word
     token: str
     scopes: Annotated[
-        list[Literal["read", "records:write", "services:write", "write", "admin"]], Listed, Field(min_length=1)
+        list[Literal["read", "records:write", "endpoints:operate", "services:write", "write", "admin"]],
+        Listed,
+        Field(min_length=1),
     ] = written(["admin"])
 
 

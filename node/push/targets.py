@@ -40,7 +40,8 @@ def wanted(state: State, target: Target) -> int:
 
 def index_of(service_state: ServiceState) -> int:
     """Return the log index of the latest change that may have moved the service's RRsets."""
-    return max((service_state.index, *(each.index for _, each in service_state.endpoints)))
+    verdicts = (each.index for _, each in service_state.endpoints)
+    return max(service_state.index, service_state.published_index, *verdicts, 0)
 
 
 def zones_of(state: State, target: Target) -> tuple[Name, ...]:
@@ -64,7 +65,7 @@ def desired(state: State, target: Target, since: int = 0) -> tuple[ZonePlan, ...
     for each in _services(state, target):
         if index_of(each) > since:
             service = each.service
-            addresses = [*each.retired, *(address for address, _ in each.endpoints)]
+            addresses = [*each.retired, *(address for address, _ in each.endpoints), *service.fallback]
             addresses += owned.pop((service.zone, service.fqdn), ())
             _lay(orders, service.zone, _service_orders(each, addresses, target))
     for (apex, fqdn), addresses in owned.items():

@@ -254,6 +254,8 @@ class SetOverrides(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="o
     """Whether a service may be left without any record."""
     automated: bool = False
     """Said by an automation, which never replaces what a person said."""
+    released: tuple[Place, ...] = ()
+    """Endpoints that the votes decide about again, in the same step."""
 
 
 class ClearOverrides(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="clear-overrides"):

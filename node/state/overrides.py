@@ -19,7 +19,7 @@ _WORDS = {"drain": "drained", "up": "forced up", "down": "forced down"}
 
 def set_overrides(draft: Draft, command: SetOverrides) -> Result:
     """Drain endpoints or force what they are taken for, all or nothing."""
-    wrong = _places_problem(draft, command.places)
+    wrong = _places_problem(draft, (*command.places, *command.released))
     if wrong:
         return wrong
     override = Override(
@@ -31,8 +31,11 @@ def set_overrides(draft: Draft, command: SetOverrides) -> Result:
         command.until_ms,
         command.automated,
     )
-    for fqdn, addresses in _by_service(command.places).items():
-        refused = _put(draft, fqdn, dict.fromkeys(addresses, override), command.allow_empty)
+    wanted = _by_service(command.places, override)
+    for fqdn, released in _by_service(command.released, None).items():
+        wanted[fqdn] = released | wanted.get(fqdn, {})
+    for fqdn, overrides in wanted.items():
+        refused = _put(draft, fqdn, overrides, command.allow_empty)
         if refused:
             return refused
     return draft.accepted()
@@ -43,8 +46,8 @@ def clear_overrides(draft: Draft, command: ClearOverrides) -> Result:
     wrong = _places_problem(draft, command.places)
     if wrong:
         return wrong
-    for fqdn, addresses in _by_service(command.places).items():
-        refused = _put(draft, fqdn, dict.fromkeys(addresses), allow_empty=True)
+    for fqdn, overrides in _by_service(command.places, None).items():
+        refused = _put(draft, fqdn, overrides, allow_empty=True)
         if refused:
             return refused
     return draft.accepted()
@@ -129,6 +132,8 @@ def _put(draft: Draft, fqdn: Name, wanted: dict[str, Override | None], allow_emp
         if override is not None:
             overrides[address] = override
         _tell(draft, fqdn, address, before, override)
+    if overrides == dict(known.overrides):
+        return None
     keep(draft, msgspec.structs.replace(known, overrides=tuple(sorted(overrides.items()))))
     judge(draft, fqdn)
     after = draft.state.services[fqdn]
@@ -157,10 +162,10 @@ def _tell(draft: Draft, fqdn: Name, address: str, before: Override | None, after
         draft.tell("endpoint.released", f"{text} {address}", said, service=text, endpoint=address)
 
 
-def _by_service(places: tuple[Place, ...]) -> dict[Name, list[str]]:
-    found: dict[Name, list[str]] = {}
+def _by_service(places: tuple[Place, ...], override: Override | None) -> dict[Name, dict[str, Override | None]]:
+    found: dict[Name, dict[str, Override | None]] = {}
     for place in places:
-        found.setdefault(place.fqdn, []).append(place.address)
+        found.setdefault(place.fqdn, {})[place.address] = override
     return found
 
 

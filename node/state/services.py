@@ -48,15 +48,14 @@ def put_service(draft: Draft, command: PutService) -> Result:
         for each in service.endpoints
     )
     published = old.published if old else ()
-    current = {address for address, _ in endpoints}
+    current = {*service.fallback, *(address for address, _ in endpoints)}
     retired = tuple(each for each in _addresses_ever(old) if each not in current)[-RETIRED_MAX:] if old else ()
     fail_open = old.fail_open if old else False
-    overrides = tuple(each for each in old.overrides if each[0] in current) if old else ()
+    addresses = {address for address, _ in endpoints}
+    overrides = tuple(each for each in old.overrides if each[0] in addresses) if old else ()
     maintenance = old.maintenance if old else None
-    keep(
-        draft,
-        ServiceState(service, endpoints, published, fail_open, draft.index, retired, overrides, maintenance),
-    )
+    after = ServiceState(service, endpoints, published, fail_open, draft.index, retired, overrides, maintenance)
+    keep(draft, msgspec.structs.replace(after, published_index=old.published_index if old else draft.index))
     text = to_text(service.fqdn)
     verb = "service.changed" if old else "service.created"
     draft.tell(verb, text, f"{len(endpoints)} endpoints", service=text)
@@ -224,8 +223,9 @@ def _electorate_problem(draft: Draft, service: Service) -> str | None:
 
 
 def _addresses_ever(service_state: ServiceState) -> tuple[str, ...]:
-    """Return every address known to have been an endpoint, the latest ones last."""
-    return (*service_state.retired, *(address for address, _ in service_state.endpoints))
+    """Return every address known to have been an endpoint or a fallback, the latest ones last."""
+    endpoints = (address for address, _ in service_state.endpoints)
+    return tuple(dict.fromkeys((*service_state.retired, *service_state.service.fallback, *endpoints)))
 
 
 def _no_service(draft: Draft, fqdn: Name) -> Refused:
@@ -316,6 +316,8 @@ def judge(draft: Draft, fqdn: Name) -> None:
         selection = publish.select(known.service, verdicts, dict(known.overrides), known.published)
         after = msgspec.structs.replace(after, published=selection.published, fail_open=selection.fail_open)
         _tell_service(draft, known, after)
+    if after.published != known.published:
+        after = msgspec.structs.replace(after, published_index=draft.index)
     if after != known:
         keep(draft, after)
     _write_rrsets(draft, known.service, after.published)

@@ -68,6 +68,8 @@ class ServiceState(msgspec.Struct, frozen=True, omit_defaults=True):
     """By address: what operators said of endpoints."""
     maintenance: Maintenance | None = None
     """While it is active, what stands in DNS stays as it is."""
+    published_index: int = 0
+    """Log index at which ``published`` last changed."""
 
 
 class Leftover(msgspec.Struct, frozen=True, omit_defaults=True):

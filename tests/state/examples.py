@@ -102,6 +102,7 @@ COMMANDS: tuple[Command, ...] = (
     ClearOverrides((Place(WWW, "192.0.2.1"),)),
     SetMaintenance(WWW, True, 5, 6),
     KeepSchedule(7),
+    SetOverrides((Place(WWW, "192.0.2.1"),), "down", released=(Place(WWW, "192.0.2.2"),)),
 )
 ENTRIES = tuple(
     Entry(command, 1_700_000_000_000 + number, "actor", "reason", Ticket("client", number, b"\x01" * 8, 4))

@@ -232,3 +232,34 @@ def test_answers_can_be_limited_to_the_best() -> None:
     assert (THREE,) == cluster.published
     cluster.vote(THREE, up=False)
     assert (TWO,) == cluster.published
+
+
+def test_what_operators_change_counts_as_a_change_of_what_is_published() -> None:
+    """So that push targets follow a drain at once, not only when they are read again."""
+    cluster = Cluster()
+    before = cluster.state.services[WWW].published_index
+    cluster.do(SetOverrides(places(ONE), "drain"))
+    assert before < cluster.state.services[WWW].published_index == cluster.state.index
+    cluster.vote(TWO, up=True)
+    assert cluster.state.services[WWW].published_index < cluster.state.index
+
+
+def test_some_are_taken_out_and_others_let_go_in_one_step() -> None:
+    """A failover to a drained endpoint never leaves the service without any record in between."""
+    cluster = Cluster()
+    cluster.do(SetOverrides(places(TWO), "drain"))
+    cluster.do(SetOverrides(places(ONE, THREE), "down", released=places(TWO)))
+    assert (TWO,) == cluster.published
+    refused = cluster.refused(SetOverrides(places(TWO), "down", released=()))
+    assert "without any record" in refused.detail
+
+
+def test_fallback_addresses_are_ours_to_take_away_where_they_were_pushed() -> None:
+    """Also when the service has other ones by now."""
+    cluster = Cluster(when_down="fallback", fallback=("198.51.100.9",))
+    cluster.do(
+        PutService(
+            msgspec.structs.replace(cluster.state.services[WWW].service, when_down="nodata", fallback=())
+        )
+    )
+    assert ("198.51.100.9",) == cluster.state.services[WWW].retired

@@ -28,7 +28,7 @@ def list_services(context: ApiContext, request: Request) -> Response:
 def get_service(context: ApiContext, request: Request) -> Response:
     """Show one service: its definition, its endpoints, their votes and verdicts."""
     state = context.state()
-    known = _service(state, request)
+    known = service_of(state, request)
     return read(request, _row(known), known.index)
 
 
@@ -63,13 +63,13 @@ def delete_service(context: ApiContext, request: Request) -> Proposal:
 
 def list_endpoints(context: ApiContext, request: Request) -> Response:
     """List the endpoints of a service."""
-    known = _service(context.state(), request)
+    known = service_of(context.state(), request)
     return read(request, {"items": service_row(known)["endpoints"], "next": None}, known.index)
 
 
 def put_endpoint(context: ApiContext, request: Request) -> Proposal:
     """Add an endpoint or change it; without a body one that is there stays as it is."""
-    fqdn, address = read_name(request.values["fqdn"]), _address(request)
+    fqdn, address = read_name(request.values["fqdn"]), address_of(request)
     known = context.state().services.get(fqdn)
     present = endpoint_of(known.service, address) if known is not None else None
     if request.body:
@@ -84,7 +84,7 @@ def delete_endpoint(context: ApiContext, request: Request) -> Proposal:
     """Remove an endpoint from its service."""
     fqdn = read_name(request.values["fqdn"])
     condition = if_index(request, _definition_index(context.state(), fqdn))
-    return write(DeleteEndpoint(fqdn, _address(request), condition), _shower(fqdn))
+    return write(DeleteEndpoint(fqdn, address_of(request), condition), _shower(fqdn))
 
 
 def _row(known: ServiceState) -> Row:
@@ -95,7 +95,8 @@ def _shower(fqdn: Name) -> Callable[[State], Row | None]:
     return lambda state: _row(state.services[fqdn]) if fqdn in state.services else None
 
 
-def _service(state: State, request: Request) -> ServiceState:
+def service_of(state: State, request: Request) -> ServiceState:
+    """Return the service that the path names. Raises ``Problem``."""
     fqdn = read_name(request.values["fqdn"])
     known = state.services.get(fqdn)
     if known is None:
@@ -122,7 +123,8 @@ def _zone_of(state: State, fqdn: Name, text: str | None) -> Name:
     raise Problem("invalid", problem.detail, 'say which: "zone"; one that is not ours is pushed to only')
 
 
-def _address(request: Request) -> str:
+def address_of(request: Request) -> str:
+    """Return the address that the path names, in its canonical form. Raises ``Problem``."""
     try:
         return canonical_address(request.values["address"].removeprefix("[").removesuffix("]"))
     except ValueError as error:

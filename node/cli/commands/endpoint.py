@@ -1,13 +1,15 @@
 """``qdns endpoint``: the addresses behind a service."""
 
+import shlex
+
 import click
 
-from node.cli import service_view
+from node.cli import operation_view, service_view
 from node.cli.addresses import segment
 from node.cli.changes import Json, report
 from node.cli.completing import complete_services
 from node.cli.group import Group
-from node.cli.options import client_options, reason_option
+from node.cli.options import allow_empty_option, client_options, for_option, reason_option
 from node.cli.session import Session
 
 _ADD = "qdns endpoint add www.example.org 192.0.2.12"
@@ -15,7 +17,7 @@ _ADD = "qdns endpoint add www.example.org 192.0.2.12"
 
 @click.group(cls=Group, aliases={"rm": "remove"}, example=_ADD)
 def endpoint() -> None:
-    """Endpoints of services: list, add, remove."""
+    """Endpoints of services: list, add, remove, drain, undrain, force."""
 
 
 @endpoint.command("list", example="qdns endpoint list www.example.org")
@@ -58,6 +60,83 @@ def remove_endpoint(session: Session, fqdn: str, address: str, reason: str) -> N
     """Remove an endpoint from its service and from DNS."""
     reply = session.client.write("DELETE", _path(fqdn, address), reason=reason)
     report(session.out, "removed", f"{fqdn} {address}", reply)
+
+
+_DRAIN = "qdns endpoint drain 'www.example.org/192.0.2.1*' --for 30m --reason 'kernel update'"
+
+
+@endpoint.command("drain", example=_DRAIN)
+@click.argument("places", nargs=-1, required=True, metavar="SERVICE/ENDPOINT...")
+@for_option
+@allow_empty_option
+@reason_option
+@client_options
+@click.pass_obj
+def drain(
+    session: Session, /, places: tuple[str, ...], for_s: float | None, allow_empty: bool, reason: str
+) -> None:
+    """Take endpoints out of DNS, by address or name or patterns of these: all of them or none."""
+    reply = _override(session, places, "drain", for_s, reason, allow_empty=allow_empty)
+    operation_view.show_places(session.out, "drained", reply, f"qdns endpoint undrain {_quoted(places)}")
+
+
+@endpoint.command("undrain", example="qdns endpoint undrain 'www.example.org/*'")
+@click.argument("places", nargs=-1, required=True, metavar="SERVICE/ENDPOINT...")
+@reason_option
+@client_options
+@click.pass_obj
+def undrain(session: Session, places: tuple[str, ...], reason: str) -> None:
+    """Let the votes decide again about endpoints that were drained or forced."""
+    reply = _override(session, places, "release", None, reason)
+    operation_view.show_places(session.out, "undrained", reply, "")
+
+
+@endpoint.command(
+    "force", example="qdns endpoint force www.example.org/192.0.2.11 down --for 15m --reason 'bad disk'"
+)
+@click.argument("places", nargs=-1, required=True, metavar="SERVICE/ENDPOINT...")
+@click.argument("verdict", type=click.Choice(("up", "down", "auto")))
+@for_option
+@allow_empty_option
+@reason_option
+@client_options
+@click.pass_obj
+def force(
+    session: Session,
+    /,
+    places: tuple[str, ...],
+    verdict: str,
+    for_s: float | None,
+    allow_empty: bool,
+    reason: str,
+) -> None:
+    """Take endpoints for up or down whatever the votes say; auto lets these decide again."""
+    action = "release" if verdict == "auto" else f"force-{verdict}"
+    word = "released" if verdict == "auto" else f"forced {verdict}"
+    reply = _override(session, places, action, for_s, reason, allow_empty=allow_empty)
+    undo = "" if verdict == "auto" else f"qdns endpoint force {_quoted(places)} auto"
+    operation_view.show_places(session.out, word, reply, undo)
+
+
+def _override(
+    session: Session,
+    places: tuple[str, ...],
+    action: str,
+    for_s: float | None,
+    reason: str,
+    *,
+    allow_empty: bool = False,
+) -> Json:
+    body: Json = {"places": list(places), "action": action}
+    if for_s is not None:
+        body["for_s"] = for_s
+    if allow_empty:
+        body["allow_empty"] = True
+    return session.client.write("POST", "/v1/overrides", body, reason=reason)
+
+
+def _quoted(places: tuple[str, ...]) -> str:
+    return " ".join(shlex.quote(each) for each in places)
 
 
 def _path(fqdn: str, address: str) -> str:

@@ -7,6 +7,7 @@ import click
 from node.cli import service_view, status_view
 from node.cli.addresses import segment
 from node.cli.changes import Json, already, confirm, report
+from node.cli.commands.service_operations import failover, maintenance, refresh
 from node.cli.completing import complete_services
 from node.cli.faults import ExitCode, Failure
 from node.cli.group import Group
@@ -23,7 +24,10 @@ _CREATE = "qdns service create www.example.org 192.0.2.10 192.0.2.11 --check htt
 
 @click.group(cls=Group, aliases={"rm": "delete"}, example=_CREATE)
 def service() -> None:
-    """Services: list, show, create, delete. A service is a name that points only at what works."""
+    """Services: list, show, create, delete, maintenance, failover, refresh.
+
+    A service is a name that points only at what works.
+    """
 
 
 @service.command("list", example="qdns services -w")
@@ -143,3 +147,8 @@ def delete_service(session: Session, fqdn: str, yes: bool, reason: str) -> None:
     confirm("service", fqdn, yes=yes)
     reply = session.client.write("DELETE", _path(fqdn), reason=reason)
     report(session.out, "deleted", f"service {fqdn} and its records", reply)
+
+
+service.add_command(maintenance)
+service.add_command(failover)
+service.add_command(refresh)

@@ -30,7 +30,10 @@ PLACES: Places = {
         "Services: list, show, create, delete, maintenance, failover, refresh.",
     ),
     "services": (f"{_COMMANDS}.service:list_services", ""),
-    "endpoint": (f"{_COMMANDS}.endpoint:endpoint", "Endpoints of services: list, add, remove, drain, undrain, force."),
+    "endpoint": (
+        f"{_COMMANDS}.endpoint:endpoint",
+        "Endpoints of services: list, add, remove, drain, undrain, force.",
+    ),
     "endpoints": (f"{_COMMANDS}.endpoint:list_endpoints", ""),
     "zone": (f"{_COMMANDS}.zone:zone", "Zones: list, show, create, delete, import, export, check, diff."),
     "zones": (f"{_COMMANDS}.zone:list_zones", ""),

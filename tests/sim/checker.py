@@ -8,7 +8,7 @@ from node.cluster import Machine
 from node.state.command import BadCommand, Ticket, decode
 from node.state.snapshot import digest
 from node.state.state import State
-from raft.membership import Membership, encode_membership
+from raft.membership import MEMBERSHIP, Membership, decode_membership, encode_membership
 from raft.proposal import Committed, NotCommitted, Outcome
 from tests.sim.records import index_of_value
 
@@ -197,6 +197,8 @@ class WatchedMachine(Machine):
 
 def told(command: bytes) -> str:
     """Return a command in few words, for the message of a violation."""
+    if command[:1] == MEMBERSHIP:
+        return f"the members {decode_membership(command).voters}"
     try:
         entry = decode(command)
     except BadCommand:

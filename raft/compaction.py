@@ -28,8 +28,8 @@ TRAILING_ENTRIES = 2_000
 """Entries kept before a snapshot's end for followers that are a little behind, and"""
 TRAILING_BYTES = 16 * 1024 * 1024
 """how many octets of them."""
-APPLIED_BYTES = 64 * 1024 * 1024
-"""Octets of entries applied since the last snapshot that make a new one due, however few they are."""
+APPLIED_BYTES = 16 * 1024 * 1024
+"""Octets of entries applied since the last snapshot that make a new one due, however few: a restart applies them."""
 REST_S_MIN, REST_S_MAX = 0.002, 0.02
 
 

@@ -163,6 +163,9 @@ async def _measure_with(ours: Ours, etcd: Etcd, records: int, snapshot_entries: 
             table.add(f"{what}: memory, MiB", each.name, memory_mib)
     for number in range(3):
         await ours.gap_ms(number)
+    await ours.write(4, 2.0)
+    for number in range(3):
+        table.add(f"{what}: longest turn of the log before that, ms", "ours", await ours.gap_ms(number))
     for each in (ours, etcd):
         longest_ms = await _write_past_a_snapshot(each)
         table.add(f"{what}: longest write during a snapshot, ms", each.name, longest_ms)

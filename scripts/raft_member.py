@@ -36,13 +36,14 @@ class Gaps:
 
     def __init__(self) -> None:
         self.longest_s = 0.0
-        self._last_s = time.monotonic()
+        self._last_s: float | None = None
         run = Compaction.run
 
         def watched(compaction: Compaction) -> None:
             run(compaction)
             now_s = time.monotonic()
-            self.longest_s = max(self.longest_s, now_s - self._last_s)
+            if self._last_s is not None:  # before the first turn it reads what is on the disk
+                self.longest_s = max(self.longest_s, now_s - self._last_s)
             self._last_s = now_s
 
         Compaction.run = watched  # type: ignore[method-assign]

@@ -23,6 +23,7 @@ OTHERS = (
     "with 2,000 records: longest write during a snapshot, ms",
 )
 OURS_ALONE = (
+    "with 2,000 records: longest turn of the log before that, ms",
     "with 2,000 records: longest turn of the log during a snapshot, ms",
     "with 2,000 records: longest turn of the log that takes a snapshot, ms",
 )

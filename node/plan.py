@@ -63,6 +63,8 @@ class Plan:
     tokens: tuple[Token, ...]
     tsig: Mapping[str, TsigSecret] = field(repr=False)
     """By key name in lower case without final dot."""
+    push_tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """By the name of the push target."""
     log_level: str = "info"
     log_format: LogFormat = "auto"
     notes: tuple[str, ...] = ()
@@ -120,6 +122,7 @@ def plan_of(config: Config, environ: Mapping[str, str] = os.environ) -> Plan:
             for each in config.api.tokens
         ),
         tsig=keys,
+        push_tokens=push_tokens(config, environ),
         log_level=config.log.level,
         log_format=config.log.format,
         notes=config.notes,
@@ -203,6 +206,18 @@ def _keys(config: Config, environ: Mapping[str, str]) -> dict[str, TsigSecret]:
         except SecretError as error:
             logger.warning("tsig.unreadable", key=each.name, detail=str(error))
     return keys
+
+
+def push_tokens(config: Config, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return the tokens that can be read; a push that needs another one says so by itself."""
+    tokens = {}
+    for each in config.push_tokens:
+        try:
+            tokens[each.target] = each.secret.read(environ).decode()
+        except (SecretError, UnicodeDecodeError) as error:
+            detail = str(error) if isinstance(error, SecretError) else "it is not text"
+            logger.warning("push.token_unreadable", target=each.target, detail=detail)
+    return tokens
 
 
 def _node_token(cluster: str, secret: bytes) -> str:

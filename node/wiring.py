@@ -264,7 +264,7 @@ def _pusher(plan: Plan, cluster: Cluster) -> Pusher:
     def reachable() -> tuple[str, ...]:
         return tuple(peer.name for peer in cluster.status().peers if peer.connected)
 
-    settings = PusherSettings(tsig=plan.tsig)
+    settings = PusherSettings(tsig=plan.tsig, tokens=plan.push_tokens)
     return Pusher(plan.node, lambda: cluster.state, cluster.propose, is_current, settings, reachable=reachable)
 
 

@@ -57,6 +57,21 @@ def parse_api_url(text: str, default_scheme: str = "http") -> str:
     return f"{parts.scheme}://{join(host, port)}"
 
 
+def parse_url(text: str) -> str:
+    """Read ``https://pdns.example.net:8081/base`` as a URL without a final slash. Raises ``ValueError``."""
+    wrong = f'{text!r} is not a URL; write "https://host.example.net:8081"'
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise ValueError(wrong) from None
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("a URL with a password, a query or a fragment is not possible here")
+    if parts.scheme not in ("http", "https") or not host or not re.fullmatch(r"[!-~]+", text):
+        raise ValueError(wrong)
+    return text.rstrip("/")
+
+
 def is_loopback(host: str) -> bool:
     """Say whether an address, or the name ``localhost``, can be reached from this machine only."""
     return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)

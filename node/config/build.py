@@ -1,6 +1,5 @@
 """From the checked tables to the program's values, one section each."""
 
-import itertools
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,15 +8,13 @@ from pathlib import Path
 from node.config.addresses import host_of, join, port_of
 from node.config.fields import ADDRESS_PLACEHOLDER
 from node.config.findings import Findings
-from node.config.messages import did_you_mean
 from node.config.model import HealthDefaults, Node, RaftSettings, Token, TsigKey
 from node.config.positions import Path as KeyPath
-from node.config.schema import HealthTable, PushTable, Root, ServiceTable
+from node.config.schema import HealthTable, Root, ServiceTable
 from node.config.secret import References, Secret
 from node.config.template import BadTemplate, build_check
 from node.config.validate import Validated
 from node.health.service import Check, Endpoint, Service
-from node.state.command import Target
 from node.zone.name import Name, iter_ancestors, to_text
 
 RAFT_PORT, API_PORT, DNS_PORT = 7300, 7380, 53
@@ -192,45 +189,4 @@ def _service(
         fall=chosen(table.fall, health.fall),
         fail_open_percent=chosen(own_fail_open, health.fail_open_percent),
         mode=table.mode,
-    )
-
-
-def build_targets(valid: Validated, findings: Findings) -> list[tuple[Target, KeyPath]]:
-    """Return the push targets with their places in the file; names that nobody gave are made."""
-    keys = [each.name for each in valid.root.tsig]
-    taken = {each.name for each in valid.root.push if each.name}
-    built = []
-    for number, table in enumerate(valid.root.push):
-        path = valid.path("push", number)
-        if table.tsig and table.tsig not in keys and valid.is_whole("tsig"):
-            findings.error(
-                (*path, "tsig"),
-                f'there is no [[tsig]] key named "{table.tsig}"',
-                code="unknown-reference",
-                suggestion=did_you_mean(table.tsig, keys) or "add a [[tsig]] table with this name",
-            )
-        name = table.name or _free_name(table, taken)
-        taken.add(name)
-        built.append((_target(table, name), path))
-    return built
-
-
-def _free_name(table: PushTable, taken: set[str]) -> str:
-    """Name a target after its server, with a number behind it when another one has that name."""
-    host, port = host_of(table.server), port_of(table.server)
-    name = host if port == DNS_PORT else join(host, port)
-    numbered = (f"{name}#{count}" for count in itertools.count(2))
-    return next(each for each in itertools.chain([name], numbered) if each not in taken)
-
-
-def _target(table: PushTable, name: str) -> Target:
-    return Target(
-        name=name,
-        kind=table.type,
-        server=table.server,
-        zones=tuple(table.zones),
-        what=table.what,
-        tsig=table.tsig or "",
-        method=table.method,
-        min_interval_ms=table.min_interval,
     )

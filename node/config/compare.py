@@ -36,6 +36,7 @@ def compare(old: Config, new: Config) -> Difference:
         "dns": (replace(old.dns, listen=(), tls_listen=()), replace(new.dns, listen=(), tls_listen=())),
         "tsig": (old.tsig, new.tsig),
         "api.tokens": (old.api.tokens, new.api.tokens),
+        "push.token": (old.push_tokens, new.push_tokens),
         "log": (old.log, new.log),
     }
     apply = {

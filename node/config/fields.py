@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
 
-from node.config.addresses import is_any, join, parse_api_url, parse_endpoint
+from node.config.addresses import is_any, join, parse_api_url, parse_endpoint, parse_url
 from node.config.units import parse_duration_ms, parse_percent
 from node.health.service import canonical_address
 from node.zone.name import BadName, Name, from_text, to_text
@@ -140,6 +140,8 @@ BindAddress = Annotated[str, PlainValidator(text_reader(_bind_address), **_STRIN
 ListenAddress = Annotated[str, PlainValidator(text_reader(_listen_address), **_STRING)]
 ServerAddress = Annotated[str, PlainValidator(text_reader(_server_address), **_STRING)]
 ApiAddress = Annotated[str, PlainValidator(text_reader(parse_api_url), **_STRING)]
+ApiUrl = Annotated[str, PlainValidator(text_reader(parse_url), **_STRING)]
+"""Where somebody else's HTTP API begins."""
 DurationMs = Annotated[int, PlainValidator(text_reader(parse_duration_ms), **_STRING)]
 Percent = Annotated[int, PlainValidator(text_reader(parse_percent), **_STRING)]
 Ttl = Annotated[int, Field(ge=1, le=604_800)]

@@ -19,6 +19,7 @@ The fields, for those who wire it::
       zones       tuple[PutZone, ...]  to seed an empty cluster with, records parsed
       services    tuple[Service, ...]  likewise
       targets     tuple[Target, ...]   likewise, push targets
+      push_tokens tuple[PushToken, ..] target, secret: what this node shows to the DNS services among them
       health      HealthDefaults       interval_ms, timeout_ms, recheck_ms, rise, fall, fail_open_percent
       tsig        tuple[TsigKey, ...]  name (as in Target.tsig), algorithm, secret (Secret), grants
       api         ApiSettings          listen (of this node), tokens (tuple[Token, ...]: name, secret, scopes)
@@ -191,6 +192,16 @@ class TsigKey:
 
 
 @dataclass(frozen=True, slots=True)
+class PushToken:
+    """What proves to a DNS service that we may change it; the log knows nothing of it but the target's name."""
+
+    target: str
+    secret: Secret
+    path: tuple[str | int, ...] = field(default=(), compare=False)
+    """Its place in the file."""
+
+
+@dataclass(frozen=True, slots=True)
 class Token:
     """Who may use the HTTP API."""
 
@@ -236,6 +247,7 @@ class Config:
     api: ApiSettings
     log: LogSettings
     shared_hash: str
+    push_tokens: tuple[PushToken, ...] = ()
     is_rrdnsd: bool = False
     notes: tuple[str, ...] = ()
     warnings: tuple[Fault, ...] = ()

@@ -10,7 +10,7 @@ from typing import Literal, cast, get_args
 
 import msgspec
 
-from node.config import build, rrdnsd, rules, rules_dns, rules_secrets, tls
+from node.config import build, push, rrdnsd, rules, rules_dns, rules_secrets, tls
 from node.config.build_dns import build_dns, shared_part
 from node.config.draft import Draft
 from node.config.findings import Findings, locate
@@ -88,7 +88,8 @@ class _Loading:
         nodes = build.build_nodes(root)
         zones = build_zones(valid, base, self.findings)
         services = build.build_services(valid, self.findings)
-        targets = build.build_targets(valid, self.findings)
+        targets = push.build_targets(valid, self.findings)
+        push_tokens = push.build_push_tokens(valid, references, self.findings)
         tokens = build.build_tokens(root, references, self.findings)
         tsig = build.build_tsig(valid, references, self.findings)
         secret = None
@@ -96,6 +97,7 @@ class _Loading:
             secret = build.build_secret(root.cluster.secret, ("cluster", "secret"), references, self.findings)
         rules.judge(Draft(valid, nodes, zones, services, targets, tokens), self.findings)
         rules_secrets.judge(valid, secret, tsig, tokens, self.environ, self.findings)
+        rules_secrets.judge_push_tokens(push_tokens, self.environ, self.findings)
         tls.judge(root, self.findings)
         identity = self._identity(nodes, needs_node=needs_node)
         dns = build_dns(root, nodes[0] if identity is None else identity.node, base, references, self.findings)
@@ -121,6 +123,7 @@ class _Loading:
             tsig=tuple(tsig),
             api=ApiSettings(node.api_listen, tuple(tokens)),
             log=log,
+            push_tokens=tuple(push_tokens),
             shared_hash="",
             is_rrdnsd=self.source.is_json,
             notes=self._notes(identity),

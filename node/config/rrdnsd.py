@@ -234,7 +234,13 @@ def _service(each: ServiceObject) -> dict[str, Any]:
 
 
 def _push(server: str, zones: list[str], root: RootObject, tsig: list[dict[str, Any]]) -> dict[str, Any]:
-    push = {"type": "rfc2136", "server": server, "zones": zones, "method": root.update_method}
+    push = {
+        "type": "rfc2136",
+        "server": server,
+        "zones": zones,
+        "method": root.update_method,
+        "max_withdrawal": "100%",
+    }
     return push | ({"tsig": tsig[0]["name"]} if tsig else {})
 
 

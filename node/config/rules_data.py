@@ -109,7 +109,7 @@ def _judge_targets(draft: Draft, findings: Findings) -> None:
     values = [(target.name, (*path, "name")) for target, path in draft.targets]
     findings.twice(values, "another push target has this name already")
     for target, path in draft.targets:
-        own = next((node for node in draft.nodes if answers_at(node, target.server)), None)
+        own = next((node for node in draft.nodes if target.server and answers_at(node, target.server)), None)
         if own is not None:
             message = (
                 f"{target.server} is where {own.name} answers DNS: a push there would go round in a circle"

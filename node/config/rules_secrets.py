@@ -5,7 +5,7 @@ import binascii
 from collections.abc import Mapping, Sequence
 
 from node.config.findings import Findings
-from node.config.model import Token, TsigKey
+from node.config.model import PushToken, Token, TsigKey
 from node.config.positions import Path as KeyPath
 from node.config.schema import TSIG_OCTETS
 from node.config.secret import Secret, SecretError, mode_problem
@@ -30,6 +30,12 @@ def judge(
     by_name = {each.name: number for number, each in enumerate(valid.root.tsig)}
     for key in tsig:
         _judge_tsig(key, (*valid.path("tsig", by_name[key.name]), "secret"), environ, findings)
+
+
+def judge_push_tokens(tokens: Sequence[PushToken], environ: Mapping[str, str], findings: Findings) -> None:
+    """Look at the tokens of push targets; how long they are is the service's to say."""
+    for token in tokens:
+        _read(token.secret, token.path, environ, findings)
 
 
 def tsig_octets(key: TsigKey, environ: Mapping[str, str]) -> bytes:

@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field
 from node.config.dns_fields import AllowedEntry, GrantEntry, NetworkEntry, OrFalse, SecondaryEntry
 from node.config.fields import (
     ApiAddress,
+    ApiUrl,
     BindAddress,
     Contact,
     Count,
@@ -217,16 +218,21 @@ class ServiceTable(Table):
 
 
 class PushTable(Table):
-    """[[push]]: another name server that follows the committed state."""
+    """[[push]]: another name server, or a DNS service, that follows the committed state."""
 
     name: Word | None = None
-    type: Literal["rfc2136"]
-    server: ServerAddress
+    type: Literal["rfc2136", "powerdns", "desec", "gandi", "hetzner", "digitalocean", "cloudflare", "dynu"]
+    server: ServerAddress | None = None
+    url: ApiUrl | None = None
+    token: str | None = None
     zones: Annotated[list[DomainName], Listed, Field(min_length=1)]
     what: Literal["services", "all"] = "services"
+    own: Literal["addresses", "name"] = "addresses"
     tsig: KeyName | None = None
     method: Literal["native", "nsupdate", "knsupdate"] = "native"
+    fence: bool = False
     min_interval: DurationMs = written("0s")
+    max_withdrawal: Percent = written("50%")
 
 
 TSIG_OCTETS = {"hmac-sha1": 20, "hmac-sha224": 28, "hmac-sha256": 32, "hmac-sha384": 48, "hmac-sha512": 64}

@@ -78,6 +78,8 @@ class Target(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is ours at a name we publish: the rdatas we put there, or the whole RRset."""
     fence: bool = False
     """Keep the plan's number in a TXT record on the server, so that a late push of an older one fails there."""
+    withdrawal_percent_max: int = 100
+    """More than this share of a zone's service records withdrawn within a minute holds the push; 100 never does."""
 
 
 # --- the kinds ------------------------------------------------------------------------------------

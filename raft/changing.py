@@ -43,6 +43,7 @@ class Changes:
         if change.name == self._core.selfNode.id and change.kind in ("remove", "replace"):
             self._leave_lead(change.kind)
             return None
+        self._require_protected(wanted)
         self._require_reachable(change, wanted)
         return self._core.append_membership(wanted)
 
@@ -61,6 +62,11 @@ class Changes:
             raise RefusedChange(
                 f"to {kind} the leader another node must take over, and none is connected and up to date; try again"
             )
+
+    def _require_protected(self, wanted: Membership) -> None:
+        """Raise ``RaftError`` for a seat that no node could connect with: what stands in the log ends all who try."""
+        for seat in set(wanted.seats) - set(self._core.roster.current.seats):
+            self._core.wire.check_member(seat.name, seat.address)
 
     def _require_reachable(self, change: Change, wanted: Membership) -> None:
         """Refuse what leaves a majority that cannot be reached now."""

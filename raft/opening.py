@@ -35,7 +35,7 @@ def make_transport(
 ) -> Any:
     """Make the transport with the protection that the settings ask for. Raises ``RaftError``."""
     if not peers and _stays_alone(settings):
-        return SoleTransport()
+        return SoleTransport(settings.node)
     protection: Protection = LoopbackOnly()
     if settings.tls is not None:
         protection = settings.tls
@@ -61,15 +61,21 @@ class SoleTransport(Transport):  # type: ignore[misc]  # the library has no type
     ready = True
     certificate = None
 
-    def __init__(self) -> None:
+    def __init__(self, own: str) -> None:
         super().__init__(None, None, [])
+        self._own = own
+
+    def check_member(self, name: str, _address: str) -> None:
+        """Refuse to be two. Raises ``RaftError``."""
+        if name != self._own:
+            raise RaftError(
+                f"{name} cannot join: this node keeps nothing, or has neither certificates nor a secret to know it by.",
+                exit_code=EXIT_WRONG_SETUP,
+            )
 
     def addNode(self, node: Node) -> None:  # noqa: N802
         """Refuse to be two. Raises ``RaftError``."""
-        raise RaftError(
-            f"{node.id} cannot join: this node keeps nothing, or has neither certificates nor a secret to know it by.",
-            exit_code=EXIT_WRONG_SETUP,
-        )
+        self.check_member(str(node.id), str(node.address))
 
     def dropNode(self, _node: Node) -> None:  # noqa: N802
         """Drop nobody."""

@@ -112,6 +112,10 @@ class SecureTransport(Transport):  # type: ignore[misc]  # the library has no ty
         self._ping_due = self._loop.time() + PING_INTERVAL_S
         self._ping_timer = self._loop.call_at(self._ping_due, self._ping_all)
 
+    def check_member(self, _name: str, address: str) -> None:
+        """Raise ``RaftError`` for the address of a member that the protection does not suffice for."""
+        check_protection(self._settings.protection, (address,))
+
     def addNode(self, node: Node) -> None:  # noqa: N802
         """Keep a connection with this node. Raises ``RaftError`` for an address the protection does not suffice for."""
         check_protection(self._settings.protection, (node.address,))

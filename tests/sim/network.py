@@ -77,6 +77,9 @@ class SimTransport(Transport):
         other = self._network.transports.get(str(node.id))
         return other.passport.directory if other is not None and str(node.id) in self.current else ""
 
+    def check_member(self, _name: str, _address: str) -> None:
+        pass
+
     def addNode(self, node: Node) -> None:  # noqa: N802
         self.peers[str(node.id)] = node
         self._network.dial_later(frozenset((self.own, str(node.id))))

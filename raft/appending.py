@@ -113,6 +113,7 @@ class Appending(Elections):
         self.see_term(node, message["term"])
         if self.role != LEADER or message["term"] != self.term or node not in self.next_index:
             return
+        _require_whole(message["round"], message["next"], message["matched"] or 0)
         self.heard_s[node] = now_s()
         if message["round"] <= self.round:
             self.rounds_heard[node.id] = max(message["round"], self.rounds_heard.get(node.id, 0))
@@ -156,3 +157,9 @@ class Appending(Elections):
             "for the report of a defect, and let it join anew under another name.",
             exit_code=EXIT_DISK_FAULT,
         )
+
+
+def _require_whole(*numbers: object) -> None:
+    """Refuse positions that no log has: reckoning with them would end the leader. Raises ``TypeError``."""
+    if not all(type(number) is int for number in numbers):
+        raise TypeError(f"positions that are no whole numbers: {numbers}")

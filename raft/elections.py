@@ -56,8 +56,11 @@ class Elections(Members):
         self.election_deadline_s = now_s() + self.draw_election_timeout_s()
 
     def see_term(self, node: Node, term: int) -> None:
-        """Fall back to follower when another voter is in a later term; nobody else may raise ours."""
-        if term > self.term and node in self.voters:
+        """Fall back to follower when another elector is in a later term; nobody else may raise ours.
+
+        A learner that voted before it was removed may be in one, and would refuse this leader for ever.
+        """
+        if term > self.term and self.is_elector(node):
             self.set_term(term, None)
             self.step_down()
 

@@ -62,14 +62,20 @@ class Members(LibraryState):
     def _seats(self) -> dict[str, Seat]:
         """Return the other seats by name: those in force, those told of, and those whose end is not committed.
 
-        A removal may never be: whoever leads without it must reach this node to take it back.
+        A removal may never be: whoever leads without it must reach this node to take it back. Of two seats of one
+        name the newest counts: who was away knows others by what they do not have any more, one that leads by now
+        among them. A leader goes by its own log: those it counts must be those it knows.
         """
         own = str(self.selfNode.id)
         index, hint = self._told
         committed = self.roster.at(self.commit_index)
-        told = hint.seats if hint is not None and index > self.roster.index_at(self.commit_index) else ()
         known = committed.seats if committed is not None else ()
-        return {seat.name: seat for seat in (*known, *told, *self.roster.current.seats) if seat.name != own}
+        is_heard = index > self.roster.index_at(self.commit_index)
+        told = hint.seats if hint is not None and is_heard and self.history in ("", hint.history) else ()
+        current = self.roster.current.seats
+        is_newer = index > self.roster.index and self.role != LEADER
+        seats = (*known, *current, *told) if is_newer else (*known, *told, *current)
+        return {seat.name: seat for seat in seats if seat.name != own}
 
     @property
     def history(self) -> str:
@@ -79,7 +85,7 @@ class Members(LibraryState):
 
     def recorded_directory(self, name: str) -> str:
         """Return the data directory with which a node is known; empty when that is not known."""
-        seat = self.roster.current.seat(name)
+        seat = self._seats().get(name)
         return seat.directory if seat is not None else ""
 
     @property
@@ -125,11 +131,14 @@ class Members(LibraryState):
         return node
 
     def _is_same(self, node: Node, seat: Seat) -> bool:
-        """Say whether the node we know may go on as it is: same place, same part, not sent back to begin anew."""
+        """Say whether the node we know may go on as it is: same place, same part, same data directory."""
         role = getattr(node, "role", "voter")
-        is_anew = bool(self._recorded.get(seat.name)) and not seat.directory
+        was, is_now = self._recorded.get(seat.name, ""), self.wire.directory_of(node)
+        is_other = was not in ("", seat.directory) or (
+            bool(seat.directory) and is_now not in ("", seat.directory)
+        )
         return (
-            not is_anew
+            not is_other
             and str(node.address) == seat.address
             and (role == "replica") == (seat.role == "replica")
         )

@@ -11,6 +11,7 @@ from pysyncobj.transport import Transport
 
 from raft.core import Core
 from raft.library import NO_OPERATION, REGULAR, Node, VolatileJournal
+from raft.membership import Membership
 from raft.settings import RaftSettings
 
 Message = dict[str, Any]
@@ -90,6 +91,9 @@ class Listener:
     def apply(self, index: int, _term: int, command: bytes | None) -> None:
         self.applied.append((index, command))
         self.on_apply()
+
+    def apply_membership(self, _index: int, _term: int, _membership: Membership) -> None:
+        pass
 
     def entries_cut(self, index: int) -> None:
         self.cuts.append(index)

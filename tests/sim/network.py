@@ -16,6 +16,7 @@ from pysyncobj.transport import Transport
 from raft.frames import decode_message, encode_message
 from raft.identity import Passport
 from raft.library import Node
+from raft.refusal import Refusal, Word
 
 Message = dict[str, Any]
 AT_MOST_ONCE = frozenset({"propose", "change", "proposed", "read_index", "read_index_reply"})
@@ -39,6 +40,8 @@ class Wire:
     """A connection between two nodes, or what is left of one."""
 
     ends: frozenset[str]
+    directories: dict[str, str] = field(default_factory=dict)
+    """With which each end came."""
     is_broken: bool = False
     last_at: dict[tuple[str, bool], float] = field(default_factory=dict)
     bulk_bytes: dict[str, int] = field(default_factory=dict)
@@ -74,8 +77,8 @@ class SimTransport(Transport):
         return 0 if wire is None else wire.bulk_bytes.get(str(node.id), 0)
 
     def directory_of(self, node: Node) -> str:
-        other = self._network.transports.get(str(node.id))
-        return other.passport.directory if other is not None and str(node.id) in self.current else ""
+        wire = self.current.get(str(node.id))
+        return "" if wire is None else wire.directories[str(node.id)]
 
     def check_member(self, _name: str, _address: str) -> None:
         pass
@@ -221,23 +224,33 @@ class Network:
         first, second = sorted(ends)
         if ends in self._wires or not all(name in self.transports for name in ends):
             return
-        if not (self._welcomes(first, second) and self._welcomes(second, first)):
-            self.dial_later(ends)
-            return
         if self.is_blocked(first, second) or self.is_blocked(second, first):
             self.dial_later(ends)
             return
-        wire = self._wires[ends] = Wire(ends)
+        if not all([self._welcomes(first, second), self._welcomes(second, first)]):
+            self.dial_later(ends)
+            return
+        directories = {name: self.transports[name].passport.directory for name in ends}
+        wire = self._wires[ends] = Wire(ends, directories)
         for own, peer in ((first, second), (second, first)):
             transport = self.transports[own]
             self._in_node(own, lambda t=transport, p=peer: t.use(p, wire))
 
     def _welcomes(self, own: str, peer: str) -> bool:
-        """Say whether a node would end its handshake with this peer well."""
+        """Say whether a node would end its handshake with this peer well; if not, tell the peer why."""
         past, other = self.transports[own].passport, self.transports[peer].passport
         recorded = past.recorded_directory(peer)
         is_same_log = "" in (past.history(), other.history()) or past.history() == other.history()
-        return peer in self.transports[own].peers and recorded in ("", other.directory) and is_same_log
+        word: Word | None = None
+        if peer not in self.transports[own].peers:
+            word = "unknown"
+        elif not is_same_log:
+            word = "history"
+        elif recorded not in ("", other.directory):
+            word = "directory"
+        if word is not None and own in self.transports[peer].peers:
+            self._in_node(peer, lambda: other.refused(own, Refusal(word, "", by_peer=True)))
+        return word is None
 
     # --- messages -------------------------------------------------------------------------------------
 

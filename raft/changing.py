@@ -11,7 +11,8 @@ from raft.library import LEADER, Node
 from raft.membership import Change, Membership, RefusedChange, changed
 
 BEHIND_MAX: Final = 100
-"""A learner that lacks no more entries than this votes from now on: it will have them with the next messages."""
+"""A learner that lacks no more entries than this votes from now on, unless a snapshot is among what it lacks: it
+will have them with the next messages."""
 
 Place = tuple[int, int]
 """Index and term of the entry that a change became; term 0 where the index alone says it."""
@@ -104,6 +105,7 @@ class Changes:
         if not seat.directory:
             directory = core.wire.directory_of(node)
             return Change("record", name, directory=directory) if directory else None
-        if seat.role == "learner" and core.commit_index - core.match_index.get(node, 0) <= BEHIND_MAX:
+        matched = core.match_index.get(node, 0)
+        if seat.role == "learner" and matched >= max(core.base_index, core.commit_index - BEHIND_MAX):
             return Change("promote", name)
         return None

@@ -169,6 +169,7 @@ class Compaction:
     def _written(self, last: int) -> None:
         logger.info("snapshot.written", index=last)
         self.index = last
+        self._core.roster.forget_before(last)
         position = self._cut_position(last)
         if position > 0:
             index = self._core.base_index + position

@@ -5,6 +5,7 @@ with this node as its only voter and a history of its own, so that no lost node 
 mistake. The node must not run meanwhile; its files are changed by one append.
 """
 
+import secrets
 from dataclasses import dataclass
 
 from raft.core import founding_membership
@@ -45,7 +46,7 @@ def force_new_cluster(settings: RaftSettings) -> Salvage:
         salvage = _salvage(settings, journal, membership, snapshot_index)
         seat = Seat(settings.node, settings.members[settings.node], "voter", journal.directory)
         term = salvage.term + 1
-        history = f"{membership.history or settings.cluster}+{term}"
+        history = secrets.token_hex(8)  # that of no other node which is forced so, too
         journal.setCurrentTerm(term, None)
         journal.add(encode_membership(Membership(history, (seat,))), salvage.last_index + 1, term)
         journal.sync()
@@ -76,8 +77,9 @@ def _open(settings: RaftSettings) -> tuple[WalJournal, Membership, int]:
 
 
 def _begin_log(journal: WalJournal, meta: SnapshotMeta) -> None:
-    """Let a log that ends before the snapshot begin with its end, as the next start would."""
-    if journal[-1][1] < meta.last_index:
+    """Let a log that does not agree with the snapshot begin with its end, as the next start would."""
+    position = meta.last_index - journal[0][1] if len(journal) else 0
+    if position >= len(journal) or (position >= 0 and journal[position][2] != meta.last_term):
         journal.reset(
             [
                 (NO_OPERATION, meta.prev_index, meta.prev_term),

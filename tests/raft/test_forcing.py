@@ -6,8 +6,11 @@ import pytest
 
 from raft.errors import RaftError
 from raft.forcing import force_new_cluster, inspect
-from raft.membership import Change
+from raft.journal import JournalIdentity, WalJournal
+from raft.library import NO_OPERATION
+from raft.membership import Change, Membership, Seat, decode_membership, encode_membership
 from raft.proposal import Committed
+from raft.snapshots import SnapshotMeta, SnapshotStore
 from tests.cluster.servers import wait_until
 from tests.raft.test_members import Party, wait_for_voters
 
@@ -54,5 +57,48 @@ def test_nothing_to_begin_with_is_told(tmp_path: Path) -> None:
     try:
         with pytest.raises(RaftError, match="Another process uses"):
             force_new_cluster(party.settings("n1", ("n1",)))
+    finally:
+        party.stop("n1")
+
+
+def test_two_nodes_forced_apart_are_two_clusters(tmp_path: Path) -> None:
+    """Both go on from the same term: their histories differ all the same, and neither lets the other in."""
+    party = Party(tmp_path)
+    names = ("n1", "n2", "n3")
+    party.found(*names)
+    wait_for_voters(party, *names)
+    wait_until(lambda: all(party.replicas[name].status().ready for name in names), "all to be ready")
+    for name in names:
+        party.stop(name)
+    histories = set()
+    for name in names[:2]:
+        identity = JournalIdentity("test", name)
+        journal = WalJournal(party.folder / name / "journal", identity)
+        journal.setCurrentTerm(9, None)
+        journal._destroy()
+        force_new_cluster(party.settings(name, names))
+        journal = WalJournal(party.folder / name / "journal", identity)
+        histories.add(decode_membership(journal[-1][0]).history)
+        journal._destroy()
+    assert 2 == len(histories)
+
+
+def test_what_contradicts_the_snapshot_is_left_behind(tmp_path: Path) -> None:
+    """A node that died when it had taken a snapshot, before its log followed, is forced and starts."""
+    party = Party(tmp_path)
+    settings = party.settings("n1", ("n1",))
+    membership = Membership("h", (Seat("n1", settings.bind, "voter", "d"), Seat("n2", "127.0.0.1:1", "voter")))
+    journal = WalJournal(tmp_path / "n1" / "journal", JournalIdentity("test", "n1"))
+    for index in range(1, 30):
+        journal.add(NO_OPERATION, index, 1)
+    journal.setCurrentTerm(3, None)
+    journal._destroy()
+    meta = SnapshotMeta(20, 2, 19, 2, ("n1", "n2"), encode_membership(membership))
+    SnapshotStore(tmp_path / "n1" / "snapshot", "test").write(meta, iter([b"x"]))
+    assert 20 == force_new_cluster(settings).last_index
+    party.start("n1", "n1")
+    try:
+        wait_for_voters(party, "n1")
+        assert isinstance(party.say("n1", "alone"), Committed)
     finally:
         party.stop("n1")

@@ -111,6 +111,17 @@ def test_the_newest_membership_of_the_log_rules_until_it_is_cut() -> None:
     assert roster.is_founding
 
 
+def test_what_a_snapshot_holds_is_not_kept_twice() -> None:
+    """Of memberships that are older than it only the one in force there stays, so their number has a limit."""
+    roster = Roster(Membership("", (A,)))
+    for index in (2, 4, 6):
+        roster.take(index, BOTH)
+    roster.take(9, TRIO)
+    roster.forget_before(7)
+    assert (6, None, BOTH) == (roster.index_at(8), roster.at(5), roster.at(7))
+    assert (TRIO, 9) == (roster.current, roster.index)
+
+
 def test_a_snapshot_carries_the_membership_of_its_end() -> None:
     """What follows it in the log stays only where the log agrees with it."""
     roster = Roster(Membership("", (A,)))

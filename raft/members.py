@@ -110,14 +110,15 @@ class Members(LibraryState):
         known = {str(node.id): node for node in self.voters | self.learners}
         for name, node in sorted(known.items()):
             seat = seats.get(name)
-            if node not in self._leaving and (seat is None or not self._is_same(node, seat)):
-                self._drop(node)
+            is_seated = self.roster.current.seat(name) is not None
+            if node in self._leaving and not is_seated:
+                continue
+            if node in self._leaving or seat is None or not self._is_same(node, seat):
+                self._drop(node)  # also who left and is let in again: what it held counts for nothing now
                 del known[name]
         for name, seat in seats.items():
             if name not in known:
                 known[name] = self._add(seat)
-            if self.roster.current.seat(name) is not None:
-                self._leaving.pop(known[name], None)
         voters = set(self.roster.current.voters)
         self.voters = {node for name, node in known.items() if name in voters}
         self.learners = {node for name, node in known.items() if name not in voters}

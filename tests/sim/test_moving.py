@@ -1,51 +1,71 @@
-"""Nodes that come and go, step by step on the virtual clock."""
+"""Nodes that come again: what the leader remembers of those before them, and for how long."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from raft.library import Node
 from raft.membership import Change
-from tests.sim.moving import MovingWorld
-from tests.sim.network import Weather
+from tests.sim.calm import Calm, calm
+from tests.sim.test_members import settle_founding
 
 
-@contextmanager
-def moving(founders: int = 3, spares: int = 2, snapshot_entries: int = 1000) -> Iterator[MovingWorld]:
-    """Run a cluster that has a leader, and spare machines."""
-    world = MovingWorld(1, founders, spares, Weather(slow=0.0), snapshot_entries=snapshot_entries)
-    with world.installed():
-        for name in world.founders:
-            world.start(name)
-        world.wait(lambda: world.leader() is not None and world.is_settled())
-        yield world
+def change(world: Calm, wanted: Change) -> None:
+    """Have the leader make a change, and wait until it is committed."""
+    driver = world.driver(world.find_leader())
+    world.wait(lambda: not driver.changes.is_pending)
+    with world.in_turn(world.find_leader()):
+        place = driver.changes.begin(wanted)
+    assert place is not None
+    world.wait(lambda: driver.core.commit_index >= place[0])
 
 
 def test_the_log_remembers_no_more_memberships_than_it_holds() -> None:
     """A node that runs for years forgets what its snapshots have made past."""
-    with moving(snapshot_entries=20) as world:
-        leader = world.settled_leader()
+    with calm(snapshot_entries=20) as world:
+        settle_founding(world)
         for number in range(40):
-            world.done(Change("add", "n1", f"127.0.0.1:{8000 + number}"))
-            world.write(leader, 2)
-        world.wait(lambda: all(len(world.driver(name).core.roster._known) < 25 for name in world.founders))
+            change(world, Change("add", world.followers()[0], f"127.0.0.1:{8000 + number}"))
+            world.write(world.find_leader(), 2)
+        world.wait(lambda: all(len(world.driver(name).core.roster._known) < 25 for name in world.names))
 
 
 def test_a_learner_that_needs_a_snapshot_does_not_vote_before_it_has_it() -> None:
     """It lacks few entries, but the first of them are nowhere any more: until it has them it helps no majority."""
-    with moving(1, 1, snapshot_entries=20) as world:
-        world.write("n1", 60)
-        world.wait(lambda: world.driver("n1").core.base_index > 1)
-        world.done(Change("add", "n2", "127.0.0.1:7001"))
-        world.start("n2")
-        transport = world.network.transports["n1"]
+    with calm(snapshot_entries=20) as world:
+        settle_founding(world)
+        leader = world.find_leader()
+        core = world.driver(leader).core
+        world.write(leader, 60)
+        world.wait(lambda: core.base_index > 1)
+        change(world, Change("add", "n4", world.address("n4")))
+        transport = world.network.transports[leader]
         send = transport.send
 
         def lose_pieces(node: Node, message: dict[str, Any], *, bulk: bool = False) -> bool:
             return bulk or send(node, message, bulk=bulk)
 
         transport.send = lose_pieces  # type: ignore[method-assign]
+        world.fresh_machine("n4", "voter")
+        world.start("n4")
         world.run_until(world.now_s + 5)
-        assert ("n1",) == world.driver("n1").core.roster.current.voters
+        assert "n4" not in core.roster.current.voters
         transport.send = send  # type: ignore[method-assign]
-        world.wait(lambda: ("n1", "n2") == world.driver("n1").core.roster.current.voters, 20.0)
+        world.wait(lambda: "n4" in core.roster.current.voters, 20.0)
+
+
+def test_a_node_that_is_let_in_again_at_once_begins_anew() -> None:
+    """The leader still speaks with the removed one; what that one held counts for nothing under the new seat."""
+    with calm(nodes=4) as world:
+        settle_founding(world)
+        name = world.followers()[0]
+        core = world.driver(world.find_leader()).core
+        node = world.peer(world.find_leader(), name)
+        world.write(world.find_leader(), 5)
+        world.wait(lambda: core.match_index[node] > 5)
+        change(world, Change("remove", name))
+        world.crash(name, power=True)
+        driver = world.driver(world.find_leader())
+        world.wait(lambda: not driver.changes.is_pending)
+        with world.in_turn(world.find_leader()):
+            assert driver.changes.begin(Change("add", name, world.address(name))) is not None
+        assert 0 == core.match_index[node]
+        assert node not in core.connected

@@ -114,11 +114,17 @@ class Operators:
         if len(voters) != len(membership.seats) and self._rng.random() < 0.5:
             return
         name = self._rng.choice(voters)
+        if not all(self._knows_its_past(other) for other in voters if other != name):
+            return  # with one that never heard of the cluster it would found another, as new nodes do
         seat = membership.seat(name)
         assert seat is not None
         self._world.wipe(name)
         self._wiped, self._lost_directory = name, seat.directory
         self._world.after(self._rng.uniform(0.0, 0.5), lambda: self._world.start_again(name))
+
+    def _knows_its_past(self, name: str) -> bool:
+        process = self._world.machines[name].process
+        return process is not None and process.driver.core.history != ""
 
     def _replace(self, name: str) -> None:
         membership = self._world.ledger.membership

@@ -1,8 +1,8 @@
 """A proof that cannot fail proves nothing: every correction, undone, is noticed.
 
 Random seeds notice most of them too, some only now and then: the first to fail was number 9 without the sync, 2
-without the skipping of what agrees, and 34 without the barrier's round (see ``test_undone``). The rest costs time or peace, not safety, or needs a coincidence that seeds seldom meet; those are
-told step by step.
+without the skipping of what agrees, and 34 without the barrier's round (see ``test_undone``). The rest costs
+time or peace, not safety, or needs a coincidence that seeds seldom meet; those are told step by step.
 """
 
 from collections.abc import Callable

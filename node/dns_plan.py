@@ -3,26 +3,36 @@
 import base64
 import hashlib
 import hmac
+import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from node.config import Config, SecretError
 from node.config.addresses import host_of
 from node.config.model import Allowed, DnsSettings
 from node.config.rules_dns import cookie_octets
+from node.dns import fast
+from node.dns import table_layout as layout
 from node.dns.certificate import CertificateFiles
 from node.dns.forwarder import ForwardSettings
-from node.dns.grants import LOOPBACK, Access, Network
+from node.dns.grants import LOOPBACK, Access
 from node.dns.limiter import LimiterSettings
 from node.dns.listen import ListenAddress, read_address
+from node.dns.networks import Network
 from node.dns.notify import NotifySettings
+from node.dns.policy import Policy
 from node.dns.respond import RespondSettings
 from node.dns.tsig import Key
 from node.push.settings import TsigSecret
 from node.zone.name import Name, from_text
 from raft.seal import stretch_secret
 
+ANSWERERS = "answerers"
+"""Folder below the data directory where answerers meet their node."""
+ORPHAN_LIFE_S = 86_400.0
+"""So long answerers go on when their node has died, unless ``serve_stale_for`` is shorter."""
 DEFAULT_LIMITER = LimiterSettings(responses_per_s=50, exempt=LOOPBACK)
 
 
@@ -43,6 +53,24 @@ class DnsPlan:
     forward: ForwardSettings | None = None
     serve_stale_for_s: float | None = None
     """So long a node without a majority goes on answering; None: for ever."""
+    answerers: int = 0
+    """Processes that answer UDP; 0: this one does."""
+    directory: Path | None = None
+    """Where they meet this process; None: they live and die with it, in a temporary directory."""
+    orphan_life_s: float = ORPHAN_LIFE_S
+    """How long they answer on without it."""
+
+    @property
+    def policy(self) -> Policy:
+        """What answerers are told of clients."""
+        respond = self.respond
+        return Policy(
+            self.limiter,
+            respond.cookie_secrets,
+            self.cookie_master,
+            respond.require_cookies,
+            respond.forward_for,
+        )
 
 
 def dns_plan_of(
@@ -69,8 +97,18 @@ def dns_plan_of(
         limiter=_limiter(dns),
         notify=_notify(config, known),
         forward=ForwardSettings(dns.forward) if dns.forward else None,
+        answerers=_answerers(dns.answerers),
+        directory=config.raft.data_dir / ANSWERERS,
         serve_stale_for_s=dns.serve_stale_for_s,
+        orphan_life_s=min(ORPHAN_LIFE_S, dns.serve_stale_for_s or ORPHAN_LIFE_S),
     )
+
+
+def _answerers(wanted: int | None) -> int:
+    """Return how many processes answer UDP on this machine."""
+    if not fast.is_supported():
+        return 0
+    return min(len(os.sched_getaffinity(0)), layout.READERS_MAX) if wanted is None else wanted
 
 
 def _keys(keys: Mapping[str, TsigSecret]) -> dict[Name, Key]:

@@ -5,20 +5,28 @@
 
 import asyncio
 import contextlib
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import structlog
 
+from node.dns import answerer_stats as stats
 from node.dns import proofs
+from node.dns.answer_counts import answer_row
 from node.dns.certificate import BadCertificate, Certificate
 from node.dns.cookie import RollingSecrets
+from node.dns.fast import FastDns
 from node.dns.forwarder import Forwarder
 from node.dns.listen import ListenFailed
 from node.dns.notify import Notifier, Zones
 from node.dns.respond import RespondSettings, View
 from node.dns.server import DnsServer, DnsSettings, Proposer
+from node.dns.supervisor import SupervisorSettings
+from node.dns.table_writer import Leases
 from node.dns_plan import DnsPlan
 from node.state.state import Changed, State
 from node.zone.name import Name
@@ -44,6 +52,7 @@ class DnsRoom:
         is_leader: Callable[[], bool],
         has_quorum: Callable[[], bool],
         propose: Proposer,
+        leases: Leases | None = None,
     ) -> None:
         self.plan = plan
         self._zones = zones
@@ -56,6 +65,10 @@ class DnsRoom:
         self._forwarder = None if plan.forward is None else Forwarder(plan.forward)
         self._notifier = Notifier(plan.notify, lambda: state().zones, is_leader)
         self._propose = propose
+        self._leases = leases
+        self._home: tempfile.TemporaryDirectory[str] | None = None
+        self.fast: FastDns | None = None
+        """The processes that answer UDP; None where this one does."""
         self._certificate: Certificate | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._preparing: dict[Name, asyncio.Task[None]] = {}
@@ -78,13 +91,48 @@ class DnsRoom:
         except BadCertificate as bad:
             raise ListenFailed(str(bad)) from None
         context = None if self._certificate is None else self._certificate.context
-        settings = DnsSettings(plan.listen, plan.tls_listen, context, limiter=plan.limiter)
+        settings = DnsSettings(
+            plan.listen, plan.tls_listen, context, datagrams=not plan.answerers, limiter=plan.limiter
+        )
         self.server = DnsServer(settings, self.view, self._propose, self._ask)
         await self.server.start()
+        if plan.answerers:
+            try:
+                await self._start_answerers(plan)
+            except ListenFailed:
+                await self.server.stop()
+                raise
         self.state_changed(None)
         self._tasks.append(asyncio.create_task(self._follow_cluster()))
         if self._certificate is not None:
             self._tasks.append(asyncio.create_task(self._certificate.watch()))
+
+    async def _start_answerers(self, plan: DnsPlan) -> None:
+        """Let processes of their own answer UDP. Raises ``ListenFailed``."""
+        folder = plan.directory
+        if folder is None:
+            self._home = tempfile.TemporaryDirectory(prefix="quorumdns-")
+            folder = Path(self._home.name)
+        settings = SupervisorSettings(folder, plan.answerers, plan.orphan_life_s)
+        self.fast = FastDns(settings, self.view, self.server.answer_datagram, plan.policy, self._leases)
+        await self.fast.start(self.server.addresses)
+        self.server.use_limiter(self.fast.take_policy(plan.policy))
+
+    def publish(self, zones: Zones, changed: Changed | None) -> None:
+        """Show what is answered now to the processes that answer."""
+        if self.fast is not None:
+            self.fast.publish(zones, changed)
+
+    def answer_counts(self) -> dict[str, Any]:
+        """Return what was answered since the start."""
+        fast = self.fast
+        sums = [0] * stats.LINE_WORDS if fast is None else fast.counts()
+        return answer_row(self.server.counters, sums, 0 if fast is None else len(fast.seats))
+
+    def hold_leases(self, calm_s: float) -> None:
+        """Let what is leased be answered for a while longer."""
+        if self.fast is not None:
+            self.fast.hold_leases(calm_s)
 
     async def stop(self) -> None:
         """Close every socket and give up what is on its way."""
@@ -93,6 +141,10 @@ class DnsRoom:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         await self._notifier.stop()
+        if self.fast is not None:
+            await self.fast.stop()
+        if self._home is not None:
+            self._home.cleanup()
         await self.server.stop()
 
     def state_changed(self, changed: Changed | None) -> None:
@@ -125,6 +177,9 @@ class DnsRoom:
         self._notifier.settings = plan.notify
         self._cookies = _Cookies(plan)
         self.plan = plan
+        if self.fast is not None:
+            self.server.use_limiter(self.fast.take_policy(plan.policy))
+            self.fast.settings_changed()
 
     async def _ask(self, packet: bytes, /, *, is_stream: bool) -> bytes | None:
         return None if self._forwarder is None else await self._forwarder.ask(packet, is_stream=is_stream)

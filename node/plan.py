@@ -19,7 +19,8 @@ from node.config import Config, Secret, SecretError
 from node.config.model import ClusterTls
 from node.config.rules_secrets import tsig_octets
 from node.config.secret import path_of
-from node.dns_plan import DnsPlan, dns_plan_of
+from node.dns.fast import is_supported
+from node.dns_plan import ANSWERERS, DnsPlan, dns_plan_of
 from node.duties import DutySettings
 from node.observe import LogFormat
 from node.push.settings import TsigSecret
@@ -35,6 +36,8 @@ logger = structlog.get_logger()
 
 EXIT_CONFIGURATION = 3
 LOOPBACK = "127.0.0.1"
+DEV_ORPHAN_LIFE_S = 5.0
+"""Who ends a development node wants its port back."""
 
 
 class StartError(Exception):
@@ -146,11 +149,7 @@ def dev_plan(settings: DevSettings, seed_demo: Seed | None = None) -> Plan:
             secret=None,
         ),
         seed=seed,
-        dns=DnsPlan(
-            (f"{LOOPBACK}:{settings.dns_port}", f"[::1]:{settings.dns_port}"),
-            node,
-            cookie_master=secrets.token_bytes(32),
-        ),
+        dns=_dev_dns(settings, node),
         duties=DutySettings(),
         api_listen=f"{LOOPBACK}:{settings.api_port}",
         peer_urls={},
@@ -160,6 +159,18 @@ def dev_plan(settings: DevSettings, seed_demo: Seed | None = None) -> Plan:
         tsig={},
         log_format="console",
         dev=True,
+    )
+
+
+def _dev_dns(settings: DevSettings, node: str) -> DnsPlan:
+    folder = settings.data_dir
+    return DnsPlan(
+        (f"{LOOPBACK}:{settings.dns_port}", f"[::1]:{settings.dns_port}"),
+        node,
+        answerers=int(is_supported()),
+        directory=None if folder is None else folder / ANSWERERS,
+        orphan_life_s=DEV_ORPHAN_LIFE_S,
+        cookie_master=secrets.token_bytes(32),
     )
 
 

@@ -7,6 +7,7 @@ follow those.
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
@@ -57,6 +58,7 @@ class ServedZones:
         self._door = door
         self.clock = clock
         self._listeners: list[Listener] = []
+        self._watchers: list[Callable[[float], None]] = []
         self._ttls: dict[LeaseKey, int] = {}
         """The longest ttl of what each lease is on."""
         self._below: dict[LeaseKey, set[Name]] = {}
@@ -88,6 +90,34 @@ class ServedZones:
         """Call the listener when what is answered changes, with the names where it does."""
         self._listeners.append(listener)
 
+    def watch(self, watcher: Callable[[float], None]) -> None:
+        """Call the watcher at every step with ``calm_s``: as long as it is called, leases are looked after."""
+        self._watchers.append(watcher)
+
+    def is_leased(self, name: Name) -> bool:
+        """Say whether something at a name is on a lease that can run out. For any thread."""
+        if not self._ttls:
+            return False
+        above = tuple(iter_ancestors(name))
+        return any(
+            (zone, name) in self._by_place or any(LeaseKey(zone, each) in self._below for each in above)
+            for zone in above
+        )
+
+    def names_of(self, key: LeaseKey) -> tuple[Name, ...]:
+        """Return the names that a lease is on, if it can run out. For any thread."""
+        return tuple(self._below.get(key, (key.name,))) if key in self._ttls else ()
+
+    def calm_s(self) -> float:
+        """Return for how long what is leased is answered rightly as it is now, were nothing done meanwhile."""
+        pairs = self.clock.iter_left()
+        return max(0.0, min((self._calm_s(key, left_s) for key, left_s in pairs), default=math.inf))
+
+    def _calm_s(self, key: LeaseKey, left_s: float) -> float:
+        ceiling = self._ceilings[key.zone].get(key) if key.zone in self._ceilings else None
+        shown = self._ttls.get(key, 0) if ceiling is None else ceiling
+        return left_s - SLACK_S - shown
+
     def state_changed(self, state: State, changed: Changed | None) -> None:
         """Follow the State; to be called for each change, in the event loop."""
         self.clock.take(state, None if changed is None else changed.leases)
@@ -110,6 +140,8 @@ class ServedZones:
             self._tell(Changed(), names)
         if status.role == "leader" and status.has_quorum:
             self._end_due(status.node)
+        for follow in self._watchers:
+            follow(self.calm_s())
 
     async def run(self) -> None:
         """Step again and again, until cancelled."""

@@ -26,7 +26,6 @@ from node.cluster import Cluster, now_ms
 from node.config import Config
 from node.demo import ADDRESSES, Demo
 from node.dns.listen import ListenFailed
-from node.dns.server import DnsServer
 from node.dns_room import DnsRoom
 from node.duties import Duties
 from node.interpreter import keep_pauses_short
@@ -166,11 +165,13 @@ async def _running(
         served.state_changed(cluster.state, None)
         dns = _dns_room(plan, cluster, served)
         await dns.start()
+        served.subscribe(dns.publish)
+        served.watch(dns.hold_leases)
         stack.push_async_callback(dns.stop)
         server = dns.server
         prober = Prober(plan.node, lambda: cluster.state, cluster.propose, ProberSettings())
         pusher = _pusher(plan, cluster)
-        context = _api_context(plan, cluster, server, prober, pusher, served)
+        context = _api_context(plan, cluster, dns, prober, pusher, served)
         api = ApiServer(ApiSettings(listen=(plan.api_listen,)), context)
         _follow(cluster, dns, prober, pusher)
         for room in (prober, pusher, api):
@@ -241,6 +242,7 @@ def _dns_room(plan: Plan, cluster: Cluster, served: ServedZones) -> DnsRoom:
         is_leader,
         lambda: cluster.status().has_quorum,
         cluster.propose,
+        served,
     )
 
 
@@ -269,7 +271,7 @@ def _pusher(plan: Plan, cluster: Cluster) -> Pusher:
 
 
 def _api_context(
-    plan: Plan, cluster: Cluster, dns: DnsServer, prober: Prober, pusher: Pusher, served: ServedZones
+    plan: Plan, cluster: Cluster, dns: DnsRoom, prober: Prober, pusher: Pusher, served: ServedZones
 ) -> ApiContext:
     def pushes() -> tuple[PushProgress, ...]:
         return tuple(PushProgress(row.target, row.wanted, row.detail) for row in pusher.status())
@@ -299,7 +301,7 @@ def _api_context(
         cluster=plan.cluster,
         version=version(),
         started_at_ms=now_ms(),
-        dns_addresses=lambda: dns.addresses,
+        dns_addresses=lambda: dns.server.addresses,
         peer_urls=plan.peer_urls,
         configured=plan.configured,
         change_nodes=cluster.change_nodes,
@@ -308,6 +310,7 @@ def _api_context(
         dev=plan.dev,
         pushes=pushes,
         probes=probes,
+        answers=dns.answer_counts,
         restoring=lambda: not cluster.state.seeded and plan.restore is not None,
         trusted_loopback=not plan.tokens,
         lease_left_s=served.clock.left_s,

@@ -7,7 +7,7 @@ other rooms, so that a test can pass plain values.
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from node.api.order import NameOrder
 from node.state.command import FORMAT, Command, Member, Ticket
@@ -216,6 +216,8 @@ class ApiContext:
     dev: bool = False
     pushes: Callable[[], Sequence[PushProgress]] = tuple
     probes: Callable[[], ProbeSummary] = ProbeSummary
+    answers: Callable[[], Mapping[str, Any]] = dict
+    """What was answered since the start, for the node's row of the status."""
     reads_format: int = FORMAT
     """The newest format of the log's commands that this node reads."""
     restoring: Callable[[], bool] = lambda: False

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from node.config.model import Config
+from node.config.model import Config, DnsSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +30,11 @@ def compare(old: Config, new: Config) -> Difference:
         "raft": (old.raft, new.raft),
         "dns.listen": (old.dns.listen, new.dns.listen),
         "dns.tls_listen": (old.dns.tls_listen, new.dns.tls_listen),
+        "dns.answerers": (_answerers(old), _answerers(new)),
         "api.listen": (old.api.listen, new.api.listen),
     }
     reload = {
-        "dns": (replace(old.dns, listen=(), tls_listen=()), replace(new.dns, listen=(), tls_listen=())),
+        "dns": (_reloaded(old.dns), _reloaded(new.dns)),
         "tsig": (old.tsig, new.tsig),
         "api.tokens": (old.api.tokens, new.api.tokens),
         "push.token": (old.push_tokens, new.push_tokens),
@@ -45,6 +46,15 @@ def compare(old: Config, new: Config) -> Difference:
         "push": (old.targets, new.targets),
     }
     return Difference(_differing(restart), _differing(reload), _differing(apply))
+
+
+def _answerers(config: Config) -> int | None:
+    return config.dns.answerers
+
+
+def _reloaded(dns: DnsSettings) -> DnsSettings:
+    """Leave out what is taken over at a start alone."""
+    return replace(dns, listen=(), tls_listen=(), answerers=None)
 
 
 def _differing(parts: Mapping[str, tuple[object, object]]) -> tuple[str, ...]:

@@ -8,7 +8,8 @@ from pydantic import BeforeValidator, PlainValidator
 from node.config.addresses import join, parse_endpoint
 from node.config.fields import key_name, text_reader
 from node.config.model import Allowed, Secondary
-from node.dns.grants import Grant, Network, grant_from_text
+from node.dns.grants import Grant, grant_from_text
+from node.dns.networks import Network
 
 _KEY = "key:"
 _DNS_PORT = 53

@@ -37,7 +37,8 @@ from typing import Literal
 
 from node.config.messages import Fault
 from node.config.secret import Secret
-from node.dns.grants import Grant, Network
+from node.dns.grants import Grant
+from node.dns.networks import Network
 from node.health.service import Service
 from node.state.command import Member, PutZone, Seed, Target
 
@@ -161,6 +162,8 @@ class DnsSettings:
     also_notify: tuple[Secondary, ...] = ()
     serve_stale_for_s: float | None = None
     """So long a node without a majority goes on answering; None: for ever."""
+    answerers: int | None = None
+    """Processes that answer UDP, 0 for none beside this one; None: as many as there are cores."""
     forward: tuple[str, ...] = ()
     """``ip:port`` of servers that are asked for names outside our zones; none: nobody is."""
     forward_for: tuple[Network, ...] = ()

@@ -16,12 +16,18 @@ import sys
 import time
 import traceback
 from pathlib import Path
+from typing import Any
 
 from node.dns import answerer_link as links
 from node.dns import answerer_stats as stats
 from node.dns import table_layout as layout
 from node.dns.answerer_batch import BATCH, PlainBatch, Sender, SystemBatch, open_batch, send_one
 from node.dns.answerer_cache import AnswerCache
+from node.dns.answerer_clients import Clients
+from node.dns.answerer_desk import Desk
+from node.dns.policy import Policy, from_row
+from node.dns.shared_limiter import OCTETS as ACCOUNTS_OCTETS
+from node.dns.shared_limiter import SharedLimiter
 from node.dns.table_reader import BadTable, Reader
 
 _CONNECT_INTERVAL_S = 0.05
@@ -55,6 +61,9 @@ class Answerer:
         """Counters, table, and the sockets: what the next control process needs."""
         self._sockets: dict[int, tuple[socket.socket, SystemBatch | PlainBatch]] = {}
         self._cache: AnswerCache | None = None
+        self._policy = Policy()
+        self._accounts: mmap.mmap | None = None
+        self._clients = Clients(self._policy, None)
         self._line = memoryview(bytearray(stats.LINE_WORDS * 8)).cast("Q")
 
     def end(self) -> None:
@@ -162,9 +171,11 @@ class Answerer:
                 if bound is not None and not send_one(bound, packet, sender):
                     self._line[stats.UNSENT] += 1
             case links.SETUP:
-                self._set_up(fds)
+                self._set_up(fds, links.fields(message))
             case links.TABLE:
                 self._switch(fds[0])
+            case links.POLICY:
+                self._take_policy(links.fields(message))
             case links.STOP:
                 self.end()
             case links.PING if self._link is not None:
@@ -174,26 +185,50 @@ class Answerer:
     def _bound(self, number: int) -> socket.socket | None:
         return next((bound for bound, batch in self._sockets.values() if batch.number == number), None)
 
-    def _set_up(self, fds: list[int]) -> None:
+    def _set_up(self, fds: list[int], rules: dict[str, Any]) -> None:
         """Take counters, table and sockets over and begin to answer."""
         counters, table, *sockets = fds
         self._fds = fds
         self._line = stats.Stats(mmap.mmap(counters, stats.OCTETS)).line(self._number)
+        self._accounts = mmap.mmap(counters, ACCOUNTS_OCTETS, offset=stats.OCTETS)
         self._cache = AnswerCache(_opened(table), self._line)
+        self._take_policy(rules)
+        desk = self._desk()
         for number, fd in enumerate(sockets):
             bound = socket.socket(fileno=os.dup(fd))
-            batch = open_batch(number, bound, self._cache, self._hand_up)
+            batch = open_batch(number, bound, desk, self._hand_up)
             self._sockets[bound.fileno()] = bound, batch
             self._poll.register(bound.fileno(), select.EPOLLIN)
         gc.collect()
         gc.freeze()
         gc.disable()
 
+    def _take_policy(self, rules: dict[str, Any]) -> None:
+        """Treat clients by other rules from now on; what was known of answers is forgotten."""
+        self._clients.close()
+        self._policy = from_row(rules["policy"])
+        limits, limiter = self._policy.limiter, None
+        if limits is not None and self._accounts is not None:
+            key = bytes.fromhex(rules["key"])
+            limiter = SharedLimiter(self._accounts, rules["rows"], self._number, limits, key)
+        self._clients = Clients(self._policy, limiter)
+        if self._cache is not None:
+            self._cache.forget_all()
+            self._use_desk()
+
+    def _desk(self) -> Desk:
+        assert self._cache is not None
+        return Desk(self._cache, self._clients, self._policy)
+
+    def _use_desk(self) -> None:
+        desk = self._desk()
+        for _, batch in self._sockets.values():
+            batch.use(desk)
+
     def _switch(self, table: int) -> None:
         """Answer from another table; what was known of the old one is forgotten."""
         old, self._cache = self._cache, AnswerCache(_opened(table), self._line)
-        for _, batch in self._sockets.values():
-            batch.use(self._cache)
+        self._use_desk()
         os.close(self._fds[1])
         self._fds[1] = table
         self._set_epoch(self._cache.reader.words[layout.WORD_EPOCH])

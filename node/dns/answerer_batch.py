@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from node.dns import answerer_stats as stats
-from node.dns.answerer_cache import AnswerCache
+from node.dns.answerer_clients import Key, octets_of
+from node.dns.answerer_desk import Desk
 
 BATCH = 64
 PACKET_OCTETS_MAX = 4096
@@ -41,6 +42,11 @@ class Sender:
     """The sender's socket address as the kernel writes it."""
     control: bytes
     """Ancillary data that names our address, or nothing."""
+
+    def octets(self) -> bytes:
+        """Return the octets of the IP address."""
+        family = int.from_bytes(self.name[:2], sys.byteorder)
+        return self.name[4:8] if family == socket.AF_INET else self.name[8:24]
 
     def address(self) -> "tuple[str, int] | tuple[str, int, int, int]":
         """Return the address as the socket module writes it."""
@@ -79,7 +85,7 @@ def send_one(bound: socket.socket, packet: bytes, sender: Sender) -> bool:
 class SystemBatch:
     """Serves a socket by batches. Raises ``OSError`` when the C library lacks the calls."""
 
-    def __init__(self, number: int, bound: socket.socket, cache: AnswerCache, hand_up: HandUp) -> None:
+    def __init__(self, number: int, bound: socket.socket, desk: Desk, hand_up: HandUp) -> None:
         if sys.byteorder != "little" or struct.calcsize("P") != 8:
             raise OSError(errno.ENOSYS, "the layout of messages is known for 64-bit little-endian Linux only")
         try:
@@ -91,17 +97,18 @@ class SystemBatch:
         self._sendmmsg.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int]
         self.number = number
         self._fd = bound.fileno()
-        self._cache = cache
+        self._desk = desk
         self._hand_up = hand_up
-        self._line = cache.line
+        self._line = desk.cache.line
         self._buffer = mmap.mmap(-1, BATCH * _STRIDE)
         self._has_control = _tells_destination(bound)
+        self._is_ipv6 = bound.family == socket.AF_INET6
         self._zeroes_interface = self._has_control and bound.family == socket.AF_INET
         self._lay_out(bound.family)
 
-    def use(self, cache: AnswerCache) -> None:
-        """Answer from another table."""
-        self._cache = cache
+    def use(self, desk: Desk) -> None:
+        """Answer from another table, or by other rules."""
+        self._desk = desk
 
     def serve(self) -> int:
         """Answer what has arrived, up to a batch; return how many datagrams were read."""
@@ -111,7 +118,9 @@ class SystemBatch:
             return 0
         began = time.perf_counter_ns()
         buffer, line, lengths = self._buffer, self._line, self._reply_lengths
-        get, miss = self._cache.by_packet.get, self._miss
+        desk = self._desk
+        get, miss = desk.cache.by_packet.get, self._miss
+        clients = None if desk.clients.is_idle else desk.clients.of_batch(self._keys(count))
         unsent = number = 0
         for start, octets in zip(
             self._starts, self._words[_LENGTH_WORD : 8 * count : 8].tolist(), strict=False
@@ -121,8 +130,12 @@ class SystemBatch:
             if hit is not None:
                 answer = next(hit[0])
                 line[hit[1]] += 1
+                source = hit[2]
             else:
                 answer = miss(number, start - 2, octets)
+                source = desk.cache.source
+            if clients is not None and answer:
+                answer = desk.judged(clients[number], source, answer, buffer[start - 2 : start - 2 + octets])
             if answer:
                 size = len(answer)
                 buffer[start : start + size] = answer
@@ -145,10 +158,25 @@ class SystemBatch:
             self._line[stats.OVERSIZED] += 1
             return None
         packet = self._buffer[start : start + octets]
-        answer = self._cache.answer(packet)
+        answer = self._desk.answer(packet, octets_of(self._key(number)))
         if answer is None:
             self._hand_up(self.number, packet, self._sender(number))
         return answer
+
+    def _keys(self, count: int) -> list[Key]:
+        """Return the addresses of a batch's senders."""
+        if self._is_ipv6:
+            return [self._key(number) for number in range(count)]
+        first = self._names_start // 8
+        words = self._words[first : first + 4 * count : _NAME_OCTETS // 8].tolist()
+        return [word >> 32 for word in words]
+
+    def _key(self, number: int) -> Key:
+        start = self._names_start + _NAME_OCTETS * number
+        if self._is_ipv6:
+            return bytes(self._head[start + 8 : start + 24])
+        key: int = self._words[start // 8] >> 32
+        return key
 
     def _sender(self, number: int) -> Sender:
         word = _HEADER_WORDS * number
@@ -211,16 +239,16 @@ class SystemBatch:
 class PlainBatch:
     """Serves a socket one datagram at a time, where there is no better way."""
 
-    def __init__(self, number: int, bound: socket.socket, cache: AnswerCache, hand_up: HandUp) -> None:
+    def __init__(self, number: int, bound: socket.socket, desk: Desk, hand_up: HandUp) -> None:
         self.number = number
         self._bound = bound
-        self._cache = cache
+        self._desk = desk
         self._hand_up = hand_up
         self._control_octets = _CONTROL_OCTETS if _tells_destination(bound) else 0
 
-    def use(self, cache: AnswerCache) -> None:
-        """Answer from another table."""
-        self._cache = cache
+    def use(self, desk: Desk) -> None:
+        """Answer from another table, or by other rules."""
+        self._desk = desk
 
     def serve(self) -> int:
         """Answer what has arrived, up to a batch; return how many datagrams were read."""
@@ -235,27 +263,31 @@ class PlainBatch:
         return BATCH
 
     def _answer(self, packet: bytes, flags: int, sender: Sender) -> None:
-        line = self._cache.line
+        desk = self._desk
+        line = desk.cache.line
         if flags & socket.MSG_TRUNC:
             line[stats.OVERSIZED] += 1
             return
-        hit = self._cache.by_packet.get(packet[2:])
+        key = sender.octets()
+        hit = desk.cache.by_packet.get(packet[2:])
         if hit is not None:
             line[hit[1]] += 1
-        answer = next(hit[0]) if hit is not None else self._cache.answer(packet)
+        answer = next(hit[0]) if hit is not None else desk.answer(packet, key)
+        source = hit[2] if hit is not None else desk.cache.source
+        clients = None if desk.clients.is_idle else desk.clients.of_batch((key,))
+        if clients is not None and answer:
+            answer = desk.judged(clients[0], source, answer, packet)
         if answer is None:
             self._hand_up(self.number, packet, sender)
         elif answer and not send_one(self._bound, packet[:2] + answer, sender):
             line[stats.UNSENT] += 1
 
 
-def open_batch(
-    number: int, bound: socket.socket, cache: AnswerCache, hand_up: HandUp
-) -> "SystemBatch | PlainBatch":
+def open_batch(number: int, bound: socket.socket, desk: Desk, hand_up: HandUp) -> "SystemBatch | PlainBatch":
     """Choose the fastest way that this machine has."""
     with contextlib.suppress(OSError):
-        return SystemBatch(number, bound, cache, hand_up)
-    return PlainBatch(number, bound, cache, hand_up)
+        return SystemBatch(number, bound, desk, hand_up)
+    return PlainBatch(number, bound, desk, hand_up)
 
 
 def _row(values: tuple[int, ...]) -> memoryview:

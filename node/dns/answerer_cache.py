@@ -7,18 +7,18 @@ made-up names do not push out what is asked for often.
 
 from collections import deque
 from collections.abc import Iterator
-from functools import lru_cache
 from itertools import cycle, repeat
 
 from node.dns import answerer_stats as stats
 from node.dns import table_layout as layout
+from node.dns.answerer_entry import Entry, Kind, heads_of, is_name, one_more, with_dnssec_ok
 from node.dns.table_copy import Prepared
 from node.dns.table_reader import Reader
 
 EXACT_MAX = 24_000
 LOOSE_MAX = 6_000
 _PACKETS_PER_QUESTION_MAX = 6
-_KINDS_MAX = 32
+_KINDS_MAX = 64
 _OPTS_MAX = 512
 _PLAIN_OCTETS_MAX = 512
 _PLAIN = b"\x00\x01\x00\x00\x00\x00\x00\x00"
@@ -28,76 +28,36 @@ _CLASS_IN = b"\x00\x01"
 _NOTICES_SAFE = layout.NOTICES - 16
 
 
-class _Kind:
-    """Queries that differ neither in the room they leave nor in the OPT record that answers them."""
-
-    __slots__ = ("dnssec_ok", "entries", "has_opt", "limit")
-
-    def __init__(self, limit: int, *, has_opt: bool, dnssec_ok: bool) -> None:
-        self.limit = limit
-        self.has_opt = has_opt
-        self.dnssec_ok = dnssec_ok
-        self.entries: dict[bytes, _Entry] = {}
-
-
-class _Entry:
-    """The answers to one question."""
-
-    __slots__ = (
-        "cell",
-        "exact",
-        "heads",
-        "is_kept",
-        "key",
-        "kind",
-        "name",
-        "packets",
-        "place",
-        "tails",
-        "turns",
-    )
-
-    def __init__(
-        self, kind: _Kind, key: bytes, name: bytes, heads: tuple[bytes, ...], tails: list[bytes], place: int
-    ) -> None:
-        self.kind = kind
-        self.key = key
-        self.name = name
-        self.heads = heads
-        """Flags and counts, for each of the four ways that RD and CD can be set."""
-        self.tails = tails
-        """What follows the question, once for every turn of its address records."""
-        self.turns: Iterator[bytes] = cycle(tails) if len(tails) > 1 else repeat(tails[0])
-        self.packets: list[bytes] = []
-        self.place = place
-        self.cell = 0
-        self.exact = self.is_kept = False
-
-
 class AnswerCache:
     """Answers packets from one table. ``line`` is where it counts."""
 
     def __init__(self, reader: Reader, line: memoryview) -> None:
         self.reader = reader
         self.line = line
-        self.by_packet: dict[bytes, tuple[Iterator[bytes], int]] = {}
-        """Packets without their id, to answers without their id and the place of their count."""
-        self._plain = _Kind(_PLAIN_OCTETS_MAX, has_opt=False, dnssec_ok=False)
-        self._kinds: dict[tuple[int, bool], _Kind] = {}
-        self._opts: dict[bytes, _Kind] = {}
-        self._names: dict[bytes, list[_Entry]] = {}
-        self._cells: dict[int, set[_Entry]] = {}
-        self._loose: set[_Entry] = set()
+        self.by_packet: dict[bytes, tuple[Iterator[bytes], int, bytes]] = {}
+        """Packets without their id, to answers without their id, the place of their count and their source."""
+        self.source = b""
+        """What the last answer came from, empty when there is none."""
+        self.hands_up_outside = False
+        """Questions outside our zones are not answered here."""
+        self._plain = Kind(_PLAIN_OCTETS_MAX, has_opt=False, dnssec_ok=False)
+        self._kinds: dict[tuple[int, bool, int], Kind] = {}
+        self._opts: dict[bytes, Kind] = {}
+        self._names: dict[bytes, list[Entry]] = {}
+        self._cells: dict[int, set[Entry]] = {}
+        self._loose: set[Entry] = set()
+        self._leased: set[Entry] = set()
         self._turn = 0
         self._asked: set[bytes] = set()
         """Questions without a name of their own that were asked once."""
-        self._exact_order: deque[_Entry] = deque()
-        self._loose_order: deque[_Entry] = deque()
+        self._exact_order: deque[Entry] = deque()
+        self._loose_order: deque[Entry] = deque()
         self._noticed = reader.words[layout.WORD_NOTICES]
         self.is_ready = reader.refresh()
 
     def answer(self, packet: bytes) -> bytes | None:
         """Return the answer without its id, None to hand the packet up, nothing (``b""``) to drop it."""
+        self.source = b""
         if len(packet) < 12:
             self.line[stats.SHORT] += 1
             return b""
@@ -130,70 +90,124 @@ class AnswerCache:
             if entry is None:
                 return None
             self.line[entry.place] += 1
+            self.source = entry.source
             if not entry.is_kept:
                 return self._passing(entry, ways, packet[12:end])
         else:
             self.line[stats.QUESTION_HITS] += 1
             self.line[entry.place] += 1
+            self.source = entry.source
             if spelled == lowered and len(entry.packets) < _PACKETS_PER_QUESTION_MAX:
                 return self._keep_packet(packet[2:], entry, entry.heads[ways] + packet[12:end])
         return entry.heads[ways] + packet[12:end] + next(entry.turns)
 
-    def _passing(self, entry: _Entry, ways: int, question: bytes) -> bytes:
+    def answer_apart(self, packet: bytes, octets: int) -> bytes | None:
+        """Answer a query with a bare OPT record, with so many octets of the answer kept free for others.
+
+        None hands it up. Nothing is remembered of the packet, as it was cut.
+        """
+        self.source = b""
+        end = len(packet) - _OPT_OCTETS
+        kind = None if packet[2] & 0xF8 or end < 17 else self._kind_of(packet[end:], octets)
+        if kind is None:
+            return None
+        lowered = packet[12 : end - 4].lower()
+        key = lowered + packet[end - 4 : end]
+        entry = kind.entries.get(key)
+        if entry is not None:
+            self.line[stats.QUESTION_HITS] += 1
+        else:
+            self.line[stats.MISSES] += 1
+            entry = self._load(kind, key, lowered) if self.is_ready else None
+        if entry is None:
+            return None
+        self.line[entry.place] += 1
+        self.source = entry.source
+        ways = packet[2] & 1 | packet[3] >> 3 & 2
+        if not entry.is_kept:
+            return self._passing(entry, ways, packet[12:end])
+        return entry.heads[ways] + packet[12:end] + next(entry.turns)
+
+    def cut(self, packet: bytes) -> bytes:
+        """Answer a query with nothing but its question and TC, without its id."""
+        end = 12
+        while packet[end]:
+            end += 1 + packet[end]
+        end += 5
+        flags = 0x8200 | (packet[2] & 1) << 8 | packet[3] & 0x10
+        opt = self.reader.opt if packet[11] else b""
+        if opt and packet[end + layout.OPT_FLAGS_OCTET] & 0x80:
+            opt = with_dnssec_ok(opt)
+        counts = _WITH_OPT if opt else _PLAIN
+        return flags.to_bytes(2, "big") + counts + packet[12:end] + opt
+
+    def _passing(self, entry: Entry, ways: int, question: bytes) -> bytes:
         """Answer a question that is not kept; addresses take turns over all such questions."""
         self._turn += 1
         return entry.heads[ways] + question + entry.tails[self._turn % len(entry.tails)]
 
-    def _keep_packet(self, octets: bytes, entry: _Entry, start: bytes) -> bytes:
+    def _keep_packet(self, octets: bytes, entry: Entry, start: bytes) -> bytes:
         """Keep the answer to a packet that was asked for again, and return it."""
         answers = [start + tail for tail in entry.tails]
         turns = cycle(answers) if len(answers) > 1 else repeat(answers[0])
-        self.by_packet[octets] = turns, entry.place
+        self.by_packet[octets] = turns, entry.place, entry.source
         entry.packets.append(octets)
         return next(turns)
 
     # --- filling ---------------------------------------------------------------------------------
 
-    def _kind_of(self, opt: bytes) -> _Kind | None:
-        """Return the kind of queries with this OPT record, None when it is not a bare one of version 0."""
+    def _kind_of(self, opt: bytes, reserved: int = 0) -> Kind | None:
+        """Return the kind of queries with this OPT record, None when it is not a bare one of version 0.
+
+        ``reserved`` octets of the answer are for others.
+        """
         if opt[:3] != b"\x00\x00\x29" or opt[6] or opt[9:] != b"\x00\x00" or len(opt) != _OPT_OCTETS:
             return None
         asked = int.from_bytes(opt[3:5], "big")
-        limit = max(_PLAIN_OCTETS_MAX, min(asked, self.reader.payload_octets))
+        limit = max(_PLAIN_OCTETS_MAX, min(asked, self.reader.payload_octets)) - reserved
         dnssec_ok = bool(opt[7] & 0x80)
-        kind = self._kinds.get((limit, dnssec_ok))
+        kind = self._kinds.get((limit, dnssec_ok, reserved))
         if kind is None:
             if len(self._kinds) >= _KINDS_MAX:
                 return None
-            kind = self._kinds[limit, dnssec_ok] = _Kind(limit, has_opt=True, dnssec_ok=dnssec_ok)
-        if len(self._opts) < _OPTS_MAX:
+            kind = self._kinds[limit, dnssec_ok, reserved] = Kind(limit, has_opt=True, dnssec_ok=dnssec_ok)
+        if not reserved and len(self._opts) < _OPTS_MAX:
             self._opts[opt] = kind
         return kind
 
-    def _load(self, kind: _Kind, key: bytes, name: bytes) -> _Entry | None:
+    def _load(self, kind: Kind, key: bytes, name: bytes) -> Entry | None:
         """Take a question's answer from the table, None when the table has none for it."""
-        if key[-2:] != _CLASS_IN or not _is_name(name):
+        if key[-2:] != _CLASS_IN or not is_name(name):
             return None
         type_ = key[-4] << 8 | key[-3]
         prepared = self.reader.resolve(name, type_)
         if prepared is None or (kind.dnssec_ok and prepared.dnssec_differs):
             return None
+        if self.hands_up_outside and prepared.error:
+            return None
+        if prepared.is_leased and not self.reader.do_leases_hold():
+            return None
+        source = bytes((prepared.flags & 15,)) + (name if prepared.exact else prepared.source)
         place = stats.answer_place(type_, prepared.flags & 15)
         if prepared.made is None:
             made = self._made(kind, prepared, len(key))
         else:
             passing = prepared.made.get((kind, place))
-            if isinstance(passing, _Entry) and not self._is_repeated(key):
+            if isinstance(passing, Entry) and not self._is_repeated(key):
                 return passing
             made = self._made(kind, prepared, len(key))
             if made is not None:
-                prepared.made[kind, place] = _Entry(kind, key, name, *made, place)
+                passing = prepared.made[kind, place] = Entry(kind, key, name, *made, place)
+                passing.source = source
         if made is None:
             return None
-        entry = _Entry(kind, key, name, *made, place)
+        entry = Entry(kind, key, name, *made, place)
+        entry.source = source
         if prepared.exact or self._is_repeated(key):
             entry.exact, entry.cell = prepared.exact, prepared.cell
             self._keep(entry)
+            if prepared.is_leased:
+                self._leased.add(entry)
         return entry
 
     def _is_repeated(self, key: bytes) -> bool:
@@ -206,7 +220,7 @@ class AnswerCache:
         return False
 
     def _made(
-        self, kind: _Kind, prepared: Prepared, key_octets: int
+        self, kind: Kind, prepared: Prepared, key_octets: int
     ) -> tuple[tuple[bytes, ...], list[bytes]] | None:
         """Make heads and tails for queries of a kind, None when the records fit in part."""
         opt = self._opt(kind, prepared)
@@ -219,19 +233,18 @@ class AnswerCache:
         else:
             bodies = prepared.bodies()
         if opt:
-            counts = _more(counts)
-        return _heads(flags, counts), [body + opt for body in bodies]
+            counts = one_more(counts)
+        return heads_of(flags, counts), [body + opt for body in bodies]
 
-    def _opt(self, kind: _Kind, prepared: Prepared) -> bytes:
+    def _opt(self, kind: Kind, prepared: Prepared) -> bytes:
         if not kind.has_opt:
             return b""
         opt = prepared.error or self.reader.opt
         if not kind.dnssec_ok:
             return opt
-        place = layout.OPT_FLAGS_OCTET
-        return opt[:place] + bytes((opt[place] | 0x80,)) + opt[place + 1 :]
+        return with_dnssec_ok(opt)
 
-    def _keep(self, entry: _Entry) -> None:
+    def _keep(self, entry: Entry) -> None:
         """Keep an answer; the oldest one of its class makes room."""
         entry.is_kept = True
         entry.kind.entries[entry.key] = entry
@@ -251,6 +264,8 @@ class AnswerCache:
 
     def catch_up(self) -> None:
         """Forget what changed in the table since the last call. Called between batches."""
+        if self._leased and not self.reader.do_leases_hold():
+            self._forget_each(self._leased)
         words = self.reader.words
         count = words[layout.WORD_NOTICES]
         if count == self._noticed:
@@ -269,7 +284,15 @@ class AnswerCache:
         for each in (self._plain, *self._kinds.values()):
             each.entries.clear()
         self.line[stats.FORGOTTEN] += len(self._exact_order) + len(self._loose_order)
-        for kept in (self.by_packet, self._names, self._cells, self._loose, self._opts, self._kinds):
+        for kept in (
+            self.by_packet,
+            self._names,
+            self._cells,
+            self._loose,
+            self._leased,
+            self._opts,
+            self._kinds,
+        ):
             kept.clear()
         self._exact_order.clear()
         self._loose_order.clear()
@@ -290,12 +313,12 @@ class AnswerCache:
         if kind == layout.NOTICE_SHAPE:
             self._forget_each(self._loose)
 
-    def _forget_each(self, entries: "set[_Entry] | list[_Entry] | tuple[()]") -> None:
+    def _forget_each(self, entries: "set[Entry] | list[Entry] | tuple[()]") -> None:
         for entry in list(entries):
             self._forget(entry)
             self.line[stats.FORGOTTEN] += 1
 
-    def _forget(self, entry: _Entry) -> None:
+    def _forget(self, entry: Entry) -> None:
         """Take an answer out of all that leads to it; its place in the order stays until its turn."""
         if entry.kind.entries.get(entry.key) is not entry:
             return
@@ -308,34 +331,9 @@ class AnswerCache:
         if not named:
             del self._names[entry.name]
         self._loose.discard(entry)
+        self._leased.discard(entry)
         if entry.cell:
             users = self._cells[entry.cell]
             users.discard(entry)
             if not users:
                 del self._cells[entry.cell]
-
-
-@lru_cache(1024)
-def _heads(flags: int, counts: bytes) -> tuple[bytes, ...]:
-    return tuple(
-        (flags | 0x0100 * (ways & 1) | 0x0010 * (ways >> 1)).to_bytes(2, "big") + counts for ways in range(4)
-    )
-
-
-def _more(counts: bytes) -> bytes:
-    return counts[:6] + (int.from_bytes(counts[6:], "big") + 1).to_bytes(2, "big")
-
-
-def _is_name(octets: bytes) -> bool:
-    """Say whether the octets are exactly one name without pointers (RFC 1035 section 3.1)."""
-    if not 0 < len(octets) <= 255:
-        return False
-    position = 0
-    while position < len(octets):
-        length = octets[position]
-        if length == 0:
-            return position + 1 == len(octets)
-        if length > 63:
-            return False
-        position += 1 + length
-    return False

@@ -14,7 +14,7 @@ from typing import Any
 from node.dns import table_layout as layout
 from node.dns.answerer_batch import Sender
 
-FORMAT = 1
+FORMAT = 2
 """Version of these messages; raised with every change."""
 SOCKET_NAME = "answerers.sock"
 MESSAGE_OCTETS_MAX = 65_535 + 256
@@ -22,8 +22,8 @@ FDS_MAX = 64
 
 HELLO, QUESTION, PONG, FAILED = b"H", b"Q", b"P", b"E"
 """From an answerer: who it is; a packet that it cannot answer; it is alive; why it ends."""
-SETUP, TABLE, ANSWER, STOP, PING = b"C", b"T", b"A", b"S", b"I"
-"""To an answerer: what to serve; another table; the answer to a packet; end; are you alive."""
+SETUP, TABLE, POLICY, ANSWER, STOP, PING = b"C", b"T", b"L", b"A", b"S", b"I"
+"""To an answerer: what to serve; another table; other rules; the answer to a packet; end; are you alive."""
 
 _ENVELOPE = struct.Struct("<BBB")
 """Number of the socket, octets of the sender's address and of the ancillary data."""

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from node.dns.grants import Access, Network
+from node.dns.grants import Access
+from node.dns.networks import Network
 from node.dns.query import QUERY, Query
 from node.dns.tsig import Key, Signature
 from node.state.command import ChangeZone

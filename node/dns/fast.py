@@ -17,11 +17,14 @@ from dataclasses import replace
 import structlog
 
 from node.dns import answerer_stats as stats
+from node.dns import table_layout as layout
 from node.dns.answerer_process import Seat
+from node.dns.policy import Policy
 from node.dns.query import Query
 from node.dns.respond import Client, Send, View, respond
+from node.dns.shared_limiter import SharedLimiter
 from node.dns.supervisor import Answer, Supervisor, SupervisorSettings
-from node.dns.table_writer import TableWriter
+from node.dns.table_writer import Leases, TableWriter
 from node.state.state import Changed
 from node.zone.name import Name
 from node.zone.zone import Zone
@@ -33,6 +36,8 @@ _AT_ONCE_MAX = 32
 _READY_INTERVAL_S = 0.05
 _PAUSE_EVERY = 16
 _WASTE_OCTETS_MIN = 64 * 2**20
+_CALM_S_MIN, _CALM_S_MAX = 1.0, 10.0
+"""Leased answers outlive this process by so much: one step of its watch at least."""
 
 Zones = Mapping[Name, Zone]
 
@@ -45,15 +50,25 @@ def is_supported() -> bool:
 class FastDns:
     """The fast path. ``answer`` answers what is no plain question; ``view`` is what all answers come from."""
 
-    def __init__(self, settings: SupervisorSettings, view: Callable[[], View], answer: Answer) -> None:
+    def __init__(
+        self,
+        settings: SupervisorSettings,
+        view: Callable[[], View],
+        answer: Answer,
+        policy: Policy | None = None,
+        leases: Leases | None = None,
+    ) -> None:
         self._view = view
-        self._supervisor = Supervisor(settings, view().node, answer)
+        self._seen = view()
+        """What the table is to show; taken in the event loop, read in both threads."""
+        self._leases = leases
+        self._supervisor = Supervisor(settings, self._seen.node, answer, policy or Policy())
         self._supervisor.on_gone = self._forget_reader
         self._writer = self._new_writer()
         self._shown: TableWriter | None = None
         """The table that answerers have been given; at first that of a predecessor, if there is one."""
         self._replaced: list[TableWriter] = []
-        self._is_broken = self._is_written = False
+        self._is_broken = self._is_written = self._is_outdated = False
         self._is_following = False
         self._lock = threading.Lock()
         """Held by whoever writes the table."""
@@ -100,11 +115,13 @@ class FastDns:
         """Show what changed; None: anything may have. Called in the event loop; never raises."""
         if not self._is_following:
             return
+        self._seen = replace(self._view(), zones=zones)
         if not self._queued and self._lock.acquire(blocking=False):
             try:
                 if (
                     not self._queued
                     and not self._is_broken
+                    and not self._is_outdated
                     and self._writer.cost(zones, changed) <= _AT_ONCE_MAX
                 ):
                     self._write(zones, changed, lambda: None)
@@ -113,6 +130,24 @@ class FastDns:
             finally:
                 self._lock.release()
         self._queue(changed)
+
+    def hold_leases(self, calm_s: float) -> None:
+        """Say that leases are looked after; answers that hang on them hold on for ``calm_s``, within limits."""
+        until_ms = int((time.monotonic() + min(max(calm_s, _CALM_S_MIN), _CALM_S_MAX)) * 1000)
+        for writer in filter(None, (self._writer, self._shown)):
+            writer.heap.publish(layout.WORD_LEASES, until_ms)
+
+    def take_policy(self, policy: Policy) -> SharedLimiter | None:
+        """Treat clients by other rules from now on; return the limiter for what is answered here."""
+        return self._supervisor.take_policy(policy)
+
+    def settings_changed(self) -> None:
+        """Make the table anew where answers look otherwise under the view's settings of now."""
+        view = self._view()
+        if view.settings.udp_payload_octets != self._seen.settings.udp_payload_octets:
+            self._seen = view
+            self._is_outdated = True
+            self._queue(None)
 
     def counts(self) -> list[int]:
         """Return the sums of all answerers' counters; ``answerer_stats`` names them."""
@@ -130,6 +165,7 @@ class FastDns:
         while not self._view().ready:  # noqa: ASYNC110 - the log tells nobody when it is ready
             await asyncio.sleep(_READY_INTERVAL_S)
         self._is_following = True
+        self._seen = self._view()
         self._queue(None)
 
     def _work(self) -> None:
@@ -150,9 +186,10 @@ class FastDns:
                     return
                 changes, self._queued = self._queued, []
             with self._lock:
-                if not self._is_broken:
-                    self._write(self._view().zones, _merged(changes), pause)
-                if self._is_broken or self._writer.is_wasteful(_WASTE_OCTETS_MIN):
+                must_rebuild = self._is_broken or self._is_outdated
+                if not must_rebuild:
+                    self._write(self._seen.zones, _merged(changes), pause)
+                if must_rebuild or self._is_broken or self._writer.is_wasteful(_WASTE_OCTETS_MIN):
                     self._rebuild(pause)
             assert self._loop is not None
             with contextlib.suppress(RuntimeError):
@@ -171,8 +208,9 @@ class FastDns:
     def _rebuild(self, pause: Callable[[], None]) -> None:
         """Write all into a larger or tidier table, beside the one that is answered from."""
         try:
+            seen, self._is_outdated = self._seen, False
             fresh = self._new_writer()
-            fresh.publish(self._view().zones, None, pause)
+            fresh.publish(seen.zones, None, pause)
         except Exception:
             logger.exception("table.failed")
             return
@@ -190,8 +228,9 @@ class FastDns:
             self._replaced.pop().close()
 
     def _new_writer(self) -> TableWriter:
-        view = self._view()
-        return TableWriter(view.settings.udp_payload_octets, lambda query: _refusal(query, view))
+        view = self._seen
+        payload = view.settings.udp_payload_octets
+        return TableWriter(payload, lambda query: _refusal(query, view), self._leases)
 
     def _forget_reader(self, number: int) -> None:
         self._writer.heap.clear_reader(number)
@@ -202,8 +241,9 @@ def _refusal(query: Query, view: View) -> bytes:
     has_opt = query.edns is not None
     payload = view.settings.udp_payload_octets
     opt = struct.pack("!BHHIH", 0, 41, payload, 0, 0) if has_opt else b""
+    settings = replace(view.settings, forward_for=())
     packet = struct.pack("!6H", 0, 0, 1, 0, 0, int(has_opt)) + b"\x00" + struct.pack("!HH", 1, 1) + opt
-    outcome = respond(packet, Client("", "udp"), replace(view, zones={}, ready=True))
+    outcome = respond(packet, Client("", "udp"), replace(view, zones={}, ready=True, settings=settings))
     assert isinstance(outcome, Send)
     return outcome.packet
 
@@ -215,5 +255,6 @@ def _merged(changes: list[Changed | None]) -> Changed | None:
         return None
     return Changed(
         names=tuple(dict.fromkeys(name for changed in known for name in changed.names)),
+        leases=tuple(dict.fromkeys(key for changed in known for key in changed.leases)),
         zones=tuple(dict.fromkeys(zone for changed in known for zone in changed.zones)),
     )

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from node.dns import message
 from node.dns.exchange import NOT_AUTHORITATIVE, PROHIBITED, Exchange
-from node.dns.grants import is_in
 from node.dns.message import ExtendedError, Response
+from node.dns.networks import is_in
 from node.dns.query import HEADER_OCTETS, OPT, QUERY, RECURSION_DESIRED, Query, parse
 
 _AA, _TC, _RA = 0x0400, 0x0200, 0x0080

@@ -1,13 +1,13 @@
 """Who may change what by UPDATE, and who may have a zone transferred. Pure."""
 
 import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from node.dns.networks import Network, is_in
 from node.zone.name import Name, from_text, iter_labels, to_text
 from node.zone.rrset import type_from_text, type_to_text
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 LOOPBACK: tuple[Network, ...] = (ipaddress.IPv4Network("127.0.0.0/8"), ipaddress.IPv6Network("::1/128"))
 
 
@@ -86,14 +86,6 @@ class Access:
         if any(grant.covers(name, type_) for grant in self.updates.get(key, ())):
             return None
         return f"no grant of the key {_key_text(key)} covers {to_text(name)} {type_to_text(type_)}"
-
-
-def is_in(address: str, networks: Iterable[Network]) -> bool:
-    """Say whether an IP address lies in one of the networks; an IPv4 address that IPv6 carries counts as IPv4."""
-    parsed = ipaddress.ip_address(address)
-    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
-        parsed = parsed.ipv4_mapped
-    return any(parsed in network for network in networks)
 
 
 def _key_text(key: Name) -> str:

@@ -5,12 +5,11 @@ as one. What exceeds the rate is not sent, but for every n-th, which is cut down
 leads an honest client to TCP.
 """
 
-import ipaddress
 from collections import OrderedDict
 from dataclasses import dataclass
 from enum import Enum
 
-from node.dns.grants import Network, is_in
+from node.dns.networks import Network, prefix_of, read_plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,19 +84,16 @@ class Limiter:
             return self._known[address]
         if len(self._known) >= _KNOWN_MAX:
             self._known.clear()
-        self._known[address] = network = self._cut(address)
+        self._known[address] = network = network_of(address, self.settings)
         return network
 
-    def _cut(self, address: str) -> bytes | None:
-        if is_in(address, self.settings.exempt):
-            return None
-        parsed = ipaddress.ip_address(address)
-        if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
-            parsed = parsed.ipv4_mapped
-        prefix = self.settings.ipv4_prefix if parsed.version == 4 else self.settings.ipv6_prefix
-        host_bits = parsed.max_prefixlen - prefix
-        length = parsed.max_prefixlen // 8
-        return (int(parsed) >> host_bits << host_bits).to_bytes(length, "big")
+
+def network_of(address: str | bytes, settings: LimiterSettings) -> bytes | None:
+    """Cut an address to its network, as forged addresses are chosen freely within it; None for the exempt."""
+    parsed = read_plain(address)
+    if any(parsed in each for each in settings.exempt):
+        return None
+    return prefix_of(parsed, settings.ipv4_prefix, settings.ipv6_prefix)
 
 
 class LineLimit:

@@ -23,9 +23,9 @@ from node.dns.exchange import (
     View,
 )
 from node.dns.forward import Elsewhere
-from node.dns.grants import is_in
 from node.dns.maintenance import Wish
 from node.dns.message import Response
+from node.dns.networks import is_in
 from node.dns.query import UPDATE, Edns, Query, parse
 from node.dns.tsig import Signer, Unsigned, verify
 from node.dns.update import finished

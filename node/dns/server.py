@@ -18,6 +18,7 @@ from node.dns.datagram import DatagramListener
 from node.dns.limiter import Limiter, LimiterSettings, LineLimit, Verdict
 from node.dns.listen import ListenAddress, ListenFailed, open_pair, open_stream, read_address
 from node.dns.respond import Client, Drop, Forward, Propose, Send, Stream, Transport, View, cut, respond
+from node.dns.shared_limiter import SharedLimiter
 from node.dns.stream import Messages, StreamListeners, StreamSettings
 from node.state.command import ChangeZone
 from raft.proposal import NotCommitted
@@ -99,7 +100,11 @@ class DnsServer:
 
     def limit(self, settings: LimiterSettings | None) -> None:
         """Limit the rate of answers over UDP from now on, or no longer."""
-        self._limiter = None if settings is None else Limiter(settings)
+        self.use_limiter(None if settings is None else Limiter(settings))
+
+    def use_limiter(self, limiter: Limiter | SharedLimiter | None) -> None:
+        """Let this one judge answers over UDP from now on."""
+        self._limiter = limiter
 
     async def start(self) -> None:
         """Listen and answer. Raises ``ListenFailed``, and then listens nowhere."""

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import mmap
 import os
+import secrets
 import signal
 import socket
 import time
@@ -33,6 +34,9 @@ from node.dns.answerer_process import (
     write_state,
 )
 from node.dns.listen import ListenAddress, ListenFailed, open_datagram, read_address
+from node.dns.policy import Policy, to_row
+from node.dns.shared_limiter import KEY_OCTETS, SharedLimiter
+from node.dns.shared_limiter import OCTETS as ACCOUNTS_OCTETS
 
 logger = structlog.get_logger()
 
@@ -44,6 +48,7 @@ _TEND_INTERVAL_S = 0.1
 _PING_INTERVAL_S, _HUNG_S = 2.0, 15.0
 _SILENT_S = 1.0
 """A process without a connection is given up after this time."""
+_PAUSED_S = 1.0
 _BACK_OFF_S = 0.5
 _GLANCE_S = 0.01
 _STOP_S = 2.0
@@ -64,12 +69,15 @@ class SupervisorSettings:
 class Supervisor:
     """Runs answerers for the addresses; ``answer`` gives the answers that they cannot."""
 
-    def __init__(self, settings: SupervisorSettings, node: str, answer: Answer) -> None:
+    def __init__(self, settings: SupervisorSettings, node: str, answer: Answer, policy: Policy) -> None:
         self.settings = settings
         self.node = node
         self.answer = answer
         self.seats: list[Seat] = []
+        self.policy = policy
         self.stats: stats.Stats | None = None
+        self._accounts: mmap.mmap | None = None
+        self._limiter_key = secrets.token_bytes(KEY_OCTETS)
         self.on_gone: Callable[[int], None] = lambda _: None
         """Called with the number of an answerer that has ended."""
         self._identity = ""
@@ -81,6 +89,7 @@ class Supervisor:
         self._later: set[asyncio.Future[None]] = set()
         self._tending: asyncio.Task[None] | None = None
         self._pinged_at = 0.0
+        self._tended_at = 0.0
         self._is_stopping = False
 
     async def start(self, addresses: tuple[str, ...], table: int) -> bool:
@@ -94,9 +103,10 @@ class Supervisor:
         adopted = self._fds[1] >= 0
         if not adopted:
             counters = os.memfd_create("quorumdns-counters", os.MFD_CLOEXEC)
-            os.ftruncate(counters, stats.OCTETS)
+            os.ftruncate(counters, stats.OCTETS + ACCOUNTS_OCTETS)
             self._fds = counters, table
         self.stats = stats.Stats(mmap.mmap(self._fds[0], stats.OCTETS))
+        self._accounts = mmap.mmap(self._fds[0], ACCOUNTS_OCTETS, offset=stats.OCTETS)
         try:
             self._fill_seats(wanted)
         except ListenFailed:
@@ -175,15 +185,38 @@ class Supervisor:
         seat = next((each for each in self.seats if each.number == number), None)
         if seat is not None and seat.pid == pid and seat.link is None:
             if not hello["ready"]:
-                links.send_json(link, links.SETUP, {}, [*self._fds, *(each.fileno() for each in seat.sockets)])
+                fds = [*self._fds, *(each.fileno() for each in seat.sockets)]
+                links.send_json(link, links.SETUP, self._rules(), fds)
             else:
                 for fd in fds:
                     os.close(fd)
                 socket.send_fds(link, [links.TABLE], [self._fds[1]])
+                links.send_json(link, links.POLICY, self._rules(), [])
             return seat
         if seat is None and hello["ready"] and self._expected.get(pid) and number < self.settings.answerers:
+            links.send_json(link, links.POLICY, self._rules(), [])
             return self._adopt(number, pid, fds)
         return None
+
+    def _rules(self) -> dict[str, object]:
+        """Write what answerers are told of clients."""
+        return {
+            "policy": to_row(self.policy),
+            "key": self._limiter_key.hex(),
+            "rows": self.settings.answerers + 1,
+        }
+
+    def take_policy(self, policy: Policy) -> SharedLimiter | None:
+        """Treat clients by other rules; return the limiter for what is answered here."""
+        self.policy = policy
+        for seat in self.seats:
+            if seat.link is not None:
+                with contextlib.suppress(OSError):
+                    links.send_json(seat.link, links.POLICY, self._rules(), [])
+        if policy.limiter is None or self._accounts is None:
+            return None
+        rows = self.settings.answerers + 1
+        return SharedLimiter(self._accounts, rows, rows - 1, policy.limiter, self._limiter_key)
 
     def _adopt(self, number: int, pid: int, fds: list[int]) -> Seat:
         counters, table, *sockets = fds
@@ -243,6 +276,10 @@ class Supervisor:
 
     def _tend_once(self, now: float) -> None:
         """Replace who has ended, end who hangs."""
+        if now - self._tended_at > _PAUSED_S:  # this process was held up itself and has heard nobody
+            for seat in self.seats:
+                seat.heard_at = now
+        self._tended_at = now
         is_ping = now - self._pinged_at > _PING_INTERVAL_S
         if is_ping:
             self._pinged_at = now

@@ -31,6 +31,9 @@ class Prepared:
     """Place of the first turned rdata, distance to the next, how many."""
     error: bytes = b""
     """The OPT record that replaces the usual one."""
+    is_leased: bool = False
+    source: bytes = b""
+    """The name it comes from where that is not the one asked for."""
     made: "dict[object, object] | None" = None
     """What a cache has made of it, for those that answer many questions."""
 

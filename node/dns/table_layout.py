@@ -9,7 +9,7 @@ nothing else of the node, so this file knows the standard library only.
 import struct
 
 MAGIC = int.from_bytes(b"qdnstabl", "little")
-FORMAT = 1
+FORMAT = 2
 """Raised with every change of this file: an answerer of another format is replaced, not adopted."""
 
 # --- header words (indexes into the buffer seen as 64-bit words) ----------------------------------
@@ -23,6 +23,8 @@ WORD_CONSTANTS = 4
 WORD_EPOCH = 5
 WORD_NOTICES = 6
 """How many change notices were ever written."""
+WORD_LEASES = 7
+"""Until when leased answers may be given, in milliseconds of the monotonic clock."""
 
 PAGE_OCTETS = 4096
 READERS_MAX = 64
@@ -63,6 +65,8 @@ NODE_KEY_HEAD = struct.Struct("<IB")
 NODE_HEAD = struct.Struct("<BBBB")
 """Flags, position of the entry that answers ANY, entries, referral templates."""
 NODE_CUT, NODE_DNAME = 1, 2
+NODE_LEASED = 4
+"""Something here is on a lease: the answers hold no longer than ``WORD_LEASES`` says."""
 NO_ENTRY = 255
 
 ANSWER = struct.Struct("<HHHHHHHHHIHHBBBB")

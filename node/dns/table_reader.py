@@ -6,6 +6,7 @@ pointers by the length of the question, puts in the zone's current serial, and t
 
 import mmap
 import struct
+import time
 from zlib import crc32
 
 from node.dns import table_layout as layout
@@ -15,6 +16,7 @@ _ANY, _DS = 255, 43
 _UNPREPARED = frozenset({0, 41, *range(128, 255)})
 """Types that are no data of a zone: asking for them is not a plain question."""
 _SEEN_BODIES_MAX = 256
+_ROOT = b"\x00"
 _NAME_OCTETS_MAX = 255
 
 
@@ -61,6 +63,10 @@ class Reader:
         self.words.release()
         self.buffer.close()
 
+    def do_leases_hold(self) -> bool:
+        """Say whether leased answers may be given now: whoever watches the leases is alive, or was just now."""
+        return self.words[layout.WORD_LEASES] > time.monotonic_ns() // 1_000_000
+
     def refresh(self) -> bool:
         """Read zones and constants again; say whether the table may be answered from."""
         constants = self.words[layout.WORD_CONSTANTS]
@@ -81,9 +87,9 @@ class Reader:
             return None
         zone = self._zone_of(name, type_)
         if zone is None:
-            return Prepared(
-                self.refusal_flags, COUNTS.pack(1, 0, 0, 0), b"", 0, 0, False, False, error=self.refusal_opt
-            )
+            refusal = Prepared(self.refusal_flags, COUNTS.pack(1, 0, 0, 0), b"", 0, 0, False, False)
+            refusal.error, refusal.source = self.refusal_opt, _ROOT
+            return refusal
         if not zone.served:
             return None
         return self._search(zone, name, type_)
@@ -122,7 +128,7 @@ class Reader:
                 child = step
             step = step[1 + step[0] :]
         if stop:
-            return self._refer(stop, stop_name, name) if is_cut else None
+            return _from(self._refer(stop, stop_name, name), stop_name) if is_cut else None
         if encloser == name:
             return self._entry(zone, found, name, type_, name, b"")
         if not child:
@@ -150,7 +156,7 @@ class Reader:
             return self._negative(zone, name, 1)
         if self.buffer[source + 9 + len(wildcard)]:
             return None
-        return self._entry(zone, source, wildcard, type_, name, child)
+        return _from(self._entry(zone, source, wildcard, type_, name, child), wildcard)
 
     def _find(self, zone_key: bytes, name: bytes) -> int:
         """Return the offset of a node's block, 0 when there is none."""
@@ -174,26 +180,31 @@ class Reader:
         """Copy a node's answer for a type; ``child`` is the name below the encloser where a wildcard answers."""
         shift = len(name) - len(owner)
         position = node + 9 + len(owner)
-        _, any_entry, entries, _ = layout.NODE_HEAD.unpack_from(self.buffer, position)
+        flags, any_entry, entries, _ = layout.NODE_HEAD.unpack_from(self.buffer, position)
         position += layout.NODE_HEAD.size
+        is_leased = bool(flags & layout.NODE_LEASED)
         default = 0
         for number in range(entries):
             entry_type, octets = struct.unpack_from("<HH", self.buffer, position)
             if entry_type == type_ or (number == any_entry and type_ == _ANY):
-                return self._fitted(position, shift, child, exact=not child)
+                return self._fitted(position, shift, child, exact=not child, is_leased=is_leased)
             if entry_type == layout.TYPE_DEFAULT:
                 default = position
             position += octets
         if type_ == _ANY and entries:
             return None
         if default:
-            return None if type_ == _DS else self._fitted(default, shift, child, exact=not child)
+            if type_ == _DS:
+                return None
+            return self._fitted(default, shift, child, exact=not child, is_leased=is_leased)
         return self._negative(zone, name, 0)
 
     def _refer(self, cut: int, cut_name: bytes, name: bytes) -> Prepared | None:
         """Copy the referral whose template has the longest end in common with the name."""
         position = cut + 9 + len(cut_name)
-        _, _, entries, templates = layout.NODE_HEAD.unpack_from(self.buffer, position)
+        flags, _, entries, templates = layout.NODE_HEAD.unpack_from(self.buffer, position)
+        if flags & layout.NODE_LEASED:
+            return None
         position += layout.NODE_HEAD.size
         for _ in range(entries):
             position += struct.unpack_from("<HH", self.buffer, position)[1]
@@ -220,18 +231,21 @@ class Reader:
             ready = fit(zone.templates[suffix], len(name) - len(suffix), self.words)
             ready.exact = False
             ready.flags = zone.flags[kind]
+            ready.source = zone.apex
             ready.made = {}
             if len(zone.seen) < _SEEN_BODIES_MAX:
                 zone.seen[key] = ready
         return ready
 
-    def _fitted(self, position: int, shift: int, child: bytes, *, exact: bool) -> Prepared | None:
+    def _fitted(
+        self, position: int, shift: int, child: bytes, *, exact: bool, is_leased: bool = False
+    ) -> Prepared | None:
         """Read an answer's record and fit it to the question; None when its names could meet the question's."""
         stored = read(self.buffer, position)
         if child and child[1 : 1 + child[0]] in stored.avoid:
             return None
         ready = fit(stored, shift, self.words)
-        ready.exact = exact
+        ready.exact, ready.is_leased = exact, is_leased
         return ready
 
     def _read_constants(self, offset: int) -> None:
@@ -264,6 +278,13 @@ class Reader:
                 position = stored.end
             zones[zone.apex] = zone
         return zones
+
+
+def _from(prepared: Prepared | None, source: bytes) -> Prepared | None:
+    """Say where an answer comes from; a denial knows its zone already."""
+    if prepared is not None and not prepared.source:
+        prepared.source = source
+    return prepared
 
 
 def _longest(zones: dict[bytes, _Zone], name: bytes) -> _Zone | None:

@@ -6,6 +6,7 @@ that tells readers what to forget.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
 from zlib import crc32
 
 from node.dns import table_layout as layout
@@ -14,6 +15,7 @@ from node.dns.table_change import appearing, character, is_alike, is_same_soa, t
 from node.dns.table_heap import Heap, Slots
 from node.dns.table_render import RenderedNode, Renderer
 from node.state.state import Changed
+from node.zone.lease import LeaseKey
 from node.zone.name import Name, is_wildcard, is_within
 from node.zone.zone import Zone
 
@@ -24,10 +26,39 @@ Pause = Callable[[], None]
 """Called often during long work, so that others get their turn."""
 
 
+class Leases(Protocol):
+    """Says what is on a lease, from any thread."""
+
+    def is_leased(self, name: Name) -> bool:
+        """Say whether something at a name is on a lease."""
+
+    def names_of(self, key: LeaseKey) -> tuple[Name, ...]:
+        """Return the names that a lease is on."""
+
+
+class NoLeases:
+    """Where nothing is leased."""
+
+    def is_leased(self, name: Name) -> bool:
+        """Say no."""
+        del name
+        return False
+
+    def names_of(self, key: LeaseKey) -> tuple[Name, ...]:
+        """Return none."""
+        del key
+        return ()
+
+
 class TableWriter:
     """The one writer of one table."""
 
-    def __init__(self, payload_octets: int, refusal: Callable[[Query], bytes]) -> None:
+    def __init__(
+        self, payload_octets: int, refusal: Callable[[Query], bytes], leases: Leases | None = None
+    ) -> None:
+        self._leases = leases or NoLeases()
+        self._marked: set[Key] = set()
+        """Names whose answers are shown as leased."""
         self.heap = Heap()
         self.slots = Slots(self.heap)
         self._renderer = Renderer(payload_octets, lambda zone: self._cells.get(zone, 0))
@@ -66,6 +97,8 @@ class TableWriter:
                 rebuilt.append(apex)
             else:
                 self._change(before, after, changed, anew)
+        for key in () if changed is None else changed.leases:
+            self._note_lease(key, anew)
         if vanished or rebuilt:
             self._restructure(zones, vanished, rebuilt, anew, pause)
         for apex, name in anew:
@@ -81,7 +114,7 @@ class TableWriter:
         """Say how many names a change makes anew, roughly."""
         if changed is None:
             return sum(len(zone.nodes) for zone in zones.values()) + len(zones)
-        total = len(changed.names)
+        total = len(changed.names) + sum(len(self._leases.names_of(key)) for key in changed.leases)
         for _, name in changed.names:
             total += len(self._dependents.get(name, ()))
         for apex in changed.zones:
@@ -125,6 +158,23 @@ class TableWriter:
             self._show_zones()
             anew.update(dict.fromkeys(self._serial_users.get(apex, ())))
 
+    def _note_lease(self, key: LeaseKey, anew: dict[Key, None]) -> None:
+        """Note names that have come to be leased; their answers must show it. Others may go on being shown so."""
+        for name in self._leases.names_of(key):
+            if (key.zone, name) not in self._marked:
+                anew[key.zone, name] = None
+                anew.update(dict.fromkeys(self._dependents.get(name, ())))
+
+    def _mark(self, key: Key, rendered: RenderedNode) -> bytes:
+        """Return a name's block, marked when something in its answers is on a lease."""
+        if not any(map(self._leases.is_leased, (key[1], *rendered.depends))):
+            self._marked.discard(key)
+            return rendered.block
+        self._marked.add(key)
+        place = layout.NODE_KEY_HEAD.size + len(key[1])
+        flags = rendered.block[place] | layout.NODE_LEASED
+        return rendered.block[:place] + bytes((flags,)) + rendered.block[place + 1 :]
+
     def _restructure(
         self, zones: Zones, vanished: list[Name], rebuilt: list[Name], anew: dict[Key, None], pause: Pause
     ) -> None:
@@ -144,6 +194,8 @@ class TableWriter:
             pause()
         for zone, number in gone:
             for name in zone.nodes:
+                if zone.name not in self._zones:
+                    self._marked.discard((zone.name, name))
                 self._delete(number, name)
                 pause()
 
@@ -164,7 +216,11 @@ class TableWriter:
             if rendered is not None:
                 key = _key(number, name)
                 hash_ = crc32(key)
-                self.slots.insert(self.slots.find(key, hash_)[0], hash_, self.heap.put(rendered.block))
+                self.slots.insert(
+                    self.slots.find(key, hash_)[0],
+                    hash_,
+                    self.heap.put(self._mark((zone.name, name), rendered)),
+                )
             pause()
         self._rows[zone.name] = self._renderer.zone(number, zone)
 
@@ -180,10 +236,11 @@ class TableWriter:
         hash_ = crc32(key)
         place, old = self.slots.find(key, hash_)
         if rendered is None:
+            self._marked.discard((apex, name))
             if old:
                 self._remove(place, old, name)
             return
-        block = rendered.block
+        block = self._mark((apex, name), rendered)
         if old and self.heap.buffer[old + 4 : old + 4 + len(block)] == block:
             return
         offset = self.heap.put(block)
@@ -211,7 +268,7 @@ class TableWriter:
             self.heap.retire(old)
 
     def _flags(self, offset: int, name: Name) -> int:
-        return self.heap.buffer[offset + 9 + len(name)]
+        return self.heap.buffer[offset + 9 + len(name)] & ~layout.NODE_LEASED
 
     def _show_zones(self) -> None:
         old = self.heap.words[layout.WORD_ZONES]

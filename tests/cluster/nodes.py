@@ -36,6 +36,7 @@ data_dir = "{folder}/data/{{node}}"
 [dns]
 listen = {listen}
 rate_limit = {{ exempt = ["10.99.0.0/16"] }}
+answerers = {answerers}
 {dns}
 
 [[zones]]
@@ -82,6 +83,7 @@ class Nodes:
         raft: str = "",
         around: Callable[[], Iterable[str]] = tuple,
         dns: str = "",
+        answerers: int = 1,
         grant: str = "",
         **health: Any,
     ) -> None:
@@ -91,6 +93,7 @@ class Nodes:
         self._raft = raft
         self._around = around
         self._dns, self._grant = dns, grant
+        self._answerers = answerers
         self.session = requests.Session()
         self.session.trust_env = False
         self.session.headers["Authorization"] = f"Bearer {API_TOKEN}"
@@ -124,6 +127,7 @@ class Nodes:
             raft=self._raft,
             push=push,
             dns=self._dns,
+            answerers=self._answerers,
             grant=self._grant,
             listen=f'["{{address}}:{DNS_PORT}"]',
             endpoints=", ".join(f'"{each}"' for each in endpoints),

@@ -17,6 +17,7 @@ from node.dns.answerer_batch import (
     open_batch,
     send_one,
 )
+from node.dns.answerer_desk import Desk
 from node.dns.fast import is_supported
 from node.dns.listen import ListenAddress, open_datagram
 from node.zone.name import from_text
@@ -68,7 +69,7 @@ def test_a_mixed_batch_is_answered_message_by_message(
 ) -> None:
     """What is handed up or dropped in the middle moves no other answer to a wrong asker."""
     handed_up: list[tuple[int, bytes, Sender]] = []
-    batch = way(4, bound, twin.cache, lambda *each: handed_up.append(each))
+    batch = way(4, bound, Desk(twin.cache), lambda *each: handed_up.append(each))
     clients = [client_of(bound) for _ in range(40)]
     for number, client in enumerate(clients):
         query = [
@@ -101,7 +102,7 @@ def test_a_mixed_batch_is_answered_message_by_message(
 def test_an_answer_comes_from_the_address_that_was_asked(twin: Twin) -> None:
     """On a socket for all addresses the kernel would choose another one."""
     bound = open_datagram(ListenAddress("0.0.0.0", 0), is_shared=True)
-    batch = open_batch(0, bound, twin.cache, lambda *_: None)
+    batch = open_batch(0, bound, Desk(twin.cache), lambda *_: None)
     client = client_of(bound, "127.0.0.77")
     client.send(WWW)
     serve_all(batch, 1)
@@ -114,7 +115,7 @@ def test_an_answer_comes_from_the_address_that_was_asked(twin: Twin) -> None:
 def test_more_than_a_batch_waits_for_the_next(way: "type[SystemBatch | PlainBatch]", twin: Twin) -> None:
     """A full socket does not keep others waiting, and an oversized datagram is counted and dropped."""
     bound = open_datagram(ListenAddress("127.0.0.1", 0))
-    batch = way(0, bound, twin.cache, lambda *_: None)
+    batch = way(0, bound, Desk(twin.cache), lambda *_: None)
     client = client_of(bound)
     for _ in range(BATCH + 6):
         client.send(WWW)

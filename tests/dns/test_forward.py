@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from node.dns.forward import is_answer_to
 from node.dns.forwarder import Forwarder, ForwardSettings
-from node.dns.grants import LOOPBACK, Network
+from node.dns.grants import LOOPBACK
 from node.dns.listen import read_address
+from node.dns.networks import Network
 from node.dns.respond import Client, Forward, RespondSettings, respond
 from node.dns.server import DnsServer, DnsSettings
 from tests.dns.test_server import until

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import os
 import secrets
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,6 +60,9 @@ class DnsPlan:
     """Where they meet this process; None: they live and die with it, in a temporary directory."""
     orphan_life_s: float = ORPHAN_LIFE_S
     """How long they answer on without it."""
+
+    inherited: Mapping[tuple[str, str], socket.socket] = field(default_factory=dict, compare=False)
+    """Listening sockets of the process that this one takes over from, by kind and address."""
 
     @property
     def policy(self) -> Policy:

@@ -67,6 +67,8 @@ class DnsRoom:
         self._propose = propose
         self._leases = leases
         self._home: tempfile.TemporaryDirectory[str] | None = None
+        self.is_leaving = False
+        """At the end answerers are left to a successor."""
         self.fast: FastDns | None = None
         """The processes that answer UDP; None where this one does."""
         self._certificate: Certificate | None = None
@@ -95,7 +97,7 @@ class DnsRoom:
             plan.listen, plan.tls_listen, context, datagrams=not plan.answerers, limiter=plan.limiter
         )
         self.server = DnsServer(settings, self.view, self._propose, self._ask)
-        await self.server.start()
+        await self.server.start(plan.inherited)
         if plan.answerers:
             try:
                 await self._start_answerers(plan)
@@ -142,7 +144,7 @@ class DnsRoom:
                 await task
         await self._notifier.stop()
         if self.fast is not None:
-            await self.fast.stop()
+            await (self.fast.leave() if self.is_leaving else self.fast.stop())
         if self._home is not None:
             self._home.cleanup()
         await self.server.stop()

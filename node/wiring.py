@@ -31,6 +31,7 @@ from node.duties import Duties
 from node.interpreter import keep_pauses_short
 from node.lease_clock import LeaseClock
 from node.observe import configure_logging, log_events
+from node.parting import Parting, taken_over
 from node.plan import DevSettings, Plan, StartError, dev_plan, plan_of
 from node.probe.prober import Prober
 from node.probe.settings import ProberSettings
@@ -74,10 +75,24 @@ class RestoreWish:
     of: str | None = None
 
 
-def run(config: Config, *, ready: Ready | None = None, restore: RestoreWish | None = None) -> int:
-    """Run the node that the configuration describes until SIGTERM or SIGINT; return the exit code."""
+def run(
+    config: Config,
+    *,
+    ready: Ready | None = None,
+    restore: RestoreWish | None = None,
+    takeover: bool = False,
+) -> int:
+    """Run the node that the configuration describes until SIGTERM or SIGINT; return the exit code.
+
+    With ``takeover`` it takes the place of the process that runs this node now, if there is one.
+    """
     configure_logging(config.log.level, config.log.format)
-    return _run(lambda: _with_restore(plan_of(config), restore), None, ready, Reloader(config))
+
+    def plan() -> Plan:
+        made = _with_restore(plan_of(config), restore)
+        return taken_over(made) if takeover else made
+
+    return _run(plan, None, ready, Reloader(config))
 
 
 def _with_restore(plan: Plan, wish: RestoreWish | None) -> Plan:
@@ -154,6 +169,8 @@ async def _running(
     """Start every room in order; stop them in reverse, whatever happened."""
     async with contextlib.AsyncExitStack() as stack:
         loop = asyncio.get_running_loop()
+        parting = Parting(end)
+        stack.push_async_callback(parting.close)
         cluster = Cluster(plan.raft, lambda code: loop.call_soon_threadsafe(end, code))
         if demo is not None:
             await demo.start()
@@ -186,6 +203,8 @@ async def _running(
         stack.push_async_callback(_cancelled, asyncio.create_task(served.run()))
         if reloader is not None:
             reloader.listen(dns.reload, cluster.reload_certificates)
+        if plan.dns.directory is not None:
+            parting.offer(dns, plan.dns.directory)
         yield _info(plan, demo, server.addresses, f"http://{api.addresses[0]}")
 
 

@@ -101,6 +101,18 @@ class FastDns:
 
     async def stop(self) -> None:
         """End the answerers."""
+        await self._stop_writing()
+        await self._supervisor.stop()
+        self._writer.close()
+
+    async def leave(self) -> None:
+        """Leave the answerers running, for a successor to adopt."""
+        await self._stop_writing()
+        await self._supervisor.leave()
+        self._writer.close()
+
+    async def _stop_writing(self) -> None:
+        self._is_following = False
         if self._starter is not None:
             self._starter.cancel()
         with self._waiting:
@@ -108,8 +120,6 @@ class FastDns:
             self._waiting.notify()
         if self._thread.is_alive():
             await asyncio.to_thread(self._thread.join)
-        await self._supervisor.stop()
-        self._writer.close()
 
     def publish(self, zones: Zones, changed: Changed | None) -> None:
         """Show what changed; None: anything may have. Called in the event loop; never raises."""

@@ -6,7 +6,7 @@ import ipaddress
 import socket
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Generator, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -16,7 +16,7 @@ from node.dns import message
 from node.dns.counters import Counters
 from node.dns.datagram import DatagramListener
 from node.dns.limiter import Limiter, LimiterSettings, LineLimit, Verdict
-from node.dns.listen import ListenAddress, ListenFailed, open_pair, open_stream, read_address
+from node.dns.listen import ListenAddress, ListenFailed, open_datagram, open_pair, open_stream, read_address
 from node.dns.respond import Client, Drop, Forward, Propose, Send, Stream, Transport, View, cut, respond
 from node.dns.shared_limiter import SharedLimiter
 from node.dns.stream import Messages, StreamListeners, StreamSettings
@@ -30,6 +30,8 @@ _FAILURES_LOGGED_MAX = 100
 _REFUSALS_PER_S = 10
 """Lines in the log; strangers must not fill the disk."""
 
+Place = tuple[str, str]
+"""Kind (udp, tcp, tls) and address (``ip:port``) of a listening socket."""
 Reply = bytes | Awaitable[bytes | None] | Messages | None
 
 
@@ -92,6 +94,8 @@ class DnsServer:
         self.addresses: tuple[str, ...] = ()
         """Where it answers UDP and TCP, with the ports it got."""
         self.tls_addresses: tuple[str, ...] = ()
+        self.listening: dict[Place, socket.socket] = {}
+        """All sockets that it listens on."""
         self._rotation = 0
         self.limit(settings.limiter)
         self._refusals = LineLimit(_REFUSALS_PER_S)
@@ -106,19 +110,22 @@ class DnsServer:
         """Let this one judge answers over UDP from now on."""
         self._limiter = limiter
 
-    async def start(self) -> None:
-        """Listen and answer. Raises ``ListenFailed``, and then listens nowhere."""
+    async def start(self, inherited: Mapping[Place, socket.socket] | None = None) -> None:
+        """Listen and answer, on inherited sockets where they fit. Raises ``ListenFailed``, and then listens nowhere."""
+        left = dict(inherited or {})
         if self.settings.tls_listen and self.settings.tls is None:
             raise ListenFailed("DNS over TLS needs a certificate and its key: give both, or no address for it")
         with contextlib.ExitStack() as closing:
             pairs = []
             for text in self.settings.listen:
-                pairs.append(self._open(read_address(text)))
+                pairs.append(self._open(read_address(text), left))
                 for opened in filter(None, pairs[-1]):
                     closing.callback(opened.close)
             tls = []
             for text in self.settings.tls_listen:
-                tls.append(open_stream(read_address(text)))
+                address = read_address(text)
+                key = "tls", str(address)
+                tls.append(left.pop(key) if key in left else open_stream(address))
                 closing.callback(tls[-1].close)
             closing.pop_all()
         for datagram, stream in pairs:
@@ -131,6 +138,13 @@ class DnsServer:
             await self._streams.listen(stream, self.settings.tls)
         self.addresses = tuple(_text(stream) for _, stream in pairs)
         self.tls_addresses = tuple(map(_text, tls))
+        for unfit in left.values():
+            unfit.close()
+        self.listening = {
+            **{("udp", _text(datagram)): datagram for datagram, _ in pairs if datagram is not None},
+            **{("tcp", _text(stream)): stream for _, stream in pairs},
+            **{("tls", _text(stream)): stream for stream in tls},
+        }
 
     async def stop(self) -> None:
         """Close every socket."""
@@ -141,8 +155,16 @@ class DnsServer:
             task.cancel()
         await self._streams.stop()
 
-    def _open(self, address: ListenAddress) -> tuple[socket.socket | None, socket.socket]:
+    def _open(
+        self, address: ListenAddress, left: dict[Place, socket.socket]
+    ) -> tuple[socket.socket | None, socket.socket]:
         """Open UDP and TCP, or TCP alone; for any free port one is taken that UDP has free as well."""
+        stream = left.pop(("tcp", str(address)), None)
+        if stream is not None:
+            datagram = left.pop(("udp", str(address)), None) if self.settings.datagrams else None
+            if self.settings.datagrams and datagram is None:
+                datagram = open_datagram(address)
+            return datagram, stream
         if not self.settings.datagrams and address.port:
             return None, open_stream(address)
         datagram, stream = open_pair(address)

@@ -115,12 +115,30 @@ class Supervisor:
         self._tending = asyncio.create_task(self._tend())
         return adopted
 
-    async def stop(self) -> None:
-        """End all answerers and close everything."""
+    async def leave(self) -> None:
+        """Let answerers go on by themselves, for a successor to adopt."""
+        await self._stop_tending()
+        for seat in self.seats:
+            self._unlink(seat)
+            for bound in seat.sockets:
+                bound.close()
+        self._close()
+
+    async def _stop_tending(self) -> None:
         self._is_stopping = True
         if self._tending is not None:
             self._tending.cancel()
             await asyncio.gather(self._tending, return_exceptions=True)
+
+    def _close(self) -> None:
+        if self.stats is not None:
+            self.stats.close()
+        if self._meeting is not None:
+            self._meeting.close()
+
+    async def stop(self) -> None:
+        """End all answerers and close everything."""
+        await self._stop_tending()
         for seat in self.seats:
             self._send(seat, links.STOP)
             send_signal(seat.pid, seat.born, signal.SIGTERM)
@@ -133,10 +151,7 @@ class Supervisor:
             for bound in seat.sockets:
                 bound.close()
         forget_state(self.settings.directory)
-        if self.stats is not None:
-            self.stats.close()
-        if self._meeting is not None:
-            self._meeting.close()
+        self._close()
 
     def _abandon(self) -> None:
         """Give up without harm: a predecessor's answerers go on, what was started here ends."""
@@ -156,9 +171,16 @@ class Supervisor:
             self._adopted_table = -1
         self._fds = self._fds[0], table
         for seat in self.seats:
-            if seat.link is not None:
-                with contextlib.suppress(OSError):
-                    socket.send_fds(seat.link, [links.TABLE], [table])
+            self._tell(seat, lambda link: socket.send_fds(link, [links.TABLE], [table]))
+
+    def _tell(self, seat: Seat, send: Callable[[socket.socket], object]) -> None:
+        """Send what an answerer must not miss; one that has no room for it is to connect and be told again."""
+        if seat.link is None:
+            return
+        try:
+            send(seat.link)
+        except OSError:
+            self._unlink(seat)
 
     # --- meeting ---------------------------------------------------------------------------------
 
@@ -210,9 +232,7 @@ class Supervisor:
         """Treat clients by other rules; return the limiter for what is answered here."""
         self.policy = policy
         for seat in self.seats:
-            if seat.link is not None:
-                with contextlib.suppress(OSError):
-                    links.send_json(seat.link, links.POLICY, self._rules(), [])
+            self._tell(seat, lambda link: links.send_json(link, links.POLICY, self._rules(), []))
         if policy.limiter is None or self._accounts is None:
             return None
         rows = self.settings.answerers + 1

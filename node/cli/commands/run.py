@@ -24,10 +24,20 @@ from node.cli.session import Session
 @click.option(
     "--restore-of", metavar="CLUSTER", help="The backup is of a cluster with this name, which is not ours."
 )
+@click.option(
+    "--takeover",
+    is_flag=True,
+    help="Take the place of the process that runs this node now; no question is lost.",
+)
 @daemon_options
 @click.pass_obj
-def run(session: Session, node: str | None, restore: Path | None, restore_of: str | None) -> int:
+def run(
+    session: Session, node: str | None, restore: Path | None, restore_of: str | None, *, takeover: bool
+) -> int:
     """Run this node as the configuration says, until SIGTERM or Ctrl-C; SIGHUP reads it again.
+
+    With --takeover a newer version, or another configuration, takes the place of what runs: that hands leadership
+    over, closes its log and ends; the processes that answer go on. Without one that runs, this is a usual start.
 
     With --restore the data directories of all nodes must be empty; leave it out at the next start.
     """
@@ -36,7 +46,8 @@ def run(session: Session, node: str | None, restore: Path | None, restore_of: st
     config = load_config(session.settings.config, os.environ, node)
     from node import wiring
 
-    return wiring.run(config, restore=None if restore is None else wiring.RestoreWish(restore, restore_of))
+    wish = None if restore is None else wiring.RestoreWish(restore, restore_of)
+    return wiring.run(config, restore=wish, takeover=takeover)
 
 
 @click.command(cls=Command, example="qdns dev --with-demo\ndig www.demo.test @127.0.0.1 -p 9000")

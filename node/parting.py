@@ -1,0 +1,53 @@
+"""The ends of a takeover in a node: who starts lets the running process give way, who runs can be asked to."""
+
+import asyncio
+import dataclasses
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from node.dns_room import DnsRoom
+from node.plan import Plan, StartError
+from node.takeover import TakeoverFailed, TakeoverPoint, take_over
+
+logger = structlog.get_logger()
+
+
+def taken_over(plan: Plan) -> Plan:
+    """Let the process that runs this node give way. Raises ``StartError``."""
+    folder = plan.dns.directory
+    if folder is None:
+        return plan
+    logger.info("node.taking_over", node=plan.node)
+    try:
+        inherited = take_over(folder)
+    except TakeoverFailed as error:
+        raise StartError(str(error)) from None
+    return dataclasses.replace(plan, dns=dataclasses.replace(plan.dns, inherited=inherited))
+
+
+class Parting:
+    """How a node ends and leaves its answerers to a successor: who asks for it, or SIGUSR1."""
+
+    def __init__(self, end: Callable[[int], None]) -> None:
+        self._end = end
+        self._point: TakeoverPoint | None = None
+
+    def offer(self, dns: DnsRoom, folder: Path) -> None:
+        """Begin to listen for a successor."""
+
+        def leave() -> None:
+            dns.is_leaving = True
+            self._end(0)
+
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._point = TakeoverPoint(folder, lambda: dns.server.listening, leave)
+        self._point.open()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, leave)
+
+    async def close(self) -> None:
+        """Give the successor what it waits for; everything else has stopped."""
+        if self._point is not None:
+            await self._point.close()

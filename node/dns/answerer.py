@@ -263,6 +263,7 @@ def _failure(packet: bytes) -> bytes:
 def main(arguments: list[str]) -> int:
     """Run an answerer: directory, number, identity, life without a control process in seconds or ``-``."""
     directory, number, identity, life = arguments
+    links.version()  # of the files as they are now, should others take their place
     answerer = Answerer(Path(directory), int(number), identity, None if life == "-" else float(life))
     signal.signal(signal.SIGTERM, lambda *_: answerer.end())
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -8,8 +8,10 @@ import json
 import os
 import socket
 import struct
+from functools import cache
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from node.dns import table_layout as layout
 from node.dns.answerer_batch import Sender
@@ -29,9 +31,11 @@ _ENVELOPE = struct.Struct("<BBB")
 """Number of the socket, octets of the sender's address and of the ancillary data."""
 
 
+@cache
 def version() -> str:
-    """Return what an answerer and a control process must have in common."""
-    return f"{FORMAT}.{layout.FORMAT}"
+    """Return what an answerer and a control process must have in common: formats, and the code that answers."""
+    code = b"".join(each.read_bytes() for each in sorted(Path(__file__).parent.glob("*.py")))
+    return f"{FORMAT}.{layout.FORMAT}.{crc32(code):08x}"
 
 
 def wrapped(kind: bytes, number: int, sender: Sender, packet: bytes) -> bytes:

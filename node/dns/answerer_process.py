@@ -34,6 +34,12 @@ class Seat:
     started_at: float = 0.0
     heard_at: float = 0.0
     failures: int = 0
+    is_veteran: bool = False
+    """The process is of another version: it goes on as it is until a successor can be started."""
+    is_understood: bool = True
+    """It speaks as we do."""
+    predecessor: tuple[int, str] | None = None
+    """A process of another version that goes on until this one is there."""
 
 
 def start(seat: Seat, arguments: list[str]) -> None:

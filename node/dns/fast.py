@@ -19,11 +19,12 @@ import structlog
 from node.dns import answerer_stats as stats
 from node.dns import table_layout as layout
 from node.dns.answerer_process import Seat
+from node.dns.answerer_replies import Answer
 from node.dns.policy import Policy
 from node.dns.query import Query
 from node.dns.respond import Client, Send, View, respond
 from node.dns.shared_limiter import SharedLimiter
-from node.dns.supervisor import Answer, Supervisor, SupervisorSettings
+from node.dns.supervisor import Supervisor, SupervisorSettings
 from node.dns.table_writer import Leases, TableWriter
 from node.state.state import Changed
 from node.zone.name import Name
@@ -33,7 +34,7 @@ logger = structlog.get_logger()
 
 _AT_ONCE_MAX = 32
 """Names made anew in the caller's thread."""
-_READY_INTERVAL_S = 0.05
+_READY_INTERVAL_S, _STALE_INTERVAL_S = 0.05, 0.5
 _PAUSE_EVERY = 16
 _WASTE_OCTETS_MIN = 64 * 2**20
 _CALM_S_MIN, _CALM_S_MAX = 1.0, 10.0
@@ -69,7 +70,9 @@ class FastDns:
         """The table that answerers have been given; at first that of a predecessor, if there is one."""
         self._replaced: list[TableWriter] = []
         self._is_broken = self._is_written = self._is_outdated = False
-        self._is_following = False
+        self._is_following = self._is_begun = False
+        self._is_withdrawn = False
+        """The view is too old to be answered from."""
         self._lock = threading.Lock()
         """Held by whoever writes the table."""
         self._waiting = threading.Condition()
@@ -97,7 +100,7 @@ class FastDns:
         if not await self._supervisor.start(addresses, self._writer.heap.fd):
             self._shown = self._writer
         self._thread.start()
-        self._starter = asyncio.create_task(self._await_readiness())
+        self._starter = asyncio.create_task(self._follow_view())
 
     async def stop(self) -> None:
         """End the answerers."""
@@ -131,7 +134,7 @@ class FastDns:
                 if (
                     not self._queued
                     and not self._is_broken
-                    and not self._is_outdated
+                    and not (self._is_outdated or self._is_withdrawn)
                     and self._writer.cost(zones, changed) <= _AT_ONCE_MAX
                 ):
                     self._write(zones, changed, lambda: None)
@@ -170,13 +173,18 @@ class FastDns:
             self._queued.append(changed)
             self._waiting.notify()
 
-    async def _await_readiness(self) -> None:
-        """Show nothing before the node knows what it may deny."""
+    async def _follow_view(self) -> None:
+        """Show nothing before the node knows what it may deny, nor while its answers are too old."""
         while not self._view().ready:  # noqa: ASYNC110 - the log tells nobody when it is ready
             await asyncio.sleep(_READY_INTERVAL_S)
         self._is_following = True
-        self._seen = self._view()
-        self._queue(None)
+        while True:
+            view = self._view()
+            if view.is_stale != self._is_withdrawn or not self._is_begun:
+                self._is_begun = True
+                self._seen, self._is_withdrawn = view, view.is_stale
+                self._queue(None)
+            await asyncio.sleep(_STALE_INTERVAL_S)
 
     def _work(self) -> None:
         """Write large changes, in the thread."""
@@ -208,6 +216,10 @@ class FastDns:
     def _write(self, zones: Zones, changed: Changed | None, pause: Callable[[], None]) -> None:
         """Write a change; after a defect of ours ``respond`` answers until the table is made anew."""
         try:
+            if self._is_withdrawn:
+                self._writer.withdraw()
+            else:
+                self._writer.restore()
             self._writer.publish(zones, changed, pause)
         except Exception:
             self.failures += 1
@@ -220,6 +232,8 @@ class FastDns:
         try:
             seen, self._is_outdated = self._seen, False
             fresh = self._new_writer()
+            if self._is_withdrawn:
+                fresh.withdraw()
             fresh.publish(seen.zones, None, pause)
         except Exception:
             logger.exception("table.failed")
@@ -234,6 +248,7 @@ class FastDns:
         if self._writer is not self._shown:
             self._shown = self._writer
             self._supervisor.show_table(self._writer.heap.fd)
+        self._supervisor.relieve()
         while self._replaced:
             self._replaced.pop().close()
 

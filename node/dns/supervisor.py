@@ -12,7 +12,7 @@ import secrets
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,7 +20,7 @@ import structlog
 
 from node.dns import answerer_link as links
 from node.dns import answerer_stats as stats
-from node.dns.answerer_batch import BATCH, Sender
+from node.dns.answerer_batch import BATCH
 from node.dns.answerer_meeting import Meeting
 from node.dns.answerer_process import (
     Seat,
@@ -33,15 +33,13 @@ from node.dns.answerer_process import (
     start,
     write_state,
 )
+from node.dns.answerer_replies import Answer, Replies
 from node.dns.listen import ListenAddress, ListenFailed, open_datagram, read_address
 from node.dns.policy import Policy, to_row
 from node.dns.shared_limiter import KEY_OCTETS, SharedLimiter
 from node.dns.shared_limiter import OCTETS as ACCOUNTS_OCTETS
 
 logger = structlog.get_logger()
-
-Answer = Callable[[bytes, str], bytes | Awaitable[bytes | None] | None]
-"""From a message and the sender's IP address to the answer, perhaps a later one, or None for none."""
 
 _ADOPT_S = 2.0
 _TEND_INTERVAL_S = 0.1
@@ -52,7 +50,6 @@ _PAUSED_S = 1.0
 _BACK_OFF_S = 0.5
 _GLANCE_S = 0.01
 _STOP_S = 2.0
-_LATER_MAX = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +69,7 @@ class Supervisor:
     def __init__(self, settings: SupervisorSettings, node: str, answer: Answer, policy: Policy) -> None:
         self.settings = settings
         self.node = node
-        self.answer = answer
+        self._replies = Replies(answer)
         self.seats: list[Seat] = []
         self.policy = policy
         self.stats: stats.Stats | None = None
@@ -86,7 +83,6 @@ class Supervisor:
         self._adopted_table = -1
         self._meeting: Meeting | None = None
         self._expected: dict[int, str] = {}
-        self._later: set[asyncio.Future[None]] = set()
         self._tending: asyncio.Task[None] | None = None
         self._pinged_at = 0.0
         self._tended_at = 0.0
@@ -119,6 +115,7 @@ class Supervisor:
         """Let answerers go on by themselves, for a successor to adopt."""
         await self._stop_tending()
         for seat in self.seats:
+            self._dismiss(seat)
             self._unlink(seat)
             for bound in seat.sockets:
                 bound.close()
@@ -140,6 +137,7 @@ class Supervisor:
         """End all answerers and close everything."""
         await self._stop_tending()
         for seat in self.seats:
+            self._dismiss(seat)
             self._send(seat, links.STOP)
             send_signal(seat.pid, seat.born, signal.SIGTERM)
         deadline = time.monotonic() + _STOP_S
@@ -175,7 +173,7 @@ class Supervisor:
 
     def _tell(self, seat: Seat, send: Callable[[socket.socket], object]) -> None:
         """Send what an answerer must not miss; one that has no room for it is to connect and be told again."""
-        if seat.link is None:
+        if seat.link is None or seat.is_veteran:
             return
         try:
             send(seat.link)
@@ -201,11 +199,14 @@ class Supervisor:
     def _seat_for(self, link: socket.socket, hello: dict[str, object], fds: list[int]) -> Seat | None:
         """Find the place of whoever presents himself, None when there is none for him."""
         pid = links.peer(link)[0]
-        if hello.get("version") != links.version() or hello.get("identity") != self._identity:
+        if hello.get("identity") != self._identity:
             return None
+        is_current = hello.get("version") == links.version()
         number = int(str(hello["number"]))
         seat = next((each for each in self.seats if each.number == number), None)
-        if seat is not None and seat.pid == pid and seat.link is None:
+        if seat is not None and seat.pid == pid and seat.link is None and is_current:
+            self._dismiss(seat)
+            seat.is_understood = True
             if not hello["ready"]:
                 fds = [*self._fds, *(each.fileno() for each in seat.sockets)]
                 links.send_json(link, links.SETUP, self._rules(), fds)
@@ -216,9 +217,41 @@ class Supervisor:
                 links.send_json(link, links.POLICY, self._rules(), [])
             return seat
         if seat is None and hello["ready"] and self._expected.get(pid) and number < self.settings.answerers:
+            if not is_current:
+                seat = self._take_sockets(number, pid, fds)
+                seat.is_understood = str(hello["version"]).partition(".")[0] == str(links.FORMAT)
+                return seat
             links.send_json(link, links.POLICY, self._rules(), [])
             return self._adopt(number, pid, fds)
         return None
+
+    def _take_sockets(self, number: int, pid: int, fds: list[int]) -> Seat:
+        """Let an answerer of another version go on until one of ours can take its sockets over."""
+        counters, table, *sockets = fds
+        os.close(counters)
+        os.close(table)
+        seat = Seat(number, [socket.socket(fileno=fd) for fd in sockets], pid, self._expected[pid])
+        seat.started_at = time.monotonic()
+        seat.is_veteran = True
+        self.seats.append(seat)
+        logger.info("answerer.taken_over", number=number, pid=pid)
+        return seat
+
+    def relieve(self) -> None:
+        """Start successors of answerers of another version: there is a table now that they can answer from."""
+        for seat in self.seats:
+            if seat.is_veteran:
+                seat.is_veteran = False
+                seat.predecessor = seat.pid, seat.born
+                seat.link = None  # its reader stays until it ends
+                start(seat, self._arguments(seat))
+        write_state(self.settings.directory, self.seats)
+
+    def _dismiss(self, seat: Seat) -> None:
+        """End the answerer of another version whose successor is here; what waits in its sockets is both's."""
+        if seat.predecessor is not None:
+            send_signal(*seat.predecessor, signal.SIGTERM)
+            seat.predecessor = None
 
     def _rules(self) -> dict[str, object]:
         """Write what answerers are told of clients."""
@@ -312,7 +345,7 @@ class Supervisor:
                     logger.error("answerer.hung", number=seat.number, pid=seat.pid)
                     kill(seat)
                 continue
-            if now - seat.started_at > _BACK_OFF_S * min(seat.failures, 20):
+            if not seat.is_veteran and now - seat.started_at > _BACK_OFF_S * min(seat.failures, 20):
                 self._replace(seat, now)
 
     def _replace(self, seat: Seat, now: float) -> None:
@@ -344,37 +377,21 @@ class Supervisor:
             message, fds = received
             for fd in fds:
                 os.close(fd)
+            if not message and link is not seat.link:  # of one whose successor is here
+                asyncio.get_running_loop().remove_reader(link)
+                link.close()
+                return
             if not message:
                 self._unlink(seat)
                 if not self._is_stopping:
                     self._tend_once(time.monotonic())
                 return
             seat.heard_at = time.monotonic()
+            if not seat.is_understood:
+                continue
             if message[:1] == links.QUESTION:
-                self._ask(link, *links.unwrapped(message))
+                self._replies.ask(link, *links.unwrapped(message))
             elif message[:1] == links.FAILED:
                 logger.error(
                     "answerer.failed", number=seat.number, detail=message[1:].decode("utf-8", "replace")
                 )
-
-    def _ask(self, link: socket.socket, number: int, sender: Sender, packet: bytes) -> None:
-        answer = self.answer(packet, str(sender.address()[0]))
-        if isinstance(answer, bytes):
-            _reply(link, number, sender, answer)
-        elif answer is not None and len(self._later) < _LATER_MAX:
-            task = asyncio.ensure_future(_reply_later(link, number, sender, answer))
-            self._later.add(task)
-            task.add_done_callback(self._later.discard)
-
-
-def _reply(link: socket.socket, number: int, sender: Sender, packet: bytes) -> None:
-    with contextlib.suppress(OSError):
-        link.send(links.wrapped(links.ANSWER, number, sender, packet))
-
-
-async def _reply_later(
-    link: socket.socket, number: int, sender: Sender, answer: Awaitable[bytes | None]
-) -> None:
-    packet = await answer
-    if packet is not None and link.fileno() >= 0:
-        _reply(link, number, sender, packet)

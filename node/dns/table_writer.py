@@ -57,6 +57,7 @@ class TableWriter:
         self, payload_octets: int, refusal: Callable[[Query], bytes], leases: Leases | None = None
     ) -> None:
         self._leases = leases or NoLeases()
+        self._is_withdrawn = False
         self._marked: set[Key] = set()
         """Names whose answers are shown as leased."""
         self.heap = Heap()
@@ -105,7 +106,7 @@ class TableWriter:
             if apex in self._zones:
                 self._refresh(zones, apex, name)
                 pause()
-        if not self.heap.words[layout.WORD_CONSTANTS]:
+        if not self.heap.words[layout.WORD_CONSTANTS] and not self._is_withdrawn:
             self.heap.publish(layout.WORD_CONSTANTS, self.heap.put(self._constants))
             self._tell(layout.NOTICE_ALL)
         self.heap.advance()
@@ -124,9 +125,14 @@ class TableWriter:
         return total
 
     def withdraw(self) -> None:
-        """Let nothing more be answered from the table."""
+        """Let nothing more be answered from the table, until ``restore``."""
+        self._is_withdrawn = True
         self.heap.publish(layout.WORD_CONSTANTS, 0)
         self._tell(layout.NOTICE_ALL)
+
+    def restore(self) -> None:
+        """Let the table be answered from again, with the next change."""
+        self._is_withdrawn = False
 
     def is_wasteful(self, octets_min: int) -> bool:
         """Say whether most of the memory lies idle."""

@@ -1,0 +1,22 @@
+"""What holds for all tests: answerers outlive the nodes that tests kill, and end with the tests."""
+
+import contextlib
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _end_orphans(tmp_path_factory: pytest.TempPathFactory):
+    """End every answerer whose directory belongs to these tests."""
+    yield
+    ours = str(tmp_path_factory.getbasetemp()).encode()
+    for process in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            if any(b"node.dns.answerer" in word for word in words) and any(
+                word.startswith(ours) for word in words
+            ):
+                os.kill(int(process.name), signal.SIGTERM)

@@ -35,6 +35,8 @@ from node.zone.zone import Zone
 logger = structlog.get_logger()
 
 _LOOK_AGAIN_S = 0.2
+_GLANCE_S = 0.02
+_READINESS_S = 10.0
 
 
 class DnsRoom:
@@ -97,6 +99,8 @@ class DnsRoom:
             plan.listen, plan.tls_listen, context, datagrams=not plan.answerers, limiter=plan.limiter
         )
         self.server = DnsServer(settings, self.view, self._propose, self._ask)
+        if plan.inherited:
+            await self._await_readiness()
         await self.server.start(plan.inherited)
         if plan.answerers:
             try:
@@ -108,6 +112,12 @@ class DnsRoom:
         self._tasks.append(asyncio.create_task(self._follow_cluster()))
         if self._certificate is not None:
             self._tasks.append(asyncio.create_task(self._certificate.watch()))
+
+    async def _await_readiness(self) -> None:
+        """Let connections wait in inherited sockets for a while, rather than say that we know nothing yet."""
+        deadline = time.monotonic() + _READINESS_S
+        while not self._is_ready() and time.monotonic() < deadline:
+            await asyncio.sleep(_GLANCE_S)
 
     async def _start_answerers(self, plan: DnsPlan) -> None:
         """Let processes of their own answer UDP. Raises ``ListenFailed``."""

@@ -116,7 +116,7 @@ class DnsRoom:
     async def _await_readiness(self) -> None:
         """Let connections wait in inherited sockets for a while, rather than say that we know nothing yet."""
         deadline = time.monotonic() + _READINESS_S
-        while not self._is_ready() and time.monotonic() < deadline:
+        while not self._is_ready() and time.monotonic() < deadline:  # noqa: ASYNC110 - no event tells
             await asyncio.sleep(_GLANCE_S)
 
     async def _start_answerers(self, plan: DnsPlan) -> None:

@@ -139,7 +139,9 @@ class DnsRoom:
         """Return what was answered since the start."""
         fast = self.fast
         sums = [0] * stats.LINE_WORDS if fast is None else fast.counts()
-        return answer_row(self.server.counters, sums, 0 if fast is None else len(fast.seats))
+        return answer_row(
+            self.server.counters, sums, 0 if fast is None else sum(seat.link is not None for seat in fast.seats)
+        )
 
     def hold_leases(self, calm_s: float) -> None:
         """Let what is leased be answered for a while longer."""

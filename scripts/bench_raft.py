@@ -1,6 +1,7 @@
 """The replicated log beside etcd: three nodes each on loopback, both waiting for the disk, in one run.
 
-Ours in process: tasks in the leader's process, as its API has them; what is committed is applied to zones.
+Ours in process: tasks in the leader's process, as its API has them; what is committed is applied to zones, or,
+for ``octets by key``, put into a map as etcd does.
 etcd: one gRPC connection with the leader, a stream for each writer, from a process that does nothing else.
 Through the public path: keep-alive connections with our HTTP API and with etcd's JSON gateway.
 """
@@ -20,7 +21,7 @@ from typing import TypeVar
 
 from raft_cluster import Cluster, Load
 from raft_etcd import Etcd
-from raft_ours import Ours, OursHttp
+from raft_ours import Ours, OursHttp, OursOctets
 
 CONNECTIONS = 64
 RESTARTS = 2
@@ -121,6 +122,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _measure(arguments: argparse.Namespace, home: Path, table: Table) -> None:
+    async with _started(OursOctets(home / "octets"), Etcd(home / "octets-of-etcd")) as (octets, other):
+        for _ in range(arguments.rounds):
+            await _measure_octets(octets, other, arguments.seconds, table)
     async with _started(Ours(home / "ours"), Etcd(home / "etcd")) as (ours, etcd):
         for _ in range(arguments.rounds):
             await _measure_in_process(ours, etcd, arguments.seconds, table)
@@ -138,6 +142,15 @@ async def _measure(arguments: argparse.Namespace, home: Path, table: Table) -> N
             Ours(folder / "ours", arguments.snapshot_entries), Etcd(folder / "etcd", arguments.snapshot_entries)
         ) as (ours, etcd):
             await _measure_with(ours, etcd, records, arguments.snapshot_entries, table)
+
+
+async def _measure_octets(octets: OursOctets, etcd: Etcd, seconds: float, table: Table) -> None:
+    """Measure the two logs with the same little work behind them."""
+    for each in (octets, etcd):
+        for writers in (1, 64):
+            load = await each.write(writers, seconds)
+            title = f"octets by key, {writers} writer{'s' if writers > 1 else ''}"
+            table.add_load(title, each.name, load)
 
 
 async def _measure_in_process(ours: Ours, etcd: Etcd, seconds: float, table: Table) -> None:

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 from loops import closed_loop, first_success
@@ -151,7 +151,18 @@ class MemberProcess:
         assert isinstance(outcome, Committed), outcome
 
 
-async def _serve(process: MemberProcess) -> None:
+class Process(Protocol):
+    """What reads its orders on stdin."""
+
+    async def start(self) -> None:
+        """Join the cluster."""
+
+    async def do(self, order: dict[str, Any]) -> dict[str, Any]:
+        """Do what an order says."""
+
+
+async def serve(process: Process) -> None:
+    """Take orders from stdin until it ends."""
     await process.start()
     print(json.dumps({}), flush=True)
     loop = asyncio.get_running_loop()
@@ -175,7 +186,7 @@ def main() -> None:
     process = MemberProcess(
         order["node"], order["members"], Path(order["folder"]), order.get("snapshot_entries", 20_000)
     )
-    asyncio.run(_serve(process))
+    asyncio.run(serve(process))
 
 
 if __name__ == "__main__":

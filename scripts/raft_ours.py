@@ -35,6 +35,7 @@ class Ours(Cluster):
     """The log with the state it drives; writers run in the leader's process."""
 
     name = "ours"
+    script = "raft_member.py"
 
     def __init__(self, folder: Path, snapshot_entries: int | None = None) -> None:
         super().__init__(folder, snapshot_entries)
@@ -95,7 +96,7 @@ class Ours(Cluster):
         order = {"node": f"n{number}", "members": self._members, "folder": str(self._folder / f"n{number}")}
         if self._snapshot_entries is not None:
             order["snapshot_entries"] = self._snapshot_entries
-        script = Path(__file__).with_name("raft_member.py")
+        script = Path(__file__).with_name(self.script)
         self._processes[number] = subprocess.Popen(
             [sys.executable, str(script), json.dumps(order)],
             env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{script.parent}"},
@@ -131,6 +132,16 @@ class Ours(Cluster):
             raise RuntimeError(f"n{number} has ended")
         answer: dict[str, Any] = json.loads(line)
         return answer
+
+
+class OursOctets(Ours):
+    """The log alone: its machine keeps octets, as etcd does."""
+
+    script = "raft_octets.py"
+
+    async def start(self) -> None:
+        """Start all nodes."""
+        await Cluster.start(self)
 
 
 class OursHttp(Cluster):

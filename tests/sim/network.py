@@ -7,6 +7,7 @@ once: that is the transport's promise, and the log builds on it.
 """
 
 import random
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,6 +41,8 @@ class Wire:
     """A connection between two nodes, or what is left of one."""
 
     ends: frozenset[str]
+    disks: dict[str, int]
+    """Which of its disks each end had; see ``Network.disks``."""
     directories: dict[str, str] = field(default_factory=dict)
     """With which each end came."""
     is_broken: bool = False
@@ -148,6 +151,9 @@ class Network:
         self._wires: dict[frozenset[str], Wire] = {}
         self._blocked: dict[tuple[str, str], int] = {}
         self.messages = 0
+        self.disks: Counter[str] = Counter()
+        """How often a node came with an empty disk. What was sent before is never delivered after: a connection that
+        was replaced is closed before the new one is told of, and a node with another directory has another one."""
 
     # --- nodes come and go ----------------------------------------------------------------------------
 
@@ -231,7 +237,8 @@ class Network:
             self.dial_later(ends)
             return
         directories = {name: self.transports[name].passport.directory for name in ends}
-        wire = self._wires[ends] = Wire(ends, directories)
+        disks = {name: self.disks[name] for name in ends}
+        wire = self._wires[ends] = Wire(ends, disks, directories)
         for own, peer in ((first, second), (second, first)):
             transport = self.transports[own]
             self._in_node(own, lambda t=transport, p=peer: t.use(p, wire))
@@ -300,6 +307,8 @@ class Network:
     def _deliver(self, wire: Wire, source: str, target: str, payload: bytes, *, ghost: bool) -> None:
         transport = self.transports.get(target)
         if transport is None or (ghost and self.is_blocked(source, target)):
+            return
+        if any(self.disks[name] != disk for name, disk in wire.disks.items()):
             return
         message = decode_message(memoryview(payload))
         self._in_node(target, lambda: transport.take(source, wire, message, ghost=ghost))

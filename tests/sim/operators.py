@@ -95,9 +95,11 @@ class Operators:
         if roles.get(name) == "voter" and len(voters) <= VOTERS_MIN:
             return
 
+        machine = self._world.machines[name]
+
         def removed(outcome: Outcome) -> None:
             if isinstance(outcome, Committed):
-                self._world.after(LINGERS_S, lambda: self._world.switch_off(name))
+                self._world.after(LINGERS_S, lambda: self._world.switch_off(machine))
 
         self._ask(Change("remove", name), removed)
 

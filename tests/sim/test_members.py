@@ -164,6 +164,6 @@ def test_who_missed_that_a_node_came_is_told_by_others() -> None:
         assert isinstance(world.outcome(world.change(others[0], Change("lead", "n5"))), Committed)
         world.wait(lambda: world.leader() == "n5")
         assert isinstance(world.outcome(world.change(others[0], Change("remove", old))), Committed)
-        world.switch_off(old)
+        world.switch_off(world.machines[old])
         last = world.driver("n5").core.last_index
         world.wait(lambda: world.driver("n4").core.applied_index >= last)

@@ -162,6 +162,7 @@ class World:
     def fresh_machine(self, name: str, role: str) -> Machine:
         """Put a machine with an empty disk in the place of any of this name; it is told who is there now."""
         self.machines[name] = self._make_machine(name, (*self.members(), name), role)
+        self.network.disks[name] += 1
         return self.machines[name]
 
     def _make_machine(self, name: str, known: tuple[str, ...], role: str = "voter") -> Machine:
@@ -171,6 +172,7 @@ class World:
         """Let a machine lose its disk."""
         self.crash(name, power=True)
         self.machines[name].disk = SimDisk(random.Random(self.rng.random()))
+        self.network.disks[name] += 1
 
     def start_again(self, name: str) -> None:
         """Start a machine that is down, unless it has no business here any more."""
@@ -178,11 +180,11 @@ class World:
         if machine.process is None and not machine.is_off:
             self.start(name)
 
-    def switch_off(self, name: str) -> None:
-        """Take a removed node's machine away, unless it is a member again."""
-        if name not in self.ledger.seats():
-            self.machines[name].is_off = True
-            self.crash(name, power=True)
+    def switch_off(self, machine: Machine) -> None:
+        """Take a removed node's machine away, unless it is a member again or another has taken its name."""
+        if machine.name not in self.ledger.seats() and self.machines[machine.name] is machine:
+            machine.is_off = True
+            self.crash(machine.name, power=True)
 
     # --- time -----------------------------------------------------------------------------------------
 

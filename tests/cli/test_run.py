@@ -42,8 +42,9 @@ def fixture_given(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Stand in for the node: note what it was given, say that it is ready, end with 70."""
     given: list[Any] = []
 
-    def run(what: Any, *, ready: Any = None, restore: Any = None) -> int:
+    def run(what: Any, *, ready: Any = None, restore: Any = None, takeover: bool = False) -> int:
         given.extend([what] if restore is None else [what, restore])
+        given.extend(["takeover"] if takeover else [])
         if ready is not None:
             ready(Info())
         return 70
@@ -68,6 +69,12 @@ def test_run_is_told_what_to_restore(qdns: Qdns, given: list[Any]) -> None:
     qdns(*words, "--restore", "prod.qdns", "--restore-of", "prod")
     assert RestoreWish(Path("prod.qdns"), "prod") == given[1]
     assert 2 == qdns(*words, "--restore-of", "prod").code
+
+
+def test_run_is_told_to_take_over(qdns: Qdns, given: list[Any]) -> None:
+    """The node learns that another process of it runs."""
+    qdns("run", "-c", str(DATA / "cluster.toml"), "--node", "ns2", "--takeover")
+    assert "takeover" == given[1]
 
 
 def test_dev_needs_nothing(qdns: Qdns, given: list[Any]) -> None:

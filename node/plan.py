@@ -23,6 +23,7 @@ from node.dns.fast import is_supported
 from node.dns_plan import ANSWERERS, DnsPlan, dns_plan_of
 from node.duties import DutySettings
 from node.observe import LogFormat
+from node.probe.settings import ProberSettings
 from node.push.settings import TsigSecret
 from node.restore import BackupFile
 from node.state.command import Member, Seed
@@ -68,6 +69,7 @@ class Plan:
     """By key name in lower case without final dot."""
     push_tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
     """By the name of the push target."""
+    prober: ProberSettings = field(default_factory=ProberSettings)
     log_level: str = "info"
     log_format: LogFormat = "auto"
     notes: tuple[str, ...] = ()
@@ -126,6 +128,11 @@ def plan_of(config: Config, environ: Mapping[str, str] = os.environ) -> Plan:
         ),
         tsig=keys,
         push_tokens=push_tokens(config, environ),
+        prober=ProberSettings(
+            ca_file=config.checks.ca_file,
+            exec_checks=config.checks.exec_checks,
+            references=config.checks.references,
+        ),
         log_level=config.log.level,
         log_format=config.log.format,
         notes=config.notes,

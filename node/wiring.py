@@ -34,7 +34,6 @@ from node.observe import configure_logging, log_events
 from node.parting import Parting, taken_over
 from node.plan import DevSettings, Plan, StartError, dev_plan, plan_of
 from node.probe.prober import Prober
-from node.probe.settings import ProberSettings
 from node.push.pusher import Pusher
 from node.push.settings import PusherSettings
 from node.reload import Reloader
@@ -186,7 +185,7 @@ async def _running(
         served.watch(dns.hold_leases)
         stack.push_async_callback(dns.stop)
         server = dns.server
-        prober = Prober(plan.node, lambda: cluster.state, cluster.propose, ProberSettings())
+        prober = Prober(plan.node, lambda: cluster.state, cluster.propose, plan.prober)
         pusher = _pusher(plan, cluster)
         context = _api_context(plan, cluster, dns, prober, pusher, served)
         api = ApiServer(ApiSettings(listen=(plan.api_listen,)), context)

@@ -4,10 +4,17 @@ import difflib
 import json
 from typing import Any, NoReturn, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from node.api.message import Request
 from node.api.problem import Problem
+
+
+class Body(BaseModel):
+    """What all bodies have in common: no unknown keys, no silent conversions."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
 
 Model = TypeVar("Model", bound=BaseModel)
 

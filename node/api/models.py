@@ -4,23 +4,17 @@ A model finds every fault it can see by itself; what depends on the state is jud
 is applied.
 """
 
-import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
-from node.api.check import read_check
-from node.health.service import Check, Endpoint, canonical_address
+from node.api.body import Body
+from node.api.check import CheckBody, RuleBody, long_check, long_rule
+from node.health.service import FALLBACKS_MAX, Endpoint, canonical_address
 from node.state.leases import LEASE_S_MAX
 from node.zone.rrset import RDATAS_MAX
 
 COMMENT_CHARACTERS_MAX = 255
-
-
-class Body(BaseModel):
-    """What all bodies have in common: no unknown keys, no silent conversions."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class ZoneBody(Body):
@@ -82,65 +76,8 @@ class RRsetPatch(Body):
     )
 
 
-def _pattern(text: str) -> str:
-    try:
-        re.compile(text)
-    except (re.error, RecursionError, OverflowError) as error:
-        raise ValueError(f"is not a regular expression: {error}") from None
-    return text
-
-
-class CheckBody(Body):
-    """How endpoints are probed; see ``node.health.service.Check``."""
-
-    kind: Literal["http", "https", "tcp"]
-    port: int = Field(ge=1, le=65_535)
-    path: str = "/"
-    method: str = "GET"
-    host: str = ""
-    expect_status: list[Annotated[list[int], Field(min_length=2, max_length=2)]] = [[200, 399]]
-    expect_body: Annotated[str, AfterValidator(_pattern)] = ""
-    headers: dict[str, str] = {}
-    verify: bool = True
-    send: str = ""
-    expect: str = ""
-
-    def check(self) -> Check:
-        """Return the check this stands for."""
-        return Check(
-            kind=self.kind,
-            port=self.port,
-            path=self.path,
-            method=self.method,
-            host=self.host,
-            expect_status=tuple((low, high) for low, high in self.expect_status),
-            expect_body=self.expect_body,
-            headers=tuple(self.headers.items()),
-            verify=self.verify,
-            send=self.send,
-            expect=self.expect,
-        )
-
-
-def check_row(check: Check) -> dict[str, Any]:
-    """Return the long form of a check, as ``CheckBody`` reads it."""
-    return {
-        "kind": check.kind,
-        "port": check.port,
-        "path": check.path,
-        "method": check.method,
-        "host": check.host,
-        "expect_status": [list(each) for each in check.expect_status],
-        "expect_body": check.expect_body,
-        "headers": dict(check.headers),
-        "verify": check.verify,
-        "send": check.send,
-        "expect": check.expect,
-    }
-
-
-def _long_check(value: object) -> object:
-    return check_row(read_check(value)) if isinstance(value, str) else value
+def _canonical_or_none(text: str) -> str:
+    return canonical_address(text) if text else ""
 
 
 class EndpointSettings(Body):
@@ -149,11 +86,14 @@ class EndpointSettings(Body):
     name: str = ""
     priority: int = 1
     weight: int = 1
-    probe_from: list[str] = []
+    probe_from: list[str] = Field(default=[])
+    probe_address: Annotated[str, AfterValidator(_canonical_or_none)] = ""
 
     def endpoint(self, address: str) -> Endpoint:
         """Return the endpoint with this canonical address."""
-        return Endpoint(address, self.name, self.priority, self.weight, tuple(self.probe_from))
+        return Endpoint(
+            address, self.name, self.priority, self.weight, tuple(self.probe_from), self.probe_address
+        )
 
 
 class EndpointBody(EndpointSettings):
@@ -169,7 +109,7 @@ def _long_endpoint(value: object) -> object:
 class ServiceBody(Body):
     """A service: its check, its endpoints and the rules for publishing them."""
 
-    check: Annotated[CheckBody, BeforeValidator(_long_check, json_schema_input_type=str | CheckBody)] = Field(
+    check: Annotated[CheckBody, BeforeValidator(long_check, json_schema_input_type=str | CheckBody)] = Field(
         examples=["http://{}:80/health"]
     )
     endpoints: list[
@@ -184,3 +124,10 @@ class ServiceBody(Body):
     fall: int = 3
     fail_open_percent: int = 50
     mode: Literal["active-active", "active-standby"] = "active-active"
+    rule: Annotated[RuleBody, BeforeValidator(long_rule, json_schema_input_type=str | int | RuleBody)] = Field(
+        RuleBody(), examples=["any", 2, "40%"]
+    )
+    when_down: Literal["nodata", "all", "last_good", "fallback"] = "nodata"
+    fallback: list[Annotated[str, AfterValidator(canonical_address)]] = Field([], max_length=FALLBACKS_MAX)
+    min_up: int = 0
+    max_answers: int = 0

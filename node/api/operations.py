@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from node.api.models import Body
+from node.api.body import Body
 from node.api.names import plain
 from node.api.problem import Problem
 from node.health.service import Endpoint, canonical_address

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from node.api.check import check_text
+from node.api.check import check_row, rule_row
 from node.api.context import PushProgress
-from node.api.models import check_row
 from node.api.names import plain
+from node.health.check_text import write_check
 from node.health.override import Maintenance, Override
 from node.health.publish import select
 from node.health.service import Endpoint
@@ -125,18 +125,14 @@ def service_definition(known: ServiceState) -> Row:
     service = known.service
     return {
         "check": check_row(service.check),
-        "check_text": check_text(service.check),
+        "check_text": write_check(service.check),
         "interval_ms": service.interval_ms,
         "timeout_ms": service.timeout_ms,
         "recheck_ms": service.recheck_ms,
         "rise": service.rise,
         "fall": service.fall,
         "fail_open_percent": service.fail_open_percent,
-        "rule": {
-            "kind": service.rule.kind,
-            "number": service.rule.number,
-            "min_voters": service.rule.min_voters,
-        },
+        "rule": rule_row(service.rule),
         "when_down": service.when_down,
         "fallback": list(service.fallback),
         "min_up": service.min_up,
@@ -153,6 +149,7 @@ def endpoint_row(endpoint: Endpoint, known: EndpointState, published: bool, reas
         "priority": endpoint.priority,
         "weight": endpoint.weight,
         "probe_from": list(endpoint.probe_from),
+        "probe_address": endpoint.probe_address,
         "verdict": known.verdict,
         "published": published,
         "reason": reason,

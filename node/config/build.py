@@ -5,16 +5,19 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
+
 from node.config.addresses import host_of, join, port_of
+from node.config.check import build_check
 from node.config.fields import ADDRESS_PLACEHOLDER
 from node.config.findings import Findings
-from node.config.model import HealthDefaults, Node, RaftSettings, Token, TsigKey
+from node.config.model import ChecksSettings, HealthDefaults, Node, RaftSettings, Token, TsigKey
 from node.config.positions import Path as KeyPath
-from node.config.schema import HealthTable, Root, ServiceTable
+from node.config.schema import ChecksTable, HealthTable, Root, ServiceTable
 from node.config.secret import References, Secret
-from node.config.template import BadTemplate, build_check
 from node.config.validate import Validated
-from node.health.service import Check, Endpoint, Service
+from node.health.check_text import BadCheck
+from node.health.service import Check, Endpoint, Service, WhenDown
 from node.zone.name import Name, iter_ancestors, to_text
 
 RAFT_PORT, API_PORT, DNS_PORT = 7300, 7380, 53
@@ -98,7 +101,15 @@ def build_health(table: HealthTable) -> HealthDefaults:
         rise=table.rise,
         fall=table.fall,
         fail_open_percent=100 - table.fail_open,
+        rule=table.rule,
     )
+
+
+def build_checks(table: ChecksTable, base: Path) -> ChecksSettings:
+    """Return what probing needs of this machine; a relative file is beside the configuration."""
+    ca_file = None if table.ca_file is None else base / table.ca_file
+    exec_checks = {name: tuple(each.argv) for name, each in table.exec.items()}
+    return ChecksSettings(ca_file, tuple(table.references), exec_checks)
 
 
 def build_secret(text: str, path: KeyPath, references: References, findings: Findings) -> Secret | None:
@@ -154,8 +165,9 @@ def build_services(valid: Validated, findings: Findings) -> list[tuple[Service, 
 def _check(table: ServiceTable, path: KeyPath, findings: Findings) -> Check | None:
     try:
         return build_check(table.healthcheck)
-    except BadTemplate as bad:
-        where = (*path, "healthcheck", bad.key) if bad.key else (*path, "healthcheck")
+    except BadCheck as bad:
+        keys = (int(key) if key.isdigit() else key for key in bad.key.split("/") if key)
+        where: KeyPath = (*path, "healthcheck", *keys)
         findings.error(where, str(bad), code="bad-healthcheck", suggestion=bad.suggestion)
         return None
 
@@ -178,7 +190,14 @@ def _service(
         zone=zone,
         check=check,
         endpoints=tuple(
-            Endpoint(each.address, each.name, each.priority, each.weight, tuple(each.probe_from))
+            Endpoint(
+                each.address,
+                each.name,
+                each.priority,
+                each.weight,
+                tuple(each.probe_from),
+                each.probe_address or "",
+            )
             for each in table.endpoints
         ),
         ttl=chosen(table.ttl, default_ttl),
@@ -189,4 +208,16 @@ def _service(
         fall=chosen(table.fall, health.fall),
         fail_open_percent=chosen(own_fail_open, health.fail_open_percent),
         mode=table.mode,
+        rule=msgspec.structs.replace(
+            health.rule if table.rule is None else table.rule, min_voters=table.min_voters
+        ),
+        when_down=_when_down(table),
+        fallback=tuple(table.fallback),
+        min_up=table.min_up,
+        max_answers=table.max_answers,
     )
+
+
+def _when_down(table: ServiceTable) -> WhenDown:
+    """Return what is published when all is down; who names fallback addresses means these."""
+    return table.when_down or ("fallback" if table.fallback else "nodata")

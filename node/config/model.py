@@ -21,6 +21,7 @@ The fields, for those who wire it::
       targets     tuple[Target, ...]   likewise, push targets
       push_tokens tuple[PushToken, ..] target, secret: what this node shows to the DNS services among them
       health      HealthDefaults       interval_ms, timeout_ms, recheck_ms, rise, fall, fail_open_percent
+      checks      ChecksSettings       ca_file, references, exec_checks (argv by name); of this machine alone
       tsig        tuple[TsigKey, ...]  name (as in Target.tsig), algorithm, secret (Secret), grants
       api         ApiSettings          listen (of this node), tokens (tuple[Token, ...]: name, secret, scopes)
       log         LogSettings          level, format
@@ -39,6 +40,7 @@ from node.config.messages import Fault
 from node.config.secret import Secret
 from node.dns.grants import Grant
 from node.dns.networks import Network
+from node.health.rule import Rule
 from node.health.service import Service
 from node.state.command import Member, PutZone, Seed, Target
 
@@ -180,6 +182,19 @@ class HealthDefaults:
     fall: int
     fail_open_percent: int
     """More than this share down keeps all, as in ``node.health.service``."""
+    rule: Rule = field(default_factory=Rule)
+
+
+@dataclass(frozen=True, slots=True)
+class ChecksSettings:
+    """What probing needs of this machine."""
+
+    ca_file: Path | None = None
+    """Trusted in addition to the system's store."""
+    references: tuple[str, ...] = ()
+    """``ip:port`` of targets beyond this node's uplink."""
+    exec_checks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The argv of every exec check, by its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +266,7 @@ class Config:
     log: LogSettings
     shared_hash: str
     push_tokens: tuple[PushToken, ...] = ()
+    checks: ChecksSettings = ChecksSettings()
     is_rrdnsd: bool = False
     notes: tuple[str, ...] = ()
     warnings: tuple[Fault, ...] = ()

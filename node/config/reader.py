@@ -120,6 +120,7 @@ class _Loading:
             services=tuple(each for each, _ in services),
             targets=tuple(each for each, _ in targets),
             health=build.build_health(root.health),
+            checks=build.build_checks(root.checks, base),
             tsig=tuple(tsig),
             api=ApiSettings(node.api_listen, tuple(tokens)),
             log=log,

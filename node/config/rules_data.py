@@ -40,6 +40,7 @@ def _judge_services(draft: Draft, findings: Findings) -> None:
             findings.warning((*path, "zone"), f"{message}: nobody sees this service", code="unused")
         _judge_endpoints(draft, service, path, findings)
         _judge_times(draft, service, path, findings)
+        _judge_commands(draft, service, path, findings)
 
 
 def _judge_endpoints(draft: Draft, service: Service, path: KeyPath, findings: Findings) -> None:
@@ -73,6 +74,20 @@ def _judge_times(draft: Draft, service: Service, path: KeyPath, findings: Findin
     sentence = problem(service)
     if sentence and sentence not in repeated:
         findings.error(path, f"{to_text(service.fqdn)}: {sentence}")
+
+
+def _judge_commands(draft: Draft, service: Service, path: KeyPath, findings: Findings) -> None:
+    """What an exec check runs stands in this file: it is never replicated."""
+    known = list(draft.valid.root.checks.exec)
+    for check in (service.check, *(part.check for part in service.check.parts)):
+        if check.command and check.command not in known and draft.valid.is_whole("checks"):
+            findings.error(
+                (*path, "healthcheck"),
+                f'there is no command "{check.command}"',
+                code="unknown-reference",
+                suggestion=did_you_mean(check.command, known)
+                or f"add a table [checks.exec.{check.command}] with argv",
+            )
 
 
 def _says(draft: Draft, path: KeyPath, key: str) -> bool:

@@ -4,11 +4,11 @@ What a key may hold is said here, what keys must be together in ``rules``. Defau
 would be written in the file, so that they can be shown.
 """
 
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from node.config.check_schema import CheckTable, RuleText, read_check_form
 from node.config.dns_fields import AllowedEntry, GrantEntry, NetworkEntry, OrFalse, SecondaryEntry
 from node.config.fields import (
     ApiAddress,
@@ -30,10 +30,10 @@ from node.config.fields import (
     Table,
     Ttl,
     Word,
-    kind_of,
     written,
 )
 from node.config.model import LogFormat, LogLevel
+from node.health.service import ENDPOINTS_MAX, FALLBACKS_MAX
 
 
 class ClusterTlsTable(Table):
@@ -138,6 +138,7 @@ class HealthTable(Table):
     rise: Count = 2
     fall: Count = 3
     fail_open: Percent = written("50%")
+    rule: RuleText = written("majority")
 
 
 class EndpointTable(Table):
@@ -148,55 +149,11 @@ class EndpointTable(Table):
     priority: Annotated[int, Field(ge=1, le=1000)] = 1
     weight: Annotated[int, Field(ge=0, lt=2**20)] = 1
     probe_from: Annotated[list[Word], Listed] = Field(default_factory=list)
-
-
-class TlsCheckTable(Table):
-    """``tls`` of a healthcheck: what is asked of the certificate."""
-
-    verify: bool = True
-
-
-def _status_range(value: Any) -> tuple[int, int]:
-    """Read ``301`` or ``"200-299"``."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    match = re.fullmatch(r"([0-9]{3})(?:-([0-9]{3}))?", value) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError(f'{value!r} is not an HTTP status; write 204 or "200-299"')
-    low, high = int(match[1]), int(match[2] or match[1])
-    if not 100 <= low <= high <= 599:
-        raise ValueError(f"{value!r}: HTTP status codes go from 100 to 599")
-    return low, high
-
-
-StatusRange = Annotated[tuple[int, int], BeforeValidator(_status_range, json_schema_input_type=int | str)]
-
-
-class CheckTable(Table):
-    """[services.healthcheck]: how an endpoint is probed; a text is short for ``url`` or ``tcp``."""
-
-    url: str | None = None
-    tcp: str | None = None
-    method: Annotated[str, Field(pattern=r"^[A-Z]{1,16}$")] = "GET"
-    host: str = ""
-    expect_status: Annotated[list[StatusRange], Field(min_length=1)] = written(["200-399"])
-    expect_body: str = ""
-    headers: dict[str, str] = Field(default_factory=dict)
-    tls: TlsCheckTable = TlsCheckTable()
-    send: str = ""
-    expect: str = ""
+    probe_address: IpAddress | None = None
 
 
 def _endpoint(value: Any) -> Any:
     return {"address": value} if isinstance(value, str) else value
-
-
-def _check(value: Any) -> Any:
-    if isinstance(value, str):
-        return {"url" if "://" in value and not value.startswith("tcp://") else "tcp": value}
-    if not isinstance(value, dict):
-        raise ValueError(f'must be a text like "http://{{}}:80/" or a table, not {kind_of(value)}')  # noqa: TRY004 - pydantic's way
-    return value
 
 
 class ServiceTable(Table):
@@ -212,10 +169,32 @@ class ServiceTable(Table):
     rise: Count | None = None
     fall: Count | None = None
     fail_open: Percent | None = None
-    healthcheck: Annotated[CheckTable, BeforeValidator(_check, json_schema_input_type=str | CheckTable)]
+    rule: RuleText | None = None
+    min_voters: Annotated[int, Field(ge=0, le=99)] = 0
+    when_down: Literal["nodata", "all", "last_good", "fallback"] | None = None
+    fallback: Annotated[list[IpAddress], Listed, Field(max_length=FALLBACKS_MAX)] = Field(default_factory=list)
+    min_up: Annotated[int, Field(ge=0, le=ENDPOINTS_MAX)] = 0
+    max_answers: Annotated[int, Field(ge=0, le=ENDPOINTS_MAX)] = 0
+    healthcheck: Annotated[
+        CheckTable, BeforeValidator(read_check_form, json_schema_input_type=str | CheckTable)
+    ]
     endpoints: list[
         Annotated[EndpointTable, BeforeValidator(_endpoint, json_schema_input_type=str | EndpointTable)]
     ]
+
+
+class ExecTable(Table):
+    """[checks.exec.NAME]: what an exec check of this name runs; 0 is good, the first line of output is evidence."""
+
+    argv: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1, max_length=64)]
+
+
+class ChecksTable(Table):
+    """[checks]: what probing needs of the machine, never replicated."""
+
+    ca_file: FilePath | None = None
+    references: Annotated[list[ServerAddress], Listed, Field(max_length=16)] = Field(default_factory=list)
+    exec: dict[Word, ExecTable] = Field(default_factory=dict)
 
 
 class PushTable(Table):
@@ -284,6 +263,7 @@ class Root(Table):
     dns: DnsTable = DnsTable()
     zones: list[ZoneTable] = Field(default_factory=list)
     health: HealthTable = HealthTable()
+    checks: ChecksTable = ChecksTable()
     services: list[ServiceTable] = Field(default_factory=list)
     push: list[PushTable] = Field(default_factory=list)
     tsig: list[TsigTable] = Field(default_factory=list)

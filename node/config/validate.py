@@ -126,6 +126,8 @@ def _real_path(location: tuple[str | int, ...], data: Any) -> Path:
             data = data.get(part)
         elif isinstance(data, list) and isinstance(part, int) and part < len(data):
             data = data[part]
+        elif isinstance(data, dict) and not is_last:
+            continue  # pydantic's name for one of several forms
         else:
             break
         path = (*path, part)

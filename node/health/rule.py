@@ -43,6 +43,35 @@ class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
         return words[self.kind]
 
 
+def read_rule(value: str | int, min_voters: int = 0) -> Rule:
+    """Read ``majority``, ``any``, ``all``, ``regions``, a number of nodes or a share like ``40%``.
+
+    Raises ``ValueError`` with a sentence.
+    """
+    text = str(value).strip()
+    digits = text.removesuffix("%").rstrip()
+    if digits.isascii() and digits.isdigit() and len(digits) <= 3:
+        rule = Rule("fraction" if text.endswith("%") else "count", int(digits), min_voters)
+    else:
+        kind = next((each for each in RULES if each == text and each not in NUMBER_NEEDED), None)
+        if kind is None:
+            raise ValueError(
+                f'"{text}" is no rule: majority, any, all, regions, a number of nodes, or a share like 40%'
+            )
+        rule = Rule(kind, 0, min_voters)
+    sentence = problem(rule)
+    if sentence:
+        raise ValueError(sentence)
+    return rule
+
+
+def write_rule(rule: Rule) -> str:
+    """Write a rule as ``read_rule`` reads it, without its voters."""
+    if rule.kind == "count":
+        return str(rule.number)
+    return f"{rule.number}%" if rule.kind == "fraction" else rule.kind
+
+
 def problem(rule: Rule) -> str | None:
     """Return a sentence that says why the rule cannot be accepted, or None."""
     if rule.kind in NUMBER_NEEDED:

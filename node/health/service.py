@@ -154,7 +154,7 @@ def problem(service: Service) -> str | None:
             return sentence
     return (
         rules.problem(service.rule)
-        or _check_problem(service.check)
+        or problem_of_check(service.check)
         or _endpoints_problem(service.endpoints)
         or _fallback_problem(service)
     )
@@ -178,7 +178,8 @@ def _fallback_problem(service: Service) -> str | None:
     return None
 
 
-def _check_problem(check: Check) -> str | None:
+def problem_of_check(check: Check) -> str | None:
+    """Return a sentence that says why the check cannot be accepted, or None."""
     if check.kind == "composite":
         return _parts_problem(check)
     if check.parts or check.needed:
@@ -222,7 +223,7 @@ def _parts_problem(check: Check) -> str | None:
         return f"the composite check needs {check.needed} of {counted} parts that count"
     if check.port:
         return "a check of kind composite has no port"
-    return next(filter(None, (_check_problem(part.check) for part in check.parts)), None)
+    return next(filter(None, (problem_of_check(part.check) for part in check.parts)), None)
 
 
 def _endpoints_problem(endpoints: tuple[Endpoint, ...]) -> str | None:

@@ -44,7 +44,7 @@ def test_create_with_long_forms(api: Api) -> None:
 @pytest.mark.parametrize(
     ("body", "pointer", "sentence"),
     [
-        ({"check": "ftp://{}:21"}, "/check", "ftp is not a kind of check"),
+        ({"check": "ftp://{}:21"}, "/check", '"ftp" is not a scheme of a check'),
         ({"check": "http://10.0.0.1:80/"}, "/check", "{} must be the host"),
         ({"check": "{}"}, "/check", "has no port"),
         ({"check": "tcp://{}:70000"}, "/check", "a port is a number"),
@@ -149,3 +149,52 @@ def test_zones(api: Api) -> None:
     assert 404 == api.get(path).status_code
     assert 409 == api.call("DELETE", "/v1/zones/example.org").status_code
     assert 422 == api.put(path, json={"nameservers": []}).status_code
+
+
+@pytest.mark.parametrize(
+    ("check", "text"),
+    [
+        ("dns://{}:53/www.example.org?type=AAAA", "dns://{}:53/www.example.org?type=AAAA"),
+        ("icmp://{}", "icmp://{}"),
+        ({"kind": "exec", "command": "queue"}, "exec://queue"),
+        ({"kind": "grpc", "port": 50051, "tls": True}, "grpcs://{}:50051"),
+        (
+            {"kind": "composite", "needed": 1, "parts": [{"kind": "icmp"}, {"kind": "tcp", "port": 22}]},
+            "1 of: icmp://{}, tcp://{}:22",
+        ),
+    ],
+)
+def test_every_kind_is_written_and_read_back(api: Api, check: object, text: str) -> None:
+    """What is shown of a check is what makes the same check."""
+    assert 200 == api.put(API, json={"check": check}).status_code
+    read = api.get(API).json()
+    assert text == read["check_text"]
+    assert not api.put(API, json={"check": read["check"]}).json()["changed"]
+
+
+@pytest.mark.parametrize(
+    ("check", "pointer", "sentence"),
+    [
+        ({"kind": "tcp", "port": 1, "method": "HEAD"}, "/check/method", "no meaning in a check of kind tcp"),
+        ({"kind": "icmp", "port": 7}, "/check", "has no port"),
+        ({"kind": "composite", "parts": [{"kind": "tcp"}]}, "/check/parts/0/port", "required"),
+        ({"kind": "dns", "port": 53, "query_type": "NONSENSE"}, "/check/query_type", "not a record type"),
+    ],
+)
+def test_faults_of_checks(api: Api, check: object, pointer: str, sentence: str) -> None:
+    """Options belong to kinds."""
+    fault = api.put(API, json={"check": check}).json()["errors"][0]
+    assert (pointer, True) == (fault["pointer"], sentence in fault["message"])
+
+
+def test_rules(api: Api) -> None:
+    """How votes become a verdict, in short and in full; fallback addresses mean when_down = fallback."""
+    body = {"check": "{}:80", "rule": "40%", "fallback": ["198.51.100.1"], "min_up": 1, "max_answers": 2}
+    assert 200 == api.put(API, json=body).status_code
+    read = api.get(API).json()
+    assert ({"kind": "fraction", "number": 40, "min_voters": 0}, "fallback") == (
+        read["rule"],
+        read["when_down"],
+    )
+    assert not api.put(API, json=body | {"rule": read["rule"]}).json()["changed"]
+    assert 422 == api.put(API, json=body | {"rule": "most"}).status_code

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from typing import TypeVar
 
-from node.api.body import read_model
+from node.api.body import Body, read_model
 from node.api.context import ApiContext
 from node.api.handlers.services import address_of, service_of
 from node.api.message import Proposal, Reply, Request, Response, encode, shown
-from node.api.models import Body
 from node.api.names import plain
 from node.api.operations import (
     DrainBody,

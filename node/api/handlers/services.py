@@ -50,6 +50,11 @@ def put_service(context: ApiContext, request: Request) -> Proposal:
         fall=body.fall,
         fail_open_percent=body.fail_open_percent,
         mode=body.mode,
+        rule=body.rule.rule(),
+        when_down="fallback" if body.fallback and body.when_down == "nodata" else body.when_down,
+        fallback=tuple(body.fallback),
+        min_up=body.min_up,
+        max_answers=body.max_answers,
     )
     return write(PutService(service, if_index(request, _definition_index(state, fqdn))), _shower(fqdn))
 

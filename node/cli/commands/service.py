@@ -72,7 +72,10 @@ def _events(client: "Client", fqdn: str) -> list[Json]:
 @click.argument("fqdn")
 @click.argument("addresses", nargs=-1, metavar="ADDRESS...")
 @click.option(
-    "--check", required=True, metavar="URL", help="http://{}:80/path, https://{}/path or tcp://{}:5432."
+    "--check",
+    required=True,
+    metavar="URL",
+    help="http://{}:80/path, https, tcp://{}:5432, tls, udp, dns://{}:53/NAME?type=A, icmp://{}, grpc, exec://NAME.",
 )
 @click.option("--zone", help="The zone of its records; else the longest that holds the name.")
 @click.option("--ttl", type=Duration(), metavar="TIME", help="Time to live of its records (5s).")
@@ -89,6 +92,20 @@ def _events(client: "Client", fqdn: str) -> list[Json]:
 @click.option(
     "--mode", type=click.Choice(("active-active", "active-standby")), help="Publish all, or the best priority."
 )
+@click.option(
+    "--recheck", type=Duration(), metavar="TIME", help="Between probes after a first surprise (500ms)."
+)
+@click.option(
+    "--rule", metavar="RULE", help="majority, any, all, regions, a number of nodes, or 40% (majority)."
+)
+@click.option(
+    "--when-down",
+    type=click.Choice(("nodata", "all", "last_good", "fallback")),
+    help="What is in DNS when all is down and fail-open keeps nothing (nodata).",
+)
+@click.option("--fallback", multiple=True, metavar="ADDRESS", help="In DNS when all is down; repeatable.")
+@click.option("--min-up", type=int, metavar="N", help="With fewer up than this all are kept.")
+@click.option("--max-answers", type=int, metavar="N", help="At most so many in DNS at a time.")
 @click.option("--replace", is_flag=True, help="Change a service that exists.")
 @reason_option
 @client_options
@@ -101,7 +118,7 @@ def create_service(
     check: str,
     replace: bool,
     reason: str,
-    **options: float | int | str | None,
+    **options: float | int | str | tuple[str, ...] | None,
 ) -> None:
     """Create a service with its endpoints. They are in DNS until a majority says down."""
     body = {"check": check, "endpoints": list(addresses)} | _definition(options)
@@ -121,16 +138,19 @@ def _path(fqdn: str) -> str:
     return f"/v1/services/{segment(fqdn)}"
 
 
-def _definition(options: dict[str, float | int | str | None]) -> Json:
+def _definition(options: dict[str, float | int | str | tuple[str, ...] | None]) -> Json:
     """Return what was said of a service, in the units of the API."""
-    times = {"interval": "interval_ms", "probe_timeout": "timeout_ms"}
+    times = {"interval": "interval_ms", "probe_timeout": "timeout_ms", "recheck": "recheck_ms"}
     names = {"ttl": "ttl", "fail_open": "fail_open_percent", **times}
     body: Json = {}
     for option, value in options.items():
-        if value is None:
+        if value is None or value == ():
             continue
         key = names.get(option, option)
-        body[key] = round(float(value) * 1000) if option in times else value
+        if isinstance(value, tuple):
+            body[key] = list(value)
+        else:
+            body[key] = round(float(value) * 1000) if option in times else value
     if "ttl" in body:
         body["ttl"] = int(body["ttl"])
     return body

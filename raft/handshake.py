@@ -54,6 +54,7 @@ class Established:
     sending: Seal
     receiving: Seal
     directory: str = ""
+    history: str = ""
     frame_bytes_max: int = FRAME_BYTES_MAX
 
 
@@ -224,7 +225,9 @@ class Handshake:
             sending = Sealer(keys.from_dialler if dialled else keys.from_acceptor)
             receiving = Opener(keys.from_acceptor if dialled else keys.from_dialler)
         peer = self._peer
-        return Established(peer.node, peer.role, peer.instance, sending, receiving, peer.directory)
+        return Established(
+            peer.node, peer.role, peer.instance, sending, receiving, peer.directory, peer.history
+        )
 
 
 def _decode_hello(payload: bytes) -> _Hello:

@@ -150,6 +150,8 @@ class Members(LibraryState):
         if self._came_with.get(name, directory) != directory and self.role == LEADER:
             self.begin_following(node)
         self._came_with[name] = directory
+        if self.wire.history_of(node):
+            self.is_barred = True  # whoever comes with a past need not say a word for there to be a cluster
 
     def make_node(self, seat: Seat) -> Node:
         """Return the library's node for a seat."""

@@ -80,6 +80,10 @@ class SoleTransport(Transport):  # type: ignore[misc]  # the library has no type
     def dropNode(self, _node: Node) -> None:  # noqa: N802
         """Drop nobody."""
 
+    def history_of(self, _node: Node) -> str:
+        """Nobody comes with one."""
+        return ""
+
     def directory_of(self, _node: Node) -> str:
         """Nobody comes with one."""
         return ""

@@ -163,6 +163,13 @@ class SecureTransport(Transport):  # type: ignore[misc]  # the library has no ty
         link = self._links.get(node.id)
         return link is not None and link.current is not None
 
+    def history_of(self, node: Node) -> str:
+        """Return the log that this node was committed to when it connected; empty for none, or no connection."""
+        link = self._links.get(node.id)
+        if link is None or link.current is None or link.current.established is None:
+            return ""
+        return link.current.established.history
+
     def directory_of(self, node: Node) -> str:
         """Return the data directory with which this node is connected; empty when it is not."""
         link = self._links.get(node.id)

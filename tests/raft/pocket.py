@@ -47,6 +47,9 @@ class Recording(Transport):
         self.sent.append((str(node.id), dict(message)))
         return True
 
+    def history_of(self, _node: Node) -> str:
+        return ""
+
     def directory_of(self, _node: Node) -> str:
         return ""
 

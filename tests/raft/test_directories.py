@@ -108,3 +108,14 @@ def test_a_learner_of_a_later_term_is_not_left_out_for_ever() -> None:
         term = pocket.core.term
         pocket.tell("n3", type="append_reply", term=term + 5, round=0, matched=None, next=1)
         assert term + 5 == pocket.core.term
+
+
+def test_who_comes_with_a_past_says_by_that_alone_that_there_is_a_cluster() -> None:
+    """A node without a past founds nothing beside one that stands still before it could say who the members are."""
+    with Clock().installed() as clock:
+        pocket = Pocket(clock)
+        pocket.core.directory = "d1"
+        assert pocket.core.may_stand()
+        pocket.wire.history_of = lambda _node: "h"  # type: ignore[method-assign]
+        pocket.wire._onNodeConnected(pocket.peers["n2"])
+        assert not pocket.core.may_stand()

@@ -79,6 +79,10 @@ class SimTransport(Transport):
         wire = self.current.get(str(node.id))
         return 0 if wire is None else wire.bulk_bytes.get(str(node.id), 0)
 
+    def history_of(self, node: Node) -> str:
+        other = self._network.transports.get(str(node.id))
+        return other.passport.history() if other is not None and str(node.id) in self.current else ""
+
     def directory_of(self, node: Node) -> str:
         wire = self.current.get(str(node.id))
         return "" if wire is None else wire.directories[str(node.id)]

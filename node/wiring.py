@@ -25,6 +25,7 @@ from node.api.status import peer_urls
 from node.cluster import Cluster, now_ms
 from node.config import Config
 from node.demo import ADDRESSES, Demo
+from node.dns.explain import explain
 from node.dns.listen import ListenFailed
 from node.dns_room import DnsRoom
 from node.duties import Duties
@@ -333,6 +334,7 @@ def _api_context(
         trusted_loopback=not plan.tokens,
         lease_left_s=served.clock.left_s,
         trust=trust,
+        explain=explain,
         refresh_target=pusher.refresh,
     )
 

@@ -11,8 +11,10 @@ from typing import Any, Literal, Protocol
 
 from node.api.order import NameOrder
 from node.state.command import FORMAT, Command, Member, Ticket
+from node.state.explaining import Explanation, Line
 from node.state.state import Changed, State
 from node.zone.lease import LeaseKey
+from node.zone.name import Name, to_text
 from raft.proposal import NotCommitted, Outcome
 
 Listener = Callable[[State, Changed | None], None]
@@ -118,6 +120,11 @@ class ChangeMembers(Protocol):
 
 async def _no_changes(*_arguments: object, **_more: object) -> Outcome:
     return NotCommitted("refused", "the nodes of this cluster cannot change")
+
+
+def _no_explanation(state: State, name: Name, type_: int) -> Explanation:
+    text = f"this node answers no DNS: {to_text(name)}"
+    return Explanation(state.index, to_text(name), str(type_), "outside", 5, (), (Line(0, text),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,5 +236,7 @@ class ApiContext:
     imports: ImportGate = field(default_factory=ImportGate)
     order: NameOrder = field(default_factory=NameOrder)
     trust: Callable[[], TrustSummary] = TrustSummary
+    explain: Callable[[State, Name, int], Explanation] = _no_explanation
+    """Says why a question is answered as it is."""
     refresh_target: Callable[[str], bool] = lambda _name: False
     """Lets this node read a push target anew and repair it; False when it follows no such target."""

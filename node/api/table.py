@@ -7,6 +7,7 @@ from node.api.etcd import writes as etcd_writes
 from node.api.handlers import (
     backup,
     events,
+    explain,
     nodes,
     overrides,
     page,
@@ -90,6 +91,7 @@ _V1 = (
     Route("GET", f"{_SERVICE}/endpoints", services.list_endpoints, "read", "List a service's endpoints"),
     Route("PUT", _ENDPOINT, services.put_endpoint, _SERVICES, "Add or change an endpoint", EndpointSettings),
     Route("DELETE", _ENDPOINT, services.delete_endpoint, _SERVICES, "Remove an endpoint"),
+    Route("GET", "/v1/explain", explain.get_explain, "read", "Why a name is answered as it is"),
     Route("GET", "/v1/nodes", nodes.list_nodes, "read", "List the nodes"),
     Route("GET", _NODE, nodes.get_node, "read", "Show a node"),
     Route(

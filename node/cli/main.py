@@ -23,6 +23,7 @@ PLACES: Places = {
     ),
     "status": (f"{_COMMANDS}.status:status", "Is it well? Who leads, who lags, what is down, what to do."),
     "query": (f"{_COMMANDS}.query:query", "Ask our own servers for a name."),
+    "explain": (f"{_COMMANDS}.explain:explain", "Say why a name is answered as it is, or not"),
     "record": (f"{_COMMANDS}.record:record", "Records: list, get, set, add, rm."),
     "records": (f"{_COMMANDS}.record:list_records", ""),
     "service": (

@@ -1,4 +1,4 @@
-"""Measurements: ``scripts/bench.py answers --help``; ``answers`` is what runs without a word. Every ``bench_NAME.py`` beside this file is a subcommand.
+"""Measurements: ``scripts/bench.py dns --help``; ``dns`` is what runs without a word. Every ``bench_NAME.py`` beside this file is a subcommand.
 
 Such a module has ``add_arguments(parser)`` and ``run(arguments) -> int``. Figures of one run on one machine are
 compared with one another only; ratios are what they are for.
@@ -35,7 +35,7 @@ def main(words: list[str]) -> int:
         command = commands.add_parser(name, help=(module.__doc__ or "").partition("\n")[0])
         module.add_arguments(command)
         command.set_defaults(run=module.run)
-    arguments = parser.parse_args(words or ["answers"])
+    arguments = parser.parse_args(words or ["dns"])
     return int(arguments.run(arguments))
 
 

@@ -81,6 +81,24 @@ controls {{ }};
 zone "{origin}" {{ type primary; file "{zone}"; }};
 """
 
+PDNS = """launch=bind
+bind-config={home}/named.conf
+local-address=127.0.0.1
+local-port={port}
+socket-dir={home}
+receiver-threads={workers}
+distributor-threads=1
+reuseport=yes
+guardian=no
+daemon=no
+disable-syslog=yes
+security-poll-suffix=
+setuid=
+setgid=
+"""
+PDNS_ZONES = """zone "{origin}" {{ type master; file "{zone}"; }};
+"""
+
 
 @dataclass
 class Server:
@@ -130,7 +148,7 @@ class Server:
 
 def installed() -> list[str]:
     """Return the names of servers that can be measured here."""
-    programs = {"knot": "knotd", "nsd": "nsd", "named": "named"}
+    programs = {"knot": "knotd", "nsd": "nsd", "named": "named", "pdns": "pdns_server"}
     return ["ours", *(name for name, program in programs.items() if _program(program))]
 
 
@@ -148,6 +166,10 @@ def start(name: str, zone_file: Path, home: Path, workers: int, cores: set[int])
     elif name == "nsd":
         config.write_text(NSD.format(**values))
         words = [_program("nsd"), "-d", "-c", str(config)]
+    elif name == "pdns":
+        (home / "named.conf").write_text(PDNS_ZONES.format(**values))
+        (home / "pdns.conf").write_text(PDNS.format(**values))
+        words = [_program("pdns_server"), f"--config-dir={home}"]
     else:
         config.write_text(NAMED.format(**values))
         words = [_program("named"), "-f", "-n", str(workers), "-c", str(config)]

@@ -1,4 +1,4 @@
-"""Answers over UDP: our answerers beside knotd, nsd and named where they are installed, in one run.
+"""Answers over UDP: our answerers beside knotd, nsd, named and pdns where they are installed, in one run.
 
 The servers share one set of cores, the generator has its own; rounds are interleaved and their order turns.
 """
@@ -93,5 +93,5 @@ def show(results: dict[str, dict[str, list[float]]]) -> None:
         ours = statistics.median(results[names[0]][row])
         for name in names:
             value = statistics.median(results[name][row])
-            cells.append(f"{value:,.1f} ({value / ours:.2f})" if ours else f"{value:,.1f}")
+            cells.append(f"{value:,.1f} ({value / ours:.2f})" if ours and name != names[0] else f"{value:,.1f}")
         print("| " + " | ".join([row, *cells]) + " |")

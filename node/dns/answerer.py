@@ -31,7 +31,7 @@ from node.dns.shared_limiter import SharedLimiter
 from node.dns.table_reader import BadTable, Reader
 
 _CONNECT_INTERVAL_S = 0.05
-_MISSING_S = 5.0
+_MISSING_S = 1.0
 """An answerer whose directory is gone for so long ends."""
 _ROUNDS = 4
 """Batches of one socket before the others get their turn."""
@@ -191,7 +191,7 @@ class Answerer:
         self._fds = fds
         self._line = stats.Stats(mmap.mmap(counters, stats.OCTETS)).line(self._number)
         self._accounts = mmap.mmap(counters, ACCOUNTS_OCTETS, offset=stats.OCTETS)
-        self._cache = AnswerCache(_opened(table), self._line)
+        self._cache = AnswerCache(self._opened(table), self._line)
         self._take_policy(rules)
         desk = self._desk()
         for number, fd in enumerate(sockets):
@@ -227,14 +227,20 @@ class Answerer:
 
     def _switch(self, table: int) -> None:
         """Answer from another table; what was known of the old one is forgotten."""
-        old, self._cache = self._cache, AnswerCache(_opened(table), self._line)
+        old, self._cache = self._cache, AnswerCache(self._opened(table), self._line)
         self._use_desk()
         os.close(self._fds[1])
         self._fds[1] = table
-        self._set_epoch(self._cache.reader.words[layout.WORD_EPOCH])
         if old is not None:
             old.forget_all()
             old.reader.close()
+
+    def _opened(self, table: int) -> Reader:
+        """Map a table, and be seen in it before anything of it is read: the writer reuses what nobody can see."""
+        reader = Reader(mmap.mmap(table, layout.MAPPED_OCTETS))
+        line = layout.READER_WORD + self._number * layout.READER_WORDS
+        reader.words[line] = reader.words[layout.WORD_EPOCH]
+        return reader
 
     def _hand_up(self, number: int, packet: bytes, sender: Sender) -> None:
         """Let the control process answer; it has a queue of limited length."""
@@ -249,10 +255,6 @@ class Answerer:
             self._line[stats.HANDED_UP] += 1
         except OSError:
             self._line[stats.SHED] += 1
-
-
-def _opened(table: int) -> Reader:
-    return Reader(mmap.mmap(table, layout.MAPPED_OCTETS))
 
 
 def _failure(packet: bytes) -> bytes:

@@ -44,8 +44,8 @@ logger = structlog.get_logger()
 _ADOPT_S = 2.0
 _TEND_INTERVAL_S = 0.1
 _PING_INTERVAL_S, _HUNG_S = 2.0, 15.0
-_SILENT_S = 1.0
-"""A process without a connection is given up after this time."""
+_SILENT_S = 10.0
+"""A process without a connection is given up after this time; a busy machine is slow to start one."""
 _PAUSED_S = 1.0
 _BACK_OFF_S = 0.5
 _GLANCE_S = 0.01
@@ -341,7 +341,7 @@ class Supervisor:
                 self._send(seat, links.PING)
             if is_running(seat):
                 silent_s = now - seat.heard_at
-                if silent_s > (_SILENT_S + _ADOPT_S if seat.link is None else _HUNG_S):
+                if silent_s > (_SILENT_S if seat.link is None else _HUNG_S):
                     logger.error("answerer.hung", number=seat.number, pid=seat.pid)
                     kill(seat)
                 continue

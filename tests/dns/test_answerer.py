@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 import socket
 import struct
@@ -252,6 +253,7 @@ def test_stopping_leaves_nothing_behind(tmp_path: Path) -> None:
     assert ["lock"] == sorted(each.name for each in tmp_path.iterdir())
 
 
+ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
 import asyncio, sys
 from pathlib import Path
@@ -266,11 +268,15 @@ asyncio.run(main())
 """
 
 
-def control_process(directory: Path, address: str, life_s: float) -> "subprocess.Popen[bytes]":
-    """Start a control process of its own and wait until it answers."""
-    root = Path(__file__).resolve().parents[2]
+def control_process(
+    directory: Path, address: str, life_s: float, code: Path = ROOT
+) -> "subprocess.Popen[bytes]":
+    """Start a control process of its own, from this code or another's, and wait until it answers."""
     process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(directory), address, str(life_s)], cwd=root, stdout=subprocess.PIPE
+        [sys.executable, "-c", PROGRAM, str(directory), address, str(life_s)],
+        cwd=code,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": f"{code}:{ROOT}"},
     )
     assert process.stdout is not None
     assert any(line == b"started\n" for line in process.stdout), "the control process did not start"
@@ -323,6 +329,53 @@ def test_no_query_is_lost_while_the_control_process_is_killed_and_restarted(tmp_
             second.wait()
             for pid in pids:
                 os.kill(pid, signal.SIGTERM)
+
+
+@pytest.mark.real
+def test_answerers_of_another_version_go_on_until_they_are_relieved(tmp_path: Path) -> None:
+    """A control process of new code takes their sockets over, not their memory: no query is lost, all are replaced."""
+    address = free_address()
+    host, _, port = address.rpartition(":")
+    old, home = tmp_path / "old", tmp_path / "run"
+    shutil.copytree(ROOT / "node", old / "node")
+    with (old / "node/dns/answerer.py").open("a") as code:
+        code.write("# another version\n")
+    first = control_process(home, address, 120, old)
+    clients = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(8)]
+    for client in clients:
+        client.settimeout(5)
+        client.connect((host, int(port)))
+
+    def ask_all() -> set[int]:
+        found = set()
+        for client in clients:
+            client.send(packet(WWW, 1))
+            found.add(client.recv(4096)[3] & 15)
+        return found
+
+    deadline = time.monotonic() + 60
+    while ask_all() != {0}:
+        assert time.monotonic() < deadline
+    before = answerer_pids(home)
+    first.kill()
+    first.wait()
+    second = control_process(home, address, 120)
+    try:
+        relieved_at = None
+        while relieved_at is None or time.monotonic() < relieved_at + 1:
+            assert {0} == ask_all()
+            assert time.monotonic() < deadline + 60
+            ended = not any(Path(f"/proc/{pid}").exists() for pid in before)
+            if ended and relieved_at is None:
+                relieved_at = time.monotonic()
+        assert not set(before) & set(answerer_pids(home))
+    finally:
+        second.terminate()
+        second.wait()
+        for client in clients:
+            client.close()
+        for pid in answerer_pids(home):
+            os.kill(pid, signal.SIGTERM)
 
 
 @pytest.mark.real

@@ -138,7 +138,8 @@ class Appending(Elections):
 
     def commit_by_majority(self) -> None:
         """Commit what a majority holds, if this term began there (Raft, section 5.4.2)."""
-        held = sorted([self.last_index, *(self.match_index.get(node, 0) for node in self.voters)], reverse=True)
+        own = [self.last_index] if self.is_voter else []
+        held = sorted([*own, *(self.match_index.get(node, 0) for node in self.voters)], reverse=True)
         index = held[self.majority - 1]
         if index > self.commit_index and self.term_at(index) == self.term:
             self.advance_commit(index)

@@ -210,7 +210,7 @@ class Core(Sending):
     def round_is_heard(self, number: int) -> bool:
         """Say whether a majority has acknowledged this round or a later one."""
         heard = sum(1 for node in self.voters if self.rounds_heard.get(node.id, 0) >= number)
-        return heard + 1 >= self.majority
+        return heard + self.is_voter >= self.majority
 
     def hand_over(self, to: str | None = None) -> bool:
         """Ask a follower that has all to stand at once, this one if named; False when none has caught up."""

@@ -56,11 +56,12 @@ class Elections(Members):
         self.election_deadline_s = now_s() + self.draw_election_timeout_s()
 
     def see_term(self, node: Node, term: int) -> None:
-        """Fall back to follower when another elector is in a later term; nobody else may raise ours.
+        """Fall back to follower when one that votes, or shall vote, is in a later term; nobody else may raise ours.
 
         A learner that voted before it was removed may be in one, and would refuse this leader for ever.
         """
-        if term > self.term and self.is_elector(node):
+        seat = self.roster.current.seat(str(node.id))
+        if term > self.term and seat is not None and seat.role != "replica":
             self.set_term(term, None)
             self.step_down()
 
@@ -86,7 +87,7 @@ class Elections(Members):
         elif self.election_deadline_s < now_s():
             if not self.may_stand():
                 self._hear_nobody()
-            elif self.majority == 1:
+            elif self.majority == 1 and self.is_voter:
                 self.stand()
             else:
                 self._ask()
@@ -94,7 +95,7 @@ class Elections(Members):
     def _check_majority(self) -> None:
         deadline = now_s() - self.conf.leaderFallbackTimeout
         heard = sum(1 for node in self.voters if self.heard_s.get(node, 0.0) > deadline)
-        if heard + 1 < self.majority:
+        if heard + self.is_voter < self.majority:
             self.step_down()
 
     def _ask(self) -> None:
@@ -136,7 +137,7 @@ class Elections(Members):
         return node in self.voters or (node in self.learners and getattr(node, "role", "voter") == "voter")
 
     def _count_votes(self) -> None:
-        if self.role == CANDIDATE and len(self._votes_for) + 1 >= self.majority:
+        if self.role == CANDIDATE and len(self._votes_for) + self.is_voter >= self.majority:
             self.become_leader()
 
     # --- answering ----------------------------------------------------------------------------------
@@ -160,7 +161,7 @@ class Elections(Members):
         if not (wanted and message["granted"] is True and node in self.voters and self.role == FOLLOWER):
             return
         self._askers_for.add(node.id)
-        if len(self._askers_for) + 1 >= self.majority and not self.hears_leader():
+        if len(self._askers_for) + self.is_voter >= self.majority and not self.hears_leader():
             self.stand()
 
     def on_request_vote(self, node: Node, message: Message) -> None:

@@ -211,12 +211,18 @@ class Members(LibraryState):
         return self.roster.is_founding and message.get("founding") is True and self.is_voter
 
     def may_stand(self) -> bool:
-        """Say whether this node may stand: it votes for itself first of all."""
-        seat = self.seat
+        """Say whether this node may stand: it votes for itself first of all, and so must have a past.
+
+        One that holds its own removal, which is not committed here, stands without a vote of its own: its log may
+        be the longest, so that nobody else can win, and it leads until the removal is committed (Raft thesis,
+        section 4.2.2).
+        """
+        if self.roster.is_founding:
+            return self.is_voter and self._may_found()
+        committed = self.roster.at(self.commit_index)
+        seat = self.seat if self.is_voter or committed is None else committed.seat(str(self.selfNode.id))
         if seat is None or seat.role != "voter":
             return False
-        if self.roster.is_founding:
-            return self._may_found()
         return not self.directory or seat.directory == self.directory
 
     def _may_found(self) -> bool:

@@ -69,3 +69,22 @@ def test_a_node_that_is_let_in_again_at_once_begins_anew() -> None:
             assert driver.changes.begin(Change("add", name, world.address(name))) is not None
         assert 0 == core.match_index[node]
         assert node not in core.connected
+
+
+def test_who_alone_holds_its_own_removal_may_lead_until_that_is_committed() -> None:
+    """Its log is the longest, and so nobody else of a bare majority can win (Raft thesis, section 4.2.2)."""
+    with calm(nodes=4) as world:
+        settle_founding(world)
+        old = world.find_leader()
+        gone, *rest = world.followers()
+        for name in rest:
+            world.network.block(old, name)
+        with world.in_turn(old):
+            assert world.driver(old).changes.begin(Change("remove", gone)) is not None
+        world.wait(lambda: world.driver(gone).core.roster.current.seat(gone) is None, 1.0)
+        world.crash(old, power=True)
+        world.wait(
+            lambda: all(world.driver(name).core.roster.current.seat(gone) is None for name in rest), 10.0
+        )
+        world.wait(lambda: world.leader() in rest, 10.0)
+        world.write(rest[0])

@@ -15,7 +15,7 @@ LOOPBACK: tuple[Network, ...] = (ipaddress.IPv4Network("127.0.0.0/8"), ipaddress
 class Grant:
     """Names and types that a key may change.
 
-    A label ``*`` stands for any one label, ``**`` in front for any number of them, none included.
+    A label ``*`` stands for any one label, one ``**`` for any number of them, none included.
     """
 
     pattern: tuple[bytes, ...]
@@ -27,15 +27,20 @@ class Grant:
         if self.types and type_ not in self.types:
             return False
         labels = tuple(iter_labels(name))
-        pattern = self.pattern
-        if pattern[:1] == (b"**",):
-            pattern = pattern[1:]
-            if len(labels) < len(pattern):
-                return False
-            labels = labels[len(labels) - len(pattern) :]
-        return len(labels) == len(pattern) and all(
-            expected in (b"*", label) for label, expected in zip(labels, pattern, strict=True)
+        if b"**" not in self.pattern:
+            return _fits(labels, self.pattern)
+        place = self.pattern.index(b"**")
+        front, end = self.pattern[:place], self.pattern[place + 1 :]
+        rest = labels[len(front) :]
+        return (
+            len(rest) >= len(end) and _fits(labels[:place], front) and _fits(rest[len(rest) - len(end) :], end)
         )
+
+
+def _fits(labels: tuple[bytes, ...], pattern: tuple[bytes, ...]) -> bool:
+    return len(labels) == len(pattern) and all(
+        expected in (b"*", label) for label, expected in zip(labels, pattern, strict=True)
+    )
 
 
 def grant_from_text(text: str) -> Grant:
@@ -44,6 +49,8 @@ def grant_from_text(text: str) -> Grant:
     if not words:
         raise ValueError("a grant has a name, and types unless it is for all of them")
     pattern = tuple(iter_labels(from_text(words[0])))
+    if pattern.count(b"**") > 1:
+        raise ValueError(f"{words[0]} has more than one label **")
     return Grant(pattern, frozenset(type_from_text(word) for word in words[1:]))
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import dns.exception
+import dns.grange
 import dns.name
 import dns.rdata
 import dns.rdataclass
@@ -42,6 +43,8 @@ COMMENT_CHARACTERS_MAX = 255
 PAUSE_LINES = 1_000
 PROBLEMS_MAX = 100
 INCLUDE_DEPTH_MAX = 8
+GENERATED_MAX = 1_000_000
+"""Records of one $GENERATE: a line of few octets must not become the work of a whole day."""
 _RRSIG = 46
 _BESIDE_CNAME = frozenset({CNAME, 46, 47, 50, 25})
 _DIRECTIVE = re.compile(r"\s*(\$[A-Za-z]+)\b")
@@ -161,6 +164,8 @@ class _Reading:
         if match and match[1].upper() == "$INCLUDE":
             self._read_included(entry, depth)
             return
+        if match and match[1].upper() == "$GENERATE":
+            _check_range(entry)
         self._hand_last_name_over()
         found = _COMMENT.fullmatch(entry)
         self.comment = found[1].strip() if found and found[1] else ""
@@ -182,7 +187,9 @@ class _Reading:
             self.last_plain = None
 
     def add_library_record(self, name: dns.name.Name, ttl: int, rdata: dns.rdata.Rdata) -> None:
-        """Take one record from the library."""
+        """Take one record from the library, which makes many of one line."""
+        if self.records % PAUSE_LINES == 0:
+            self.pause()
         self.add(from_wire(name.to_wire() or b""), int(rdata.rdtype), ttl, rdata.to_wire() or b"")
 
     def add(self, name: Name, type_: int, ttl: int, rdata: bytes) -> None:
@@ -326,12 +333,22 @@ def _parentheses(line: str) -> int:
     return bare.count("(") - bare.count(")")
 
 
+def _check_range(entry: str) -> None:
+    """Refuse a $GENERATE of too many records; one that cannot be read is left to the library. Raises ``_Refused``."""
+    try:
+        start, stop, step = dns.grange.from_text(entry.split(maxsplit=2)[1])
+    except (dns.exception.DNSException, ValueError, AssertionError, IndexError):
+        return
+    if (stop - start) // step >= GENERATED_MAX:
+        raise _Refused(f"$GENERATE makes more than {GENERATED_MAX} records: split its range")
+
+
 def _explain(entry: str, origin: Name, error: Exception) -> str:
     """Turn a library's complaint about an entry into a sentence, by reading its parts once more."""
     words = entry.split(";", maxsplit=1)[0].split()
     said = _LIBRARY_PREFIX.sub("", str(error)).rstrip(".")
-    if words[0].startswith("$"):
-        return f"{_shortened(' '.join(words))}: {said[:1].lower()}{said[1:]}"
+    if not words or words[0].startswith("$"):
+        return f"{_shortened(' '.join(words) or entry.strip())}: {said[:1].lower()}{said[1:]}"
     rest = words if entry[:1].isspace() else words[1:]
     while rest and (rest[0][0].isdigit() or rest[0].upper() == "IN"):
         rest = rest[1:]

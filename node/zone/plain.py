@@ -16,8 +16,8 @@ from node.zone.name import NAME_OCTETS_MAX, ROOT, Name, is_within, iter_labels
 A, NS, CNAME, PTR, MX, TXT, AAAA, SRV, DNAME, CAA = 1, 2, 5, 12, 15, 16, 28, 33, 39, 257
 
 _LINE = re.compile(
-    r"(?P<owner>@|[A-Za-z0-9_*-][A-Za-z0-9_*.-]*)?[ \t]+(?:(?P<ttl>[0-9]{1,9})[ \t]+)?(?:[Ii][Nn][ \t]+)?"
-    r"(?P<type>[A-Za-z]{1,5})[ \t]+(?P<data>(?:[^;\"\\()\x00-\x08\x0a-\x1f\x7f-\U0010ffff]++|\"[^\"\\\x00-\x1f\x7f-\U0010ffff]*+\")++)"
+    r"(?P<owner>@|[A-Za-z0-9_*-][A-Za-z0-9_*.-]*)?[ \t]++(?:(?P<ttl>[0-9]{1,9})[ \t]++)?(?:[Ii][Nn][ \t]++)?"
+    r"(?P<type>[A-Za-z]{1,5})[ \t]++(?P<data>(?:[^;\"\\()\x00-\x08\x0a-\x1f\x7f-\U0010ffff]++|\"[^\"\\\x00-\x1f\x7f-\U0010ffff]*+\")++)"
     r"(?P<comment>;.*)?"
 )
 _NAME = re.compile(r"[A-Za-z0-9_*-]+(?:\.[A-Za-z0-9_*-]+)*\.?")

@@ -103,3 +103,14 @@ def test_a_transfer_needs_a_listed_key_or_address(
         assert isinstance(outcome, Stream)
     else:
         assert expected == reason(outcome)
+
+
+def test_two_stars_stand_for_any_number_of_labels_wherever_they_are():
+    """The grant of the documentation covers challenges at, below and deep below the domain, and nothing beside it."""
+    grant = grant_from_text("_acme-challenge.**.example.com TXT")
+    names = ("", "www.", "a.b.")
+    assert [True] * 3 == [grant.covers(from_text(f"_acme-challenge.{each}example.com"), 16) for each in names]
+    others = ("example.com", "www.example.com", "_acme-challenge.example.org", "x._acme-challenge.example.com")
+    assert [False] * 4 == [grant.covers(from_text(each), 16) for each in others]
+    with pytest.raises(ValueError, match="more than one label"):
+        grant_from_text("**.a.**.example.com")

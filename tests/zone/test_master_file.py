@@ -132,7 +132,7 @@ def test_every_bad_entry_is_reported_with_its_line():
         ("a CNAME b\na CNAME c\n", 1, "only one CNAME"),
         ("a SOA ns h 1 2 3 4 5\n", 1, "an SOA stands only at the top"),
         ("a 3000000000 A 192.0.2.1\n", 1, "3000000000"),
-        ("$GENERATE 1-99999999 h$ A 10.0.0.1\n", 1, "more than 100 records"),
+        ("$GENERATE 1-999999 h$ A 10.0.0.1\n", 1, "more than 100 records"),
         ("$GENERATE x h$ A 10.0.0.1\n", 1, "$GENERATE"),
         ("a A 192.0.2.1 )\n", 1, "a"),
         ('a TXT "open\n', 1, "TXT"),
@@ -207,3 +207,21 @@ def test_names_and_texts_of_any_octets_survive_writing_and_reading(pairs):
         texts.setdefault(name, []).append(bytes([len(value)]) + value)
     rrsets = tuple(make(name, TXT, 5, rdatas) for name, rdatas in texts.items())
     assert rrsets == parse(write(rrsets, ORIGIN), ORIGIN, 5).rrsets
+
+
+def test_a_generate_of_too_many_records_is_refused_with_its_line():
+    """A line of forty octets must not become hours of work and all memory."""
+    expected = [(2, "$GENERATE makes more than 1000000 records: split its range")]
+    assert expected == problems_of("a A 192.0.2.1\n$GENERATE 0-1000000 h$ A 192.0.2.1\n")
+
+
+def test_others_get_their_turn_while_one_line_generates_many_records():
+    """Records are counted for a pause, not lines alone."""
+    pauses = []
+    parse("$GENERATE 1-5000 h$ A 192.0.2.1\n", ORIGIN, 5, pause=lambda: pauses.append(1))
+    assert len(pauses) >= 5
+
+
+def test_an_entry_of_nothing_that_cannot_be_read_is_told_with_its_line():
+    """Whatever stands behind a disabled mark, the answer is a sentence."""
+    assert [1] == [line for line, _ in problems_of("; disabled: ; a\rb\n")]

@@ -1,5 +1,6 @@
 """The fast reading and writing of plain records, held against dnspython's, which knows everything."""
 
+import time
 from unittest import mock
 
 import dns.name
@@ -157,3 +158,11 @@ def test_a_plain_rdata_is_written_as_the_library_writes_it(
     assert parsed.to_text(origin=library_origin, relativize=origin is not None) == plain
     again = rdata_from_text(number, plain, origin or ORIGIN)
     assert rdata == again if origin is None else rdata.lower() == again.lower()
+
+
+@pytest.mark.parametrize("line", ["a A{blanks}(", "a{blanks}(", "a 1{blanks}(", "a IN{blanks}(", "{blanks}("])
+def test_a_line_of_blanks_costs_no_more_than_its_length(line):
+    """A line that is not plain is left to others at once, however many blanks it has."""
+    started = time.process_time()
+    assert PlainReader(b"\0").read(line.format(blanks=" " * 100_000)) is None
+    assert time.process_time() - started < 1

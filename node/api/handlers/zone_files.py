@@ -117,7 +117,8 @@ async def _let_go(plan: Plan) -> None:
 
 
 async def _planned(state: State, apex: Name, text: str) -> Plan:
-    if len(text) <= SMALL_OCTETS and apex not in state.zones:
+    """Plan a small text at once; a larger one, and one that generates records, in a thread."""
+    if len(text) <= SMALL_OCTETS and apex not in state.zones and "$G" not in text.upper():
         return plan_text(state, apex, text, lambda: None)
     return await asyncio.to_thread(plan_text, state, apex, text, _pause)
 

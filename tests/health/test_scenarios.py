@@ -1,0 +1,182 @@
+"""Plays the scenarios of ``scenarios/*.txt`` over the pure code; the words are those of ``Player``'s methods.
+
+The first line of a scenario says the rule it shows. ``a``, ``b``, ``c`` are the endpoints 192.0.2.1 and on.
+"""
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from node.dns.explain import explain
+from node.health.rule import read_rule
+from node.health.service import Check, Endpoint, Service
+from node.state.command import (
+    Ballot,
+    CastVotes,
+    ClearOverrides,
+    Command,
+    DropVotes,
+    Entry,
+    KeepSchedule,
+    Member,
+    Place,
+    PutService,
+    PutZone,
+    Seed,
+    SetMaintenance,
+    SetOverrides,
+    ZoneSettings,
+    encode,
+)
+from node.state.machine import apply
+from node.state.state import Refused, Result, ServiceState, State
+from node.zone.name import from_text, to_text
+
+SCENARIOS = sorted((Path(__file__).parent / "scenarios").glob("*.txt"))
+ZONE, WWW = from_text("example.org"), from_text("www.example.org")
+LETTERS = {letter: f"192.0.2.{number}" for number, letter in enumerate("abcdef", 1)}
+_NUMBERS = {"fail_open": "fail_open_percent", "min_up": "min_up", "max_answers": "max_answers"}
+
+
+class Player:
+    """One cluster; each method is a word of the scenarios."""
+
+    def __init__(self) -> None:
+        self.state = State()
+        self.now_ms = 1_700_000_000_000
+        self.kinds: list[str] = []
+        self.refusing = False
+
+    @property
+    def known(self) -> ServiceState:
+        return self.state.services[WWW]
+
+    def do(self, command: Command) -> None:
+        applied = apply(self.state, self.state.index + 1, encode(Entry(command, self.now_ms, "alice", "work")))
+        self.state = applied.state
+        self.kinds += [event.kind for event in applied.changed.events]
+        self._require(applied.result)
+        if WWW in self.state.services:
+            told = {each.address for each in explain(self.state, WWW, 1).endpoints if each.published}
+            assert told == set(self.known.published) & {address for address, _ in self.known.endpoints}
+
+    def _require(self, result: Result) -> None:
+        assert self.refusing == isinstance(result, Refused), result
+
+    def nodes(self, *words: str) -> None:
+        """``nodes n1@fra n2``"""
+        members = tuple(Member(name, site=site) for name, _, site in (word.partition("@") for word in words))
+        self.do(Seed(members, (PutZone(ZONE, ZoneSettings((from_text("ns.example.org"),), WWW)),)))
+
+    def service(self, *words: str) -> None:
+        """``service a b@2 rule=any fail_open=100``: endpoints with priorities, and settings"""
+        endpoints = [Endpoint(LETTERS[w[0]], priority=int(w[2:] or 1)) for w in words if "=" not in w]
+        fields: dict[str, Any] = {}
+        for key, _, value in (word.partition("=") for word in words if "=" in word):
+            if key == "rule":
+                fields[key] = read_rule(value)
+            elif key == "fallback":
+                fields |= {"fallback": (value,), "when_down": "fallback"}
+            else:
+                fields[_NUMBERS.get(key, key)] = int(value) if key in _NUMBERS else value
+        self.do(PutService(Service(WWW, ZONE, Check("tcp", 80), tuple(endpoints), **fields)))
+
+    def vote(self, node: str, letters: str, word: str) -> None:
+        """``vote n1 ab down``: in one entry"""
+        ballots = tuple(Ballot(WWW, LETTERS[letter], word == "up") for letter in letters)
+        self.do(CastVotes(node, ballots, self.state.drops.get(node, 0)))
+
+    def all(self, letters: str, word: str) -> None:
+        """``all a down``: every node says so"""
+        for member in self.state.members:
+            self.vote(member.name, letters, word)
+
+    def drop(self, node: str) -> None:
+        self.do(DropVotes(node))
+
+    def _places(self, letters: str) -> tuple[Place, ...]:
+        return tuple(Place(WWW, LETTERS[letter]) for letter in letters)
+
+    def drain(self, letters: str, seconds: str = "0", *words: str) -> None:
+        """``drain ab 30 automated``"""
+        until_ms = self.now_ms + int(seconds) * 1000 if int(seconds) else 0
+        automated = "automated" in words
+        self.do(SetOverrides(self._places(letters), "drain", until_ms, "allow-empty" in words, automated))
+
+    def force(self, letters: str, word: str) -> None:
+        assert word in ("up", "down")
+        self.do(SetOverrides(self._places(letters), "up" if word == "up" else "down"))
+
+    def release(self, letters: str) -> None:
+        self.do(ClearOverrides(self._places(letters)))
+
+    def failover(self, letters: str) -> None:
+        """``failover b``: all others are forced down in the same step"""
+        known = {address: letter for letter, address in LETTERS.items()}
+        others = "".join(known[address] for address, _ in self.known.endpoints if known[address] not in letters)
+        self.do(SetOverrides(self._places(others), "down", released=self._places(letters)))
+
+    def maintenance(self, word: str, after: str = "0", lasts: str = "0") -> None:
+        """``maintenance on 60 30``: begins in 60 s, lasts 30 s"""
+        from_ms = self.now_ms + int(after) * 1000 if int(after) else 0
+        until_ms = (from_ms or self.now_ms) + int(lasts) * 1000 if int(lasts) else 0
+        self.do(SetMaintenance(WWW, word == "on", from_ms, until_ms))
+
+    def wait(self, seconds: str) -> None:
+        """``wait 30``: the leader looks at what is due"""
+        self.now_ms += int(seconds) * 1000
+        self.do(KeepSchedule(self.now_ms))
+
+    def refused(self, *words: str) -> None:
+        """``refused drain a``: the rest of the line is refused, and changes nothing but the index"""
+        before = self.known
+        self.refusing = True
+        self.play(list(words))
+        self.refusing = False
+        assert before == self.known
+
+    def dns(self, *words: str) -> None:
+        """``dns ab``, ``dns 198.51.100.7``, ``dns nothing``: what is published"""
+        letters = {LETTERS[letter] for word in words if set(word) <= set(LETTERS) for letter in word}
+        others = {word for word in words if not set(word) <= set(LETTERS) and word != "nothing"}
+        assert letters | others == set(self.known.published)
+
+    def verdict(self, letters: str, word: str) -> None:
+        assert [word] * len(letters) == [
+            dict(self.known.endpoints)[LETTERS[letter]].verdict for letter in letters
+        ]
+
+    def failopen(self, word: str) -> None:
+        assert (word == "on") == self.known.fail_open
+
+    def told(self, kind: str, count: str = "1") -> None:
+        """``told service.down 1``: so many events of a kind since the last time this was asked"""
+        assert int(count) == self.kinds.count(kind)
+        self.kinds = [each for each in self.kinds if each != kind]
+
+    def play(self, words: list[str]) -> None:
+        getattr(self, words[0])(*words[1:])
+
+
+@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
+def test_scenario(path: Path) -> None:
+    """Every line holds; a failure names it."""
+    first, *lines = path.read_text("utf-8").splitlines()
+    assert first.startswith("# ")
+    player = Player()
+    for number, line in enumerate(lines, 2):
+        words = shlex.split(line, comments=True)
+        if not words:
+            continue
+        try:
+            player.play(words)
+        except AssertionError as error:
+            raise AssertionError(f"{path.name}:{number}: {line}: {error}") from None
+    assert to_text(WWW) == to_text(player.known.service.fqdn)
+
+
+def test_there_are_scenarios() -> None:
+    """One for every rule."""
+    assert len(SCENARIOS) >= 15

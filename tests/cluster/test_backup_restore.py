@@ -20,6 +20,9 @@ from tests.cluster.nodes import ask
 from tests.cluster.servers import wait_until
 from tests.state.conftest import SETTINGS, Cluster
 
+pytestmark = pytest.mark.xdist_group("fixed ports")
+"""The demo's web servers listen where they always do."""
+
 CONFIG = """
 [cluster]
 name = "{cluster}"

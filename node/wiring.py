@@ -40,6 +40,7 @@ from node.push.settings import PusherSettings
 from node.reload import Reloader
 from node.restore import CannotRestore, Restorer, checked, claim, may_seed, release
 from node.served import ServedZones
+from node.service_manager import ServiceManager
 from node.state.command import Seed
 from node.state.state import Changed, State
 from node.version import version
@@ -151,13 +152,16 @@ async def _serve(plan: Plan, demo: Demo | None, ready: Ready | None, reloader: R
 
     for which in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(which, end, 0)
+    manager = ServiceManager()
     for note in plan.notes:
         logger.info("config.note", detail=note)
     async with _running(plan, demo, end, reloader) as info:
         logger.info("node.started", node=plan.node, dns=list(info.dns), api=info.api)
+        manager.started(f"{plan.node}: DNS on {', '.join(info.dns)}, API at {info.api}")
         if ready is not None:
             ready(info)
         exit_code = await ended
+        manager.stopping()
         logger.info("node.stopping", node=plan.node)
     return exit_code
 

@@ -1,0 +1,85 @@
+"""The systemd unit is right, hardened, and the node speaks to systemd as the unit expects."""
+
+import re
+import shlex
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from node.cli.main import main
+from node.service_manager import ServiceManager
+from tests.process import Process
+
+UNIT = Path(__file__).parent.parent.parent / "deploy" / "quorumdns.service"
+analyze = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is missing")
+
+
+def analyzed(unit: Path, *words: str) -> str:
+    done = subprocess.run(
+        ["systemd-analyze", *words, str(unit)], check=False, capture_output=True, text=True, timeout=60
+    )
+    assert 0 == done.returncode, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@analyze
+def test_systemd_finds_nothing_to_say(tmp_path: Path) -> None:
+    """Every line is known to systemd; the program's place is the only thing that may differ here."""
+    unit = tmp_path / UNIT.name
+    unit.write_text(UNIT.read_text().replace("/usr/bin/qdns", "/bin/true"))
+    assert [] == [line for line in analyzed(unit, "verify").splitlines() if UNIT.name in line]
+
+
+@analyze
+def test_the_unit_is_exposed_little() -> None:
+    """The exposure that systemd counts is at most 2.0 of 10."""
+    found = re.search(
+        r"exposure level for \S+: ([\d.]+)", analyzed(UNIT, "security", "--offline=true", "--no-pager")
+    )
+    assert found is not None
+    assert float(found[1]) <= 2.0
+
+
+def test_the_commands_of_the_unit_exist() -> None:
+    """Each ``qdns`` line of the unit names a command and options that there are."""
+    lines = re.findall(r"^ExecStart(?:Pre)?=/usr/bin/qdns (.*)$", UNIT.read_text(), re.MULTILINE)
+    assert 2 == len(lines)
+    for line in lines:
+        assert 0 == main([*shlex.split(line), "--help"]), line
+    assert 2 == main(["run", "--no-such-option", "--help"])
+
+
+@pytest.mark.real
+def test_a_node_tells_systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A real node says that it serves when it does, and that it stops when it is asked to."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(10)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        with Process(tmp_path, '[dns]\nlisten = ["127.0.0.1:{port}"]\n') as node:
+            started = f"READY=1\nSTATUS=ns1: DNS on 127.0.0.1:{node.port}, API at http://127.0.0.1:{node.api}"
+            assert started == manager.recv(512).decode()
+        assert b"STOPPING=1\nSTATUS=stopping" == manager.recv(512)
+
+
+def test_systemd_hears_of_start_and_stop(tmp_path: Path) -> None:
+    """One datagram each; the address is taken out of the environment."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(5)
+        environ = {"NOTIFY_SOCKET": str(tmp_path / "notify")}
+        told = ServiceManager(environ)
+        assert {} == environ
+        told.started("ns1: DNS on 127.0.0.1:53")
+        assert b"READY=1\nSTATUS=ns1: DNS on 127.0.0.1:53" == manager.recv(512)
+        told.stopping()
+        assert b"STOPPING=1\nSTATUS=stopping" == manager.recv(512)
+
+
+def test_a_manager_that_is_gone_costs_nothing(tmp_path: Path) -> None:
+    """A node goes on where nobody listens, or was never asked to tell."""
+    ServiceManager({"NOTIFY_SOCKET": str(tmp_path / "gone")}).started("here")
+    ServiceManager({}).stopping()

@@ -18,7 +18,7 @@ from typing import Any
 
 import structlog
 
-from node.api.context import ApiContext, ProbeSummary, PushProgress, TrustSummary
+from node.api.context import ApiContext, ProbeSummary, PushChange, PushProgress, PushUnreadable, TrustSummary
 from node.api.peers import Peers
 from node.api.server import ApiError, ApiServer, ApiSettings
 from node.api.status import peer_urls
@@ -35,6 +35,7 @@ from node.observe import configure_logging, log_events
 from node.parting import Parting, taken_over
 from node.plan import DevSettings, Plan, StartError, dev_plan, plan_of
 from node.probe.prober import Prober
+from node.push.errors import PushError
 from node.push.pusher import Pusher
 from node.push.settings import PusherSettings
 from node.reload import Reloader
@@ -299,6 +300,15 @@ def _api_context(
     def pushes() -> tuple[PushProgress, ...]:
         return tuple(PushProgress(row.target, row.wanted, row.detail) for row in pusher.status())
 
+    async def push_diff(target: str) -> tuple[PushChange, ...]:
+        try:
+            found = await pusher.diff(target)
+        except PushError as error:
+            raise PushUnreadable(str(error)) from None
+        return tuple(
+            PushChange(zone, each.name, each.type, each.before, each.after) for zone, each in found or ()
+        )
+
     def probes() -> ProbeSummary:
         summary = prober.snapshot()
         return ProbeSummary(True, len(summary.endpoints), summary.late)
@@ -332,6 +342,7 @@ def _api_context(
         tokens=plan.tokens,
         dev=plan.dev,
         pushes=pushes,
+        push_diff=push_diff,
         probes=probes,
         answers=dns.answer_counts,
         restoring=lambda: not cluster.state.seeded and plan.restore is not None,
@@ -351,7 +362,7 @@ def _follow(cluster: Cluster, dns: DnsRoom, prober: Prober, pusher: Pusher) -> N
         dns.state_changed(what)
         if what is None or what.services:
             prober.services_changed()
-        pusher.state_changed()
+        pusher.state_changed(None if what is None else what.services)
         if what is not None and cluster.status().ready:
             log_events(what.events)
 

@@ -15,6 +15,7 @@ from node.state.explaining import Explanation, Line
 from node.state.state import Changed, State
 from node.zone.lease import LeaseKey
 from node.zone.name import Name, to_text
+from node.zone.rrset import RRset
 from raft.proposal import NotCommitted, Outcome
 
 Listener = Callable[[State, Changed | None], None]
@@ -152,6 +153,25 @@ class PushProgress:
 
 
 @dataclass(frozen=True, slots=True)
+class PushChange:
+    """An RRset on a target, and what a push would put in its place; None is no RRset."""
+
+    zone: Name
+    name: Name
+    type: int
+    before: RRset | None
+    after: RRset | None
+
+
+class PushUnreadable(Exception):
+    """A push target cannot be read from this node; the message says why."""
+
+
+async def _no_diff(target: str) -> Sequence[PushChange]:
+    raise PushUnreadable(f"this node does not push to {target}")
+
+
+@dataclass(frozen=True, slots=True)
 class ProbeSummary:
     """How this node's prober is doing."""
 
@@ -222,6 +242,8 @@ class ApiContext:
     tokens: tuple[Token, ...] = ()
     dev: bool = False
     pushes: Callable[[], Sequence[PushProgress]] = tuple
+    push_diff: Callable[[str], Awaitable[Sequence[PushChange]]] = _no_diff
+    """Reads a target. Raises ``PushUnreadable``."""
     probes: Callable[[], ProbeSummary] = ProbeSummary
     answers: Callable[[], Mapping[str, Any]] = dict
     """What was answered since the start, for the node's row of the status."""

@@ -22,6 +22,7 @@ _STATUS = {
     "key_reused": 422,
     "too_many": 429,
     "failed": 500,
+    "unreachable": 502,
     "busy": 503,
     "no_leader": 503,
     "no_quorum": 503,

@@ -235,6 +235,10 @@ def _undecided(found: Found, row: Row, known: ServiceState) -> Iterator[Problem]
 
 def _push_problems(found: Found) -> Iterator[Problem]:
     for row in found.pushes:
+        if row["state"] == "held":
+            release = ("qdns", "push", "release", row["target"])
+            text = f"push {row['target']} is held: {row['held']}; look first: qdns push diff {row['target']}"
+            yield Problem("push_held", "critical", text, release, moment(time_of(found.state, row["wanted"])))
         if row["state"] not in ("behind", "failing"):
             continue
         show = ("qdns", "push", "show", row["target"])

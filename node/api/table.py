@@ -37,6 +37,7 @@ from node.api.zone_import import FILE_OCTETS_MAX
 
 _RECORDS, _SERVICES, _OPERATE = "records:write", "services:write", "endpoints:operate"
 _RRSET = "/v1/zones/{zone}/rrsets/{name}/{type}"
+_PUSH = "/v1/push/{name}"
 _NODE = "/v1/nodes/{name}"
 _SERVICE = "/v1/services/{fqdn}"
 _ENDPOINT = "/v1/services/{fqdn}/endpoints/{address}"
@@ -103,7 +104,12 @@ _V1 = (
     ),
     Route("POST", f"{_NODE}/lead", nodes.lead, "cluster:admin", "Hand leadership over to a node"),
     Route("GET", "/v1/push", push.list_push, "read", "List the push targets"),
-    Route("GET", "/v1/push/{name}", push.get_push, "read", "Show a push target"),
+    Route("GET", _PUSH, push.get_push, "read", "Show a push target"),
+    Route("GET", f"{_PUSH}/diff", push.get_diff, "read", "What a push would replace on the target"),
+    Route("POST", f"{_PUSH}/pause", push.steer("pause"), _SERVICES, "Push nothing to a target"),
+    Route("POST", f"{_PUSH}/resume", push.steer("resume"), _SERVICES, "Push to a paused target again"),
+    Route("POST", f"{_PUSH}/refresh", push.steer("refresh"), _SERVICES, "Read a whole target and repair it"),
+    Route("POST", f"{_PUSH}/release", push.steer("release"), _SERVICES, "Push what a mass withdrawal held"),
     Route(
         "GET", "/v1/backup", backup.get_backup, "cluster:admin", "The whole state at one log index, as a file"
     ),

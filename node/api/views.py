@@ -188,6 +188,12 @@ def push_row(state: State, target: Target, progress: PushProgress | None) -> Row
         "server": target.server or target.url,
         "zones": [plain(zone) for zone in target.zones],
         "state": _push_state(delivery, wanted),
+        "what": target.what,
+        "own": target.own,
+        "fence": target.fence,
+        "min_interval_ms": target.min_interval_ms,
+        "max_withdrawal_percent": target.withdrawal_percent_max,
+        "held": delivery.held,
         "plan": delivery.plan,
         "wanted": wanted,
         "done_at": moment(delivery.at_ms),
@@ -198,6 +204,10 @@ def push_row(state: State, target: Target, progress: PushProgress | None) -> Row
 
 
 def _push_state(delivery: Delivery, wanted: int) -> str:
+    if delivery.held:
+        return "held"
+    if delivery.paused:
+        return "paused"
     if wanted == 0:
         return "idle"
     if delivery.plan >= wanted:

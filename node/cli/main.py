@@ -38,7 +38,7 @@ PLACES: Places = {
     "endpoints": (f"{_COMMANDS}.endpoint:list_endpoints", ""),
     "zone": (f"{_COMMANDS}.zone:zone", "Zones: list, show, create, delete, import, export, check, diff."),
     "zones": (f"{_COMMANDS}.zone:list_zones", ""),
-    "push": (f"{_COMMANDS}.push:push", "Push targets: list, show."),
+    "push": (f"{_COMMANDS}.push:push", "Push targets: list, show, diff, refresh, pause, resume."),
     "event": (f"{_COMMANDS}.event:event", "What happened: list, follow."),
     "events": (f"{_COMMANDS}.event:list_events", ""),
     "node": (f"{_COMMANDS}.node:node", "Nodes: list, show, add, remove, replace, lead, force-new-cluster."),

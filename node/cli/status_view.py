@@ -11,8 +11,15 @@ Json = Mapping[str, Any]
 
 NODE_STATES: dict[str, str] = {"ready": "● ready", "starting": "◐ starting", "unreachable": "✕ unreachable"}
 VERDICTS = {"up": "●", "down": "✕", "undecided": "◐"}
-PUSH_STATES: dict[str, str] = {"synced": "● synced", "behind": "! behind", "failing": "✕ failing", "idle": "-"}
-_PUSH_ORDER = ("failing", "behind", "synced")
+PUSH_STATES: dict[str, str] = {
+    "synced": "● synced",
+    "behind": "! behind",
+    "failing": "✕ failing",
+    "idle": "-",
+    "held": "✕ held",
+    "paused": "! paused",
+}
+_PUSH_ORDER = ("held", "failing", "paused", "behind", "synced")
 
 
 def or_dash(value: object) -> str:
@@ -185,7 +192,7 @@ def nagios(status: Json) -> tuple[str, int]:
     ready = sum(node["state"] == "ready" for node in nodes)
     endpoints = [each for service in status["services"] for each in service["endpoints"]]
     down = sum(each["verdict"] == "down" for each in endpoints)
-    behind = sum(push["state"] in ("behind", "failing") for push in status["pushes"])
+    behind = sum(push["state"] in ("behind", "failing", "held") for push in status["pushes"])
     lag = max((node.get("lag_entries") or 0 for node in nodes), default=0)
     said = f"{status['cluster']} {status['health']}, leader {status['leader'] or 'none'}, {ready}/{len(nodes)} nodes"
     first = f", {status['problems'][0]['text']}" if status["problems"] else ""

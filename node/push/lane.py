@@ -69,7 +69,7 @@ def next_step(
     """Decide what this node does about the target, and when; notes since when it is behind."""
     members = tuple(member.name for member in state.members)
     delivery = state.deliveries.get(lane.target.name, Delivery())
-    if node not in members or not zones_of(state, lane.target):
+    if node not in members or delivery.is_stopped or not zones_of(state, lane.target):
         return Step("none", now)
     if lane.unreported is not None:
         return Step("report", lane.retry_at)

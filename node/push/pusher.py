@@ -8,11 +8,12 @@ or deposed never pushes what it last knew.
 import asyncio
 import contextlib
 import random
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterable
 
 import structlog
 
 from node.push.attempt import Attempt, Done, compare, perform
+from node.push.breaker import Withdrawals
 from node.push.carriers import carrier_for
 from node.push.delivery import Carrier
 from node.push.errors import PushError
@@ -28,7 +29,7 @@ from node.push.orders import Replacement
 from node.push.settings import PusherSettings
 from node.push.status import TargetStatus, describe
 from node.push.targets import wanted
-from node.state.command import Command, ReportPush, Target
+from node.state.command import Command, HoldPush, ReportPush, Target
 from node.state.state import Accepted, Delivery, Refused, State
 from node.zone.name import Name
 from raft.proposal import Committed, Outcome
@@ -67,6 +68,8 @@ class Pusher:
         self._make_carrier = make_carrier
         self._chance = chance
         self._flights = asyncio.Semaphore(settings.flights_max)
+        self._withdrawals = Withdrawals()
+        self._seen: State | None = None
         self._lanes: dict[str, Lane] = {}
         self._wakes: dict[str, asyncio.Event] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -85,11 +88,16 @@ class Pusher:
             self._drop(name)
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def state_changed(self) -> None:
-        """Take notice of a new State; cheap, to be called in the event loop after every change."""
+    def state_changed(self, services: Iterable[Name] | None = None) -> None:
+        """Take notice of a new State in which these services may be other ones, None for any.
+
+        Cheap; to be called in the event loop after every change.
+        """
         if not self._running:
             return
-        targets = self._state().targets
+        self._seen = self._state()
+        self._withdrawals.observe(self._seen, services, _now())
+        targets = self._seen.targets
         for name in [name for name in self._lanes if name not in targets]:
             self._drop(name)
         for name in sorted(targets):
@@ -178,6 +186,8 @@ class Pusher:
         if step.action == "report":
             await self._report_success(lane, "carried earlier")
             return 0.0
+        if await self._hold_mass(lane):
+            return _LOOK_AGAIN_S
         await self._attempt(lane, verifying=step.action == "verify")
         return 0.0
 
@@ -188,7 +198,7 @@ class Pusher:
         started = loop.time()
         attempt = Attempt(
             target=lane.target,
-            full=lane.refresh or (verifying and started >= lane.next_verify_at),
+            full=self._is_full(lane, verifying, started),
             verifying=verifying,
             since=lane.verified,
             serials=dict(lane.serials),
@@ -197,7 +207,7 @@ class Pusher:
         try:
             async with self._flights, asyncio.timeout(self._settings.attempt_s):
                 with contextlib.closing(self._make_carrier(lane.target, self._settings)) as carrier:
-                    done = await perform(carrier, attempt, self._state, self._guard)
+                    done = await perform(carrier, attempt, self._judged, lambda: self._guard(lane))
         except TimeoutError:
             await self._failed(lane, PushError("retryable", "deadline", self._late()))
         except PushError as error:
@@ -205,9 +215,35 @@ class Pusher:
         else:
             await self._succeeded(lane, attempt, done, loop.time() - started)
 
-    async def _guard(self) -> None:
+    def _is_full(self, lane: Lane, verifying: bool, now: float) -> bool:
+        """Say whether everything is to be read, whatever was seen before."""
+        asked = self._state().deliveries.get(lane.target.name, Delivery()).refresh_index
+        return lane.refresh or lane.verified < asked or (verifying and now >= lane.next_verify_at)
+
+    def _judged(self) -> State:
+        """Return the newest State that the breaker has seen, too."""
+        assert self._seen is not None
+        return self._seen
+
+    async def _hold_mass(self, lane: Lane) -> bool:
+        """Have the log hold the target when most of a zone went; say whether nothing may be sent."""
+        mass = self._withdrawals.judge(self._judged(), lane.target, _now())
+        if mass is None:
+            return False
+        name = lane.target.name
+        logger.error("push.mass_withdrawal", target=name, withdrawn=mass.withdrawn, of=mass.of)
+        await self._propose(HoldPush(name, self._node, mass.index, mass.zone, mass.withdrawn, mass.of))
+        return True
+
+    async def _guard(self, lane: Lane) -> None:
+        """Raise ``PushError`` when this node may not send to the target now."""
         if not await self._is_current():
             raise PushError("cut-off", "cut-off", "this node cannot reach the majority; another one pushes")
+        seen, name = self._judged(), lane.target.name
+        if seen.deliveries.get(name, Delivery()).is_stopped:
+            raise PushError("cut-off", "stopped", f"{name} was paused or held meanwhile")
+        if self._withdrawals.judge(seen, lane.target, _now()) is not None:
+            raise PushError("cut-off", "mass-withdrawal", "most of a zone's service records went at once")
 
     async def _succeeded(self, lane: Lane, attempt: Attempt, done: Done, took_s: float) -> None:
         now = _now()

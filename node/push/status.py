@@ -10,7 +10,7 @@ from node.state.command import Target
 from node.state.state import Delivery, State, Try
 from node.zone.name import Name
 
-Word = Literal["synced", "behind", "failing", "idle"]
+Word = Literal["synced", "behind", "failing", "idle", "paused", "held"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,10 @@ def describe(state: State, target: Target, lane: Lane | None, now: float) -> Tar
 
 def judge(state: State, target: Target, delivery: Delivery, goal: int) -> Word:
     """Say in one word how the target is: failing when the node whose turn it is failed last."""
+    if delivery.held:
+        return "held"
+    if delivery.paused:
+        return "paused"
     if not zones_of(state, target):
         return "idle"
     nodes = order(tuple(member.name for member in state.members), target.name, delivery)
@@ -65,6 +69,8 @@ def judge(state: State, target: Target, delivery: Delivery, goal: int) -> Word:
 def _detail(state: State, target: Target, delivery: Delivery, lane: Lane | None, word: Word) -> str:
     if word == "idle":
         return "nothing to push"
+    if word in ("held", "paused"):
+        return delivery.held or "paused by a person"
     if word != "synced" and lane is not None and lane.problem is not None:
         return str(lane.problem)
     nodes = order(tuple(member.name for member in state.members), target.name, delivery)

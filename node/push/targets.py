@@ -31,7 +31,7 @@ class TooMany(ValueError):
 def wanted(state: State, target: Target) -> int:
     """Return the log index of the latest change that concerns the target; never below what was delivered."""
     delivery = state.deliveries.get(target.name, Delivery())
-    indexes = [delivery.plan, state.target_indexes.get(target.name, 0)]
+    indexes = [delivery.plan, delivery.refresh_index, state.target_indexes.get(target.name, 0)]
     indexes += [each.index for each in delivery.leftovers]
     indexes += [index_of(each) for each in _services(state, target)]
     indexes += [_zone_index(zone) for zone in _whole_zones(state, target)]

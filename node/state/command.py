@@ -305,6 +305,27 @@ class DeleteTarget(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="o
     if_index: int | None = None
 
 
+class SteerPush(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="steer-push"):
+    """Pause a push target, let it go on, have it read and repaired as a whole, or release it from a hold."""
+
+    target: str
+    action: Literal["pause", "resume", "refresh", "release"]
+
+
+class HoldPush(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="hold-push"):
+    """Hold what would take most of a zone's service records away, until a person releases it.
+
+    ``index`` is of the State that was judged: a hold of what was released since then is none.
+    """
+
+    target: str
+    node: str
+    index: int
+    zone: Name
+    withdrawn: int
+    of: int
+
+
 class SetFormat(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="set-format"):
     """Allow commands up to this format; proposed once every node can read it."""
 
@@ -369,6 +390,8 @@ Command = (
     | ReportPush
     | PutTarget
     | DeleteTarget
+    | SteerPush
+    | HoldPush
     | SetFormat
     | BeginRestore
     | RestorePieces

@@ -8,7 +8,7 @@ command says.
 from collections.abc import Callable
 from typing import Any, Literal
 
-from node.state import imports, leases, once, overrides, restoring, services, targets, zones
+from node.state import imports, leases, once, overrides, restoring, services, steering, targets, zones
 from node.state.command import (
     FORMAT,
     BadCommand,
@@ -26,6 +26,7 @@ from node.state.command import (
     DropVotes,
     Entry,
     ExpireLeases,
+    HoldPush,
     KeepSchedule,
     PutEndpoint,
     PutService,
@@ -38,6 +39,7 @@ from node.state.command import (
     SetMaintenance,
     SetOverrides,
     StageImport,
+    SteerPush,
     decode,
 )
 from node.state.draft import Draft
@@ -192,6 +194,8 @@ _ACTIONS: dict[type, Callable[[Draft, Any], Result]] = {
     ReportPush: targets.report_push,
     PutTarget: targets.put_target,
     DeleteTarget: targets.delete_target,
+    SteerPush: steering.steer_push,
+    HoldPush: steering.hold_push,
     SetFormat: _set_format,
     BeginRestore: restoring.begin,
     RestorePieces: _restore_pieces,

@@ -90,6 +90,21 @@ class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
     tries: tuple[tuple[str, "Try"], ...] = ()
     leftovers: tuple[Leftover, ...] = ()
     """Services that went since ``plan``."""
+    paused: bool = False
+    """Nothing is pushed until somebody says so."""
+    refresh_index: int = 0
+    """Log index at which somebody asked to have everything read and repaired."""
+    held: str = ""
+    """Why a plan is held that would take most of a zone away; empty when none is."""
+    held_index: int = 0
+    """Log index of the hold."""
+    released_index: int = 0
+    """Log index at which the latest hold was released: what was withdrawn up to there is meant."""
+
+    @property
+    def is_stopped(self) -> bool:
+        """Say whether nothing may be pushed now."""
+        return self.paused or bool(self.held)
 
 
 class Try(msgspec.Struct, frozen=True, omit_defaults=True):

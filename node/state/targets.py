@@ -53,7 +53,7 @@ def put_target(draft: Draft, command: PutTarget) -> Result:
 def delete_target(draft: Draft, command: DeleteTarget) -> Result:
     """Delete the push target; what was pushed stays on the other server."""
     if command.name not in draft.state.targets:
-        return _no_target(draft, command.name)
+        return no_target(draft, command.name)
     wrong = condition(draft, command.if_index, draft.state.target_indexes.get(command.name, 0))
     if wrong:
         return wrong
@@ -70,7 +70,7 @@ def delete_target(draft: Draft, command: DeleteTarget) -> Result:
 def report_push(draft: Draft, command: ReportPush) -> Result:
     """Keep what became of a push; an older plan never stands for a newer one."""
     if command.target not in draft.state.targets:
-        return _no_target(draft, command.target)
+        return no_target(draft, command.target)
     before = draft.state.deliveries.get(command.target, Delivery())
     tries = dict(before.tries)
     last = tries.get(command.node)
@@ -89,5 +89,6 @@ def report_push(draft: Draft, command: ReportPush) -> Result:
     return draft.accepted()
 
 
-def _no_target(draft: Draft, name: str) -> Refused:
+def no_target(draft: Draft, name: str) -> Refused:
+    """Refuse what is said of a target that is not there."""
     return draft.refused("not-found", f"there is no push target {name}", "qdns push list")

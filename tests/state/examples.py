@@ -25,6 +25,7 @@ from node.state.command import (
     Entry,
     ExpireLeases,
     Grant,
+    HoldPush,
     KeepSchedule,
     LeaseWish,
     Member,
@@ -43,6 +44,7 @@ from node.state.command import (
     SetMaintenance,
     SetOverrides,
     StageImport,
+    SteerPush,
     Target,
     Ticket,
     ZoneSettings,
@@ -102,6 +104,8 @@ COMMANDS: tuple[Command, ...] = (
     ClearOverrides((Place(WWW, "192.0.2.1"),)),
     SetMaintenance(WWW, True, 5, 6),
     KeepSchedule(7),
+    SteerPush("knot", "pause"),
+    HoldPush("knot", "ns1", 9, ZONE, 7, 8),
     SetOverrides((Place(WWW, "192.0.2.1"),), "down", released=(Place(WWW, "192.0.2.2"),)),
 )
 ENTRIES = tuple(

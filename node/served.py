@@ -68,6 +68,9 @@ class ServedZones:
         """By zone: the ttl that what is leased may have at most, 0 when it is not answered at all."""
         self._made: dict[Name, tuple[Zone, Zone]] = {}
         self._leader: tuple[int, str] | None = None
+        self._unsure: dict[LeaseKey, int] = {}
+        """Grants, by index, of which this node learned late: nobody here knows how much of them is left."""
+        self._has_caught_up = False
         self._is_led = False
         self._ending: asyncio.Task[Outcome] | None = None
 
@@ -122,6 +125,7 @@ class ServedZones:
         """Follow the State; to be called for each change, in the event loop."""
         self.clock.take(state, None if changed is None else changed.leases)
         if changed is None:
+            self._doubt(state)
             self._learn_all(state)
             affected: Iterable[LeaseKey] = list(self._ttls)
         else:
@@ -135,6 +139,10 @@ class ServedZones:
         if status.leader is not None and status.has_quorum and self._leader != (status.term, status.leader):
             self._leader = (status.term, status.leader)
             self.clock.prolong(self._door.state)
+            self._unsure.clear()  # the new leader knows no more, and begins anew
+        if not self._has_caught_up:
+            self._doubt(self._door.state)
+            self._has_caught_up = status.ready
         names = self._judge(None)
         if names:
             self._tell(Changed(), names)
@@ -142,6 +150,17 @@ class ServedZones:
             self._end_due(status.node)
         for follow in self._watchers:
             follow(self.calm_s())
+
+    def _doubt(self, state: State) -> None:
+        """What came by a snapshot, or is read back after a start, was granted at a time that is not known here."""
+        if self._door.status().role == "leader":
+            self._unsure.clear()
+            return
+        self._unsure = {key: lease.index for key, lease in state.leases.items() if lease.ttl_s > 0}
+
+    def _is_unsure(self, key: LeaseKey) -> bool:
+        lease = self._door.state.leases.get(key)
+        return lease is not None and self._unsure.get(key) == lease.index
 
     async def run(self) -> None:
         """Step again and again, until cancelled."""
@@ -265,6 +284,8 @@ class ServedZones:
     def _judge_one(self, key: LeaseKey, left_s: float | None) -> list[tuple[Name, Name]]:
         before = self._ceilings[key.zone].get(key) if key.zone in self._ceilings else None
         after = None if left_s is None else self._ceiling(self._ttls.get(key, 0), before, left_s)
+        if left_s is not None and after != 0 and self._is_unsure(key):
+            after = 1
         if before == after:
             return []
         ceilings = self._ceilings.setdefault(key.zone, {})

@@ -163,6 +163,27 @@ def test_a_new_leader_begins_again() -> None:
     assert 1 == len(node.proposed)
 
 
+def test_a_node_that_starts_again_does_not_know_how_much_is_left() -> None:
+    """It read grants back that may be nearly over: ttl 1, until they are renewed or another leader begins anew."""
+    node = Node()
+    node.put(100)
+    node.role = replace(LEADER, node="ns2", role="follower", leader="ns1")
+    node.served = ServedZones(node, LeaseClock(node.clock))
+    node.served.state_changed(node.state, None)
+    node.served.step()
+    assert 1 == node.ttl()
+    node.pass_time(30)
+    assert 1 == node.ttl()
+    node.put(100)
+    assert (node.ttl() or 0) > 1
+    node.served.state_changed(node.state, None)  # a snapshot took the place of what it knew
+    node.served.step()
+    assert 1 == node.ttl()
+    node.role = replace(node.role, term=node.role.term + 1, leader="ns3")
+    node.served.step()
+    assert (node.ttl() or 0) > 1
+
+
 def test_each_record_for_itself() -> None:
     """A record that has run out is left out of its RRset, the others are answered."""
     node = Node(role=MINORITY)

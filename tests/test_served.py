@@ -255,7 +255,7 @@ def test_whatever_the_state_was_restored_from() -> None:
     other = Node(role=MINORITY)
     other.state = node.state
     other.served.state_changed(other.state, None)
-    assert 14 == other.ttl(BELOW)
+    assert 1 == other.ttl(BELOW)  # nobody here knows how much is left
     other.pass_time(31)
     assert other.ttl(BELOW) is None
 

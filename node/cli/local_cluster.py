@@ -206,6 +206,8 @@ def _busy(member: Member) -> Iterator[str]:
         with socket.socket(family, kind) as trial:
             if protocol == "tcp":
                 trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            elif hasattr(socket, "SO_REUSEPORT"):  # answerers of a node that was killed go on, and are adopted
+                trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             try:
                 trial.bind((host, int(port)))
             except OSError as error:

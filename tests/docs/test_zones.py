@@ -18,6 +18,7 @@ QDNS = Path(sys.executable).parent / "qdns"
 EXAMPLES = re.findall(r"^```sh\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
 
 pytestmark = [
+    pytest.mark.xdist_group("examples of zones"),
     pytest.mark.real,
     pytest.mark.skipif(not QDNS.exists(), reason="the command qdns is not installed in this environment"),
     pytest.mark.skipif(not shutil.which("dig"), reason="dig is not installed"),

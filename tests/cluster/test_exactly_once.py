@@ -66,7 +66,7 @@ def test_every_request_is_carried_out_once_while_leaders_die(tmp_path: Path) -> 
         reached = leader.cluster.state.index + 20
         await leader.start()
         with contextlib.suppress(TimeoutError):  # the writers may have come to their end
-            async with asyncio.timeout(2.0):
+            async with asyncio.timeout(10.0):
                 await until(lambda: cluster.nodes[0].cluster.state.index > reached)
 
     all_urls: list[str] = []

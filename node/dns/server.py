@@ -251,6 +251,8 @@ class DnsServer:
         try:
             answer = None if self.forward is None else await self.forward(wish.packet, is_stream=wish.is_stream)
             sent: Send | Drop = wish.finish(answer)
+            if isinstance(sent, Send):
+                sent = self._limited(packet, client, self.view(), sent)
         except Exception as error:
             sent = self._failed(packet, error)
         return self._told(client, sent)

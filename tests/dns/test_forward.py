@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from node.dns.forward import is_answer_to
 from node.dns.forwarder import Forwarder, ForwardSettings
 from node.dns.grants import LOOPBACK
+from node.dns.limiter import LimiterSettings
 from node.dns.listen import read_address
 from node.dns.networks import Network
 from node.dns.respond import Client, Forward, RespondSettings, respond
@@ -284,3 +285,16 @@ def test_mutated_answers_are_relayed_within_the_limit_or_not_at_all(data: st.Dat
         answer[data.draw(st.integers(2, len(answer) - 1))] = data.draw(st.integers(0, 255))
     if is_answer_to(outcome.packet, bytes(answer), 0):
         assert 512 >= len(outcome.finish(bytes(answer)).packet)
+
+
+def test_answers_of_other_servers_are_limited_as_our_own_are() -> None:
+    """A source that can be forged gets no more of them than of ours: what is too much is cut here, and dropped else."""
+
+    async def test(server: DnsServer, port: int, _upstream: Upstream) -> None:
+        server.limit(LimiterSettings(responses_per_s=1, slip=1))
+        answers = [await ask(port) for _ in range(4)]
+        assert not answers[0].flags & dns.flags.TC
+        assert any(answer.flags & dns.flags.TC for answer in answers[1:])
+        assert server.counters.cut > 0
+
+    forwarding(test)

@@ -50,13 +50,7 @@ class Reloader:
             detail = error.render() if isinstance(error, ConfigError) else str(error)
             logger.error("config.refused", path=str(path), detail=detail)
             return False
-        difference = compare(self.config, fresh)
-        if difference.restart:
-            logger.warning("config.restart_needed", path=str(path), keys=list(difference.restart))
-        if difference.apply:
-            logger.warning(
-                "config.not_applied", path=str(path), keys=list(difference.apply), hint="the log owns them"
-            )
+        self._say_what_is_left(fresh)
         if self._take is not None:
             self._take(plan)
         taken = [key for key in compare(self.config, fresh).reload if key in _TAKEN]
@@ -71,4 +65,9 @@ class Reloader:
         if restart:
             logger.warning("config.restart_needed", path=str(fresh.path), keys=restart)
         if difference.apply:
-            logger.warning("config.not_applied", path=str(fresh.path), keys=list(difference.apply))
+            logger.warning(
+                "config.not_applied",
+                path=str(fresh.path),
+                keys=list(difference.apply),
+                hint="the log owns them",
+            )

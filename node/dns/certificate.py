@@ -34,7 +34,8 @@ class Certificate:
     def __init__(self, files: CertificateFiles, look_again_s: float = _LOOK_AGAIN_S) -> None:
         self.files = files
         self.look_again_s = look_again_s
-        self._current, self._marks = _loaded(files), _marks(files)
+        self._marks = _marks(files)  # before they are read: a change in between is seen
+        self._current = _loaded(files)
         self.context = _loaded(files)
         """For listeners: every handshake takes the newest pair (the callback runs without a name, too)."""
         self.context.sni_callback = self._choose

@@ -69,6 +69,8 @@ def rendered(problem: Problem, **more: Any) -> Response:
     headers = problem.headers
     if status == 503:
         headers = (*headers, ("Retry-After", "1"))
+    if problem.code == "stopped":  # a connection that is kept would be told so for as long as it lasts
+        headers = (*headers, ("Connection", "close"))
     return Response(status, encode(value | more), PROBLEM, headers)
 
 

@@ -64,6 +64,7 @@ class ApiServer:
             if self._app is not None:
                 self._app.abandon()
             await self._serving
+            self._server.drop_connections()
         self._close_sockets()
 
     def _close_sockets(self) -> None:
@@ -84,6 +85,12 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.listening.set()
+
+    def drop_connections(self) -> None:
+        """End what came between the last look at the listening sockets and their end: nobody serves it."""
+        for connection in list(self.server_state.connections):
+            if connection.transport is not None:
+                connection.transport.abort()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

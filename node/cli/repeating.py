@@ -2,7 +2,8 @@
 
 Every try carries the same ``Idempotency-Key``, so the cluster does it once, however many nodes get it. What
 a later try is told counts only if the log has said it: after a try without an answer, a node that has no
-leader, or is not reached, proves nothing.
+leader, or is not reached, proves nothing. Before that, what one node cannot do without the others (no
+leader in sight, or it is stopping) another may: the next one is asked.
 """
 
 import secrets
@@ -38,11 +39,12 @@ def send_until_known(
 ) -> T:
     """Return what the first node that knows says of a write. Raises ``Failure``.
 
-    Nodes that certainly did not get it are passed over. Without an outcome the next node is asked, or the
+    Nodes that certainly did nothing are passed over. Without an outcome the next node is asked, or the
     same one again, ``TRIES_MAX`` times in all; ``unreachable`` makes the failure of which no node knows.
     """
     passed: list[str] = []
     doubt: Failure | None = None
+    refusal: Failure | None = None
     tries = position = 0
     while tries < TRIES_MAX and position < (len(urls) if doubt is None else 2 * len(urls) + 1):
         if position >= len(urls):
@@ -57,6 +59,8 @@ def send_until_known(
             tries += 1
             if failure.code is ExitCode.UNKNOWN:
                 doubt = failure
+            elif failure.code is ExitCode.NO_QUORUM:
+                refusal = refusal or failure
             elif doubt is None or failure.code in _SETTLED:
                 raise
-    raise doubt or unreachable(passed)
+    raise doubt or refusal or unreachable(passed)

@@ -1,6 +1,7 @@
 """The server itself, over real sockets: binding, limits, stopping, streams and blocking queries."""
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import socket
@@ -370,6 +371,44 @@ def test_a_request_that_comes_while_the_node_stops(cluster: FakeCluster) -> None
     first, second = asyncio.run(go())
     assert b"200" in first
     assert second == b"" or (b"503" in second and b'"stopped"' in second)
+
+
+@pytest.mark.parametrize("ask", [b"", b"GET /v1/status HTTP/1.1\r\nHost: localhost\r\n\r\n"])
+def test_a_connection_accepted_while_the_node_stops_ends_too(cluster: FakeCluster, ask: bytes) -> None:
+    """One that came after the others were told to close outlives neither its one answer nor the server."""
+
+    async def go() -> bytes:
+        server = ApiServer(SETTINGS, cluster.context())
+        await server.start()
+        uvicorn = server._server
+        assert uvicorn is not None
+        stop = asyncio.create_task(server.stop())
+        await until(lambda: not uvicorn.servers[0].is_serving())
+        ours, theirs = socket.socketpair()
+        await asyncio.get_running_loop().connect_accepted_socket(
+            lambda: uvicorn.config.http_protocol_class(  # type: ignore[operator]
+                config=uvicorn.config, server_state=uvicorn.server_state, app_state={}
+            ),
+            theirs,
+        )
+        reader, writer = await asyncio.open_connection(sock=ours)
+        writer.write(ask)
+        await stop
+        async with asyncio.timeout(5):
+            told = await _all_that_came(reader)
+        writer.close()
+        return told
+
+    told = asyncio.run(go())
+    assert told == b"" if not ask else b"503" in told and b'"stopped"' in told
+
+
+async def _all_that_came(reader: asyncio.StreamReader) -> bytes:
+    told = b""
+    with contextlib.suppress(ConnectionResetError):
+        while piece := await reader.read(4096):
+            told += piece
+    return told
 
 
 def test_a_connection_that_was_reset_is_nobody(cluster: FakeCluster) -> None:

@@ -26,13 +26,13 @@ from node.state.command import (
     Entry,
     ExpireLeases,
     KeepSchedule,
-    ReportPush,
     RestorePieces,
     Seed,
     SetFormat,
     Ticket,
     encode,
 )
+from node.state.pushes import ReportPush
 from node.state.state import Accepted, Refused
 from raft.proposal import Committed, NotCommitted, Outcome, Unknown
 

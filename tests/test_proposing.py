@@ -15,12 +15,12 @@ from node.state.command import (
     DropVotes,
     Entry,
     PutRRset,
-    ReportPush,
     Ticket,
     decode,
     encode,
 )
 from node.state.machine import apply
+from node.state.pushes import ReportPush
 from node.state.state import Accepted, State
 from raft.proposal import Committed, NotCommitted, Outcome, Unknown
 from tests.state.conftest import ZONE, rrset

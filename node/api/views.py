@@ -11,7 +11,7 @@ from node.health.check_text import write_check
 from node.health.override import Maintenance, Override
 from node.health.publish import select
 from node.health.service import Endpoint
-from node.state.command import Target
+from node.state.pushes import Target
 from node.state.state import Delivery, EndpointState, Event, ServiceState, State, Try
 from node.zone.name import Name, to_text
 from node.zone.rrset import AAAA, A, RRset, rdata_to_text, type_to_text

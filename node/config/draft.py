@@ -8,7 +8,7 @@ from node.config.positions import Path as KeyPath
 from node.config.validate import Validated
 from node.config.zones import BuiltZone
 from node.health.service import Service
-from node.state.command import Target
+from node.state.pushes import Target
 
 
 @dataclass(frozen=True, slots=True)

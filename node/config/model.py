@@ -42,7 +42,8 @@ from node.dns.grants import Grant
 from node.dns.networks import Network
 from node.health.rule import Rule
 from node.health.service import Service
-from node.state.command import Member, PutZone, Seed, Target
+from node.state.command import Member, PutZone, Seed
+from node.state.pushes import Target
 
 NodeSource = Literal["flag", "environment", "file", "address", "only", "unknown"]
 LogLevel = Literal["debug", "info", "warning", "error"]

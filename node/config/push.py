@@ -14,7 +14,7 @@ from node.config.positions import Path as KeyPath
 from node.config.schema import PushTable
 from node.config.secret import References
 from node.config.validate import Validated
-from node.state.command import Target
+from node.state.pushes import Target
 
 DNS_PORT = 53
 

@@ -12,17 +12,9 @@ from node.config.positions import Path as KeyPath
 from node.config.rules_cluster import CLUSTER_RULES
 from node.config.rules_data import DATA_RULES
 from node.config.rules_dns import DNS_RULES
-from node.state.command import (
-    ENTRY_BYTES_MAX,
-    Entry,
-    Member,
-    PutService,
-    PutTarget,
-    PutZone,
-    Seed,
-    encode,
-)
+from node.state.command import ENTRY_BYTES_MAX, Entry, Member, PutService, PutZone, Seed, encode
 from node.state.machine import apply_entry
+from node.state.pushes import PutTarget
 from node.state.state import Refused, State
 
 

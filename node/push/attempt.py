@@ -8,7 +8,7 @@ from node.push.delivery import Carrier, Guard, Terms, deliver, differences
 from node.push.errors import PushError
 from node.push.orders import Replacement, ZonePlan
 from node.push.targets import TooMany, desired, wanted, zones_of
-from node.state.command import Target
+from node.state.pushes import Target
 from node.state.state import State
 from node.zone.name import Name
 

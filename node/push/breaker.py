@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from node.health import publish
-from node.state.command import Target
+from node.state.pushes import Target
 from node.state.state import Delivery, State
 from node.state.targets import covers
 from node.zone.name import Name

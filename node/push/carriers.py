@@ -14,7 +14,7 @@ from node.push.providers.hetzner import Hetzner
 from node.push.providers.powerdns import PowerDns
 from node.push.rfc2136 import Rfc2136, Server
 from node.push.settings import PusherSettings, TsigSecret
-from node.state.command import Target
+from node.state.pushes import Target
 
 _PROVIDERS: dict[str, Callable[[str, str], Carrier]] = {
     "powerdns": PowerDns,

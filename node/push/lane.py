@@ -11,7 +11,7 @@ from node.push.errors import PushError
 from node.push.settings import PusherSettings
 from node.push.targets import wanted, zones_of
 from node.push.turns import order, waits_for
-from node.state.command import Target
+from node.state.pushes import Target
 from node.state.state import Delivery, State
 from node.zone.name import Name
 

@@ -29,7 +29,8 @@ from node.push.orders import Replacement
 from node.push.settings import PusherSettings
 from node.push.status import TargetStatus, describe
 from node.push.targets import wanted
-from node.state.command import Command, HoldPush, ReportPush, Target
+from node.state.command import Command
+from node.state.pushes import HoldPush, ReportPush, Target
 from node.state.state import Accepted, Delivery, Refused, State
 from node.zone.name import Name
 from raft.proposal import Committed, Outcome

@@ -6,7 +6,7 @@ from typing import Literal
 from node.push.lane import Lane
 from node.push.targets import wanted, zones_of
 from node.push.turns import has_failed, order
-from node.state.command import Target
+from node.state.pushes import Target
 from node.state.state import Delivery, State, Try
 from node.zone.name import Name
 

@@ -11,7 +11,7 @@ import msgspec
 
 from node.health import publish
 from node.push.orders import Key, Order, ZonePlan
-from node.state.command import Target
+from node.state.pushes import Target
 from node.state.state import Delivery, ServiceState, State
 from node.state.targets import covers
 from node.zone.name import Name

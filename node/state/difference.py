@@ -10,7 +10,7 @@ from typing import Literal, TypeVar
 import msgspec
 
 from node.health.service import Service
-from node.state.command import Target
+from node.state.pushes import Target
 from node.state.snapshot import ZoneHead
 from node.state.state import ServiceState
 from node.zone.name import Name, sort_key, to_text

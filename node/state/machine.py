@@ -20,31 +20,27 @@ from node.state.command import (
     Decline,
     DeleteEndpoint,
     DeleteService,
-    DeleteTarget,
     DeleteZone,
     DropImports,
     DropVotes,
     Entry,
     ExpireLeases,
-    HoldPush,
     KeepSchedule,
     PutEndpoint,
     PutService,
-    PutTarget,
     PutZone,
-    ReportPush,
     RestorePieces,
     Seed,
     SetFormat,
     SetMaintenance,
     SetOverrides,
     StageImport,
-    SteerPush,
     decode,
 )
 from node.state.draft import Draft
 from node.state.members import seeded_learners, seeded_members
 from node.state.names import bad_name
+from node.state.pushes import DeleteTarget, HoldPush, PutTarget, ReportPush, SteerPush
 from node.state.state import Applied, Changed, Refused, Result, State, advanced
 from node.zone.name import Name
 

@@ -20,7 +20,6 @@ from node.state.command import (
     ExpireLeases,
     PutEndpoint,
     PutService,
-    PutTarget,
     PutZone,
     Seed,
     SetMaintenance,
@@ -28,6 +27,7 @@ from node.state.command import (
     StageImport,
     ZoneSettings,
 )
+from node.state.pushes import PutTarget
 from node.zone.name import Name, is_canonical
 
 

@@ -16,8 +16,9 @@ import msgspec
 from immutables import Map
 
 from node.health import service as services
-from node.state.command import BeginRestore, RestorePieces, Target
+from node.state.command import BeginRestore, RestorePieces
 from node.state.draft import Draft
+from node.state.pushes import Target
 from node.state.snapshot import SNAPSHOT_FORMAT, BadState, ZoneHead
 from node.state.state import Delivery, EndpointState, Lease, Restoring, Result, ServiceState, State
 from node.state.zones import settings_problem

@@ -13,7 +13,8 @@ import msgspec
 from immutables import Map
 
 from node.state import once
-from node.state.command import Member, Target, ZoneSettings
+from node.state.command import Member, ZoneSettings
+from node.state.pushes import Target
 from node.state.state import Book, Delivery, Event, Import, Kept, Learner, Lease, Restoring, ServiceState, State
 from node.zone.builder import ZoneBuilder
 from node.zone.lease import LeaseKey

@@ -13,7 +13,8 @@ from immutables import Map
 from node.health.override import Maintenance, Override
 from node.health.service import Service
 from node.health.verdict import VerdictWord
-from node.state.command import Member, Target, ZoneSettings
+from node.state.command import Member, ZoneSettings
+from node.state.pushes import Target
 from node.zone.lease import LeaseKey
 from node.zone.name import Name
 from node.zone.serial import Policy

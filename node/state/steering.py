@@ -4,8 +4,8 @@ from typing import Any
 
 import msgspec
 
-from node.state.command import HoldPush, SteerPush
 from node.state.draft import Draft
+from node.state.pushes import HoldPush, SteerPush
 from node.state.state import Delivery, Result
 from node.state.targets import no_target
 from node.zone.name import to_text

@@ -3,8 +3,8 @@
 import msgspec
 
 from node.health.service import Service
-from node.state.command import DeleteTarget, PutTarget, ReportPush, Target
 from node.state.draft import Draft
+from node.state.pushes import DeleteTarget, PutTarget, ReportPush, Target
 from node.state.state import Delivery, Leftover, Refused, Result, Try
 from node.state.zones import condition
 from node.zone.name import Name

@@ -20,12 +20,12 @@ from node.state.command import (
     Member,
     PutZone,
     Seed,
-    Target,
     Ticket,
     ZoneSettings,
     encode,
 )
 from node.state.machine import apply
+from node.state.pushes import Target
 from node.state.snapshot import digest
 from node.state.state import State
 from node.zone.name import Name, from_text

@@ -3,7 +3,7 @@
 import pytest
 
 from node.api.context import PushChange, PushUnreadable
-from node.state.command import PutTarget, Target
+from node.state.pushes import PutTarget, Target
 from node.zone.rrset import RRset
 from tests.api.conftest import WWW, ZONE, Api
 

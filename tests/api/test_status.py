@@ -8,7 +8,7 @@ import pytest
 from node.api.context import ProbeSummary, PushProgress
 from node.api.message import PeerAnswer
 from node.api.status import build, local_row
-from node.state.command import ReportPush
+from node.state.pushes import ReportPush
 from tests.api.conftest import NOW_MS, Api, FakeCluster, Peer
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from node.state.command import ChangeZone, DeleteRRset, PutRRset, PutTarget, Target
+from node.state.command import ChangeZone, DeleteRRset, PutRRset
+from node.state.pushes import PutTarget, Target
 from node.zone.name import from_text
 from tests.cli.conftest import Qdns, Serve, require_golden
 from tests.cli.test_backup import backup

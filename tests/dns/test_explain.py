@@ -23,16 +23,15 @@ from node.state.command import (
     Place,
     PutRRset,
     PutService,
-    PutTarget,
     PutZone,
     Seed,
     SetMaintenance,
     SetOverrides,
-    Target,
     ZoneSettings,
     encode,
 )
 from node.state.machine import apply
+from node.state.pushes import PutTarget, Target
 from node.state.snapshot import dump, load
 from node.state.state import State
 from node.zone.lease import LeaseKey

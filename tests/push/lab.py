@@ -8,20 +8,9 @@ from typing import Any, TypeVar
 from node.health.service import Check, Endpoint, Service
 from node.push.errors import PushError
 from node.push.orders import Key, Replacement
-from node.state.command import (
-    Ballot,
-    CastVotes,
-    Command,
-    Entry,
-    Member,
-    PutTarget,
-    PutZone,
-    Seed,
-    Target,
-    ZoneSettings,
-    encode,
-)
+from node.state.command import Ballot, CastVotes, Command, Entry, Member, PutZone, Seed, ZoneSettings, encode
 from node.state.machine import apply
+from node.state.pushes import PutTarget, Target
 from node.state.state import Applied, State
 from node.zone.name import Name, from_text
 from node.zone.rrset import RRset, make, rdata_from_text, type_from_text

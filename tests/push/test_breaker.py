@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from node.push.breaker import WINDOW_S, Withdrawals
-from node.state.command import DeleteService, HoldPush, PutService, PutTarget, SteerPush
+from node.state.command import DeleteService, PutService
+from node.state.pushes import HoldPush, PutTarget, SteerPush
 from node.state.state import Accepted, Delivery, Refused
 from node.zone.name import from_text
 from tests.push.lab import (

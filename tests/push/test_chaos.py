@@ -8,7 +8,8 @@ import pytest
 
 from node.health.service import Endpoint
 from node.push.turns import rank
-from node.state.command import DeleteEndpoint, PutEndpoint, PutService, PutTarget
+from node.state.command import DeleteEndpoint, PutEndpoint, PutService
+from node.state.pushes import PutTarget
 from node.zone.name import Name, from_text
 from node.zone.rrset import make
 from tests.push.lab import NODES, ZONE, A, Log, MemoryServer, addresses, run_virtually, service, target, until

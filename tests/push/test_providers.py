@@ -15,7 +15,7 @@ from node.push.errors import PushError
 from node.push.orders import Order, Replacement, ZonePlan
 from node.push.providers import hetzner, http
 from node.push.settings import PusherSettings
-from node.state.command import Target
+from node.state.pushes import Target
 from node.zone.name import from_text
 from node.zone.rrset import type_from_text
 from tests.push.fakes import FAKES, TOKEN, Fake, FakeCloudflare, FakeDynu, FakeHetzner

@@ -12,7 +12,8 @@ from node.push.errors import PushError
 from node.push.pusher import Pusher
 from node.push.settings import PusherSettings
 from node.push.turns import rank
-from node.state.command import Command, DeleteService, DeleteTarget, PutEndpoint, PutTarget, ReportPush
+from node.state.command import Command, DeleteService, PutEndpoint
+from node.state.pushes import DeleteTarget, PutTarget, ReportPush
 from raft.proposal import Committed, NotCommitted, Outcome
 from tests.push.lab import (
     NODES,

@@ -9,7 +9,8 @@ import pytest
 
 from node.push.pusher import Pusher
 from node.push.settings import PusherSettings, TsigSecret
-from node.state.command import Command, PutTarget
+from node.state.command import Command
+from node.state.pushes import PutTarget
 from raft.proposal import Committed, Outcome
 from tests.push.lab import Log, until, with_target
 from tests.push.servers import KEY_NAME, SECRET, WRONG_SECRET, NameServer

@@ -14,7 +14,8 @@ from node.push.carriers import carrier_for
 from node.push.errors import PushError
 from node.push.pusher import Pusher
 from node.push.settings import PusherSettings, TsigSecret
-from node.state.command import Command, PutService, PutTarget, Target
+from node.state.command import Command, PutService
+from node.state.pushes import PutTarget, Target
 from raft.proposal import Committed, Outcome
 from tests.push.lab import NODES, WWW, Log, service, target, until
 from tests.push.servers import KEY_NAME, SECRET, WRONG_SECRET, Knot, Named, NameServer, PowerDns

@@ -21,9 +21,8 @@ from node.state.command import (
     PutEndpoint,
     PutRRset,
     PutService,
-    PutTarget,
-    ReportPush,
 )
+from node.state.pushes import PutTarget, ReportPush
 from node.state.state import Delivery, Try
 from node.zone.name import from_text
 from node.zone.rrset import NS, SOA, RRset, make

@@ -18,14 +18,12 @@ from node.state.command import (
     DeleteEndpoint,
     DeleteRRset,
     DeleteService,
-    DeleteTarget,
     DeleteZone,
     DropImports,
     DropVotes,
     Entry,
     ExpireLeases,
     Grant,
-    HoldPush,
     KeepSchedule,
     LeaseWish,
     Member,
@@ -34,22 +32,19 @@ from node.state.command import (
     PutEndpoint,
     PutRRset,
     PutService,
-    PutTarget,
     PutZone,
     RemoveRdatas,
-    ReportPush,
     RestorePieces,
     Seed,
     SetFormat,
     SetMaintenance,
     SetOverrides,
     StageImport,
-    SteerPush,
-    Target,
     Ticket,
     ZoneSettings,
     encode,
 )
+from node.state.pushes import DeleteTarget, HoldPush, PutTarget, ReportPush, SteerPush, Target
 from node.zone.lease import LeaseKey
 from node.zone.name import from_text
 from node.zone.rrset import RRset

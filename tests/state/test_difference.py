@@ -5,18 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from node.state import snapshot
-from node.state.command import (
-    Ballot,
-    CastVotes,
-    ChangeZone,
-    Command,
-    DeleteService,
-    PutRRset,
-    PutTarget,
-    PutZone,
-    Target,
-)
+from node.state.command import Ballot, CastVotes, ChangeZone, Command, DeleteService, PutRRset, PutZone
 from node.state.difference import Difference, differences
+from node.state.pushes import PutTarget, Target
 from node.state.state import State
 from node.zone.name import from_text
 from node.zone.rrset import SOA

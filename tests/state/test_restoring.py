@@ -20,13 +20,12 @@ from node.state.command import (
     Member,
     PutRRset,
     PutService,
-    PutTarget,
     PutZone,
     RestorePieces,
     Seed,
     SetFormat,
-    Target,
 )
+from node.state.pushes import PutTarget, Target
 from node.state.restoring import PIECE_OCTETS, pieces_for_log
 from node.state.snapshot import BadState
 from node.state.state import Accepted, Refused, State

@@ -22,13 +22,12 @@ from node.state.command import (
     PutEndpoint,
     PutRRset,
     PutService,
-    PutTarget,
     PutZone,
     Seed,
-    Target,
     encode,
 )
 from node.state.machine import apply
+from node.state.pushes import PutTarget, Target
 from node.state.state import Accepted, Refused, State
 from node.zone.name import Name, from_text
 from node.zone.rrset import AAAA, A, make

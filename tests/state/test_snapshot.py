@@ -16,13 +16,11 @@ from node.state.command import (
     Member,
     PutRRset,
     PutService,
-    PutTarget,
     PutZone,
-    ReportPush,
     Seed,
-    Target,
 )
 from node.state.machine import apply
+from node.state.pushes import PutTarget, ReportPush, Target
 from node.state.snapshot import BadState, digest, dump, load
 from node.state.state import State
 from node.zone.name import from_text

@@ -9,7 +9,7 @@ from node.api.message import Perform, Proposal, Request, Response, Steps, shown
 from node.api.names import plain
 from node.api.problem import Problem
 from node.api.views import push_row, push_rows
-from node.state.command import SteerPush, Target
+from node.state.pushes import SteerPush, Target
 from node.state.state import State
 from node.zone.rrset import RRset, rdata_to_text, type_to_text
 

@@ -18,14 +18,13 @@ from typing import Any
 
 import structlog
 
-from node.api.context import ApiContext, ProbeSummary, PushChange, PushProgress, PushUnreadable, TrustSummary
 from node.api.peers import Peers
 from node.api.server import ApiError, ApiServer, ApiSettings
 from node.api.status import peer_urls
+from node.api_room import api_context
 from node.cluster import Cluster, now_ms
 from node.config import Config
 from node.demo import ADDRESSES, Demo
-from node.dns.explain import explain
 from node.dns.listen import ListenFailed
 from node.dns_room import DnsRoom
 from node.duties import Duties
@@ -35,7 +34,6 @@ from node.observe import configure_logging, log_events
 from node.parting import Parting, taken_over
 from node.plan import DevSettings, Plan, StartError, dev_plan, plan_of
 from node.probe.prober import Prober
-from node.push.errors import PushError
 from node.push.pusher import Pusher
 from node.push.settings import PusherSettings
 from node.reload import Reloader
@@ -44,7 +42,6 @@ from node.served import ServedZones
 from node.service_manager import ServiceManager
 from node.state.command import Seed
 from node.state.state import Changed, State
-from node.version import version
 from raft.errors import RaftError
 from raft.proposal import Committed
 
@@ -193,7 +190,7 @@ async def _running(
         server = dns.server
         prober = Prober(plan.node, lambda: cluster.state, cluster.propose, plan.prober)
         pusher = _pusher(plan, cluster)
-        context = _api_context(plan, cluster, dns, prober, pusher, served)
+        context = api_context(plan, cluster, dns, prober, pusher, served)
         api = ApiServer(ApiSettings(listen=(plan.api_listen,)), context)
         _follow(cluster, dns, prober, pusher)
         for room in (prober, pusher, api):
@@ -292,66 +289,6 @@ def _pusher(plan: Plan, cluster: Cluster) -> Pusher:
 
     settings = PusherSettings(tsig=plan.tsig, tokens=plan.push_tokens)
     return Pusher(plan.node, lambda: cluster.state, cluster.propose, is_current, settings, reachable=reachable)
-
-
-def _api_context(
-    plan: Plan, cluster: Cluster, dns: DnsRoom, prober: Prober, pusher: Pusher, served: ServedZones
-) -> ApiContext:
-    def pushes() -> tuple[PushProgress, ...]:
-        return tuple(PushProgress(row.target, row.wanted, row.detail) for row in pusher.status())
-
-    async def push_diff(target: str) -> tuple[PushChange, ...]:
-        try:
-            found = await pusher.diff(target)
-        except PushError as error:
-            raise PushUnreadable(str(error)) from None
-        return tuple(
-            PushChange(zone, each.name, each.type, each.before, each.after) for zone, each in found or ()
-        )
-
-    def probes() -> ProbeSummary:
-        summary = prober.snapshot()
-        return ProbeSummary(True, len(summary.endpoints), summary.late)
-
-    def trust() -> TrustSummary:
-        status = cluster.status()
-        own = status.certificate
-        refusals = dict(status.refusals)
-        if own is None:
-            return TrustSummary(refusals=refusals)
-        return TrustSummary(int(own.ends_at_s * 1000), own.problem, refusals)
-
-    return ApiContext(
-        state=lambda: cluster.state,
-        propose=cluster.propose,
-        read_barrier=cluster.read_barrier,
-        wait_applied=cluster.wait_applied,
-        replica=cluster.status,
-        subscribe=cluster.subscribe,
-        digest=cluster.digest,
-        now_ms=now_ms,
-        node=plan.node,
-        cluster=plan.cluster,
-        version=version(),
-        started_at_ms=now_ms(),
-        dns_addresses=lambda: dns.server.addresses,
-        peer_urls=plan.peer_urls,
-        configured=plan.configured,
-        change_nodes=cluster.change_nodes,
-        node_token=plan.node_token,
-        tokens=plan.tokens,
-        dev=plan.dev,
-        pushes=pushes,
-        push_diff=push_diff,
-        probes=probes,
-        answers=dns.answer_counts,
-        restoring=lambda: not cluster.state.seeded and plan.restore is not None,
-        trusted_loopback=not plan.tokens,
-        lease_left_s=served.clock.left_s,
-        trust=trust,
-        explain=explain,
-        refresh_target=pusher.refresh,
-    )
 
 
 def _follow(cluster: Cluster, dns: DnsRoom, prober: Prober, pusher: Pusher) -> None:

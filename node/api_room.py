@@ -1,0 +1,74 @@
+"""What the HTTP API knows of this node: the log, the other rooms' summaries, and who may ask."""
+
+from node.api.context import ApiContext, ProbeSummary, PushChange, PushProgress, PushUnreadable, TrustSummary
+from node.cluster import Cluster, now_ms
+from node.dns.explain import explain
+from node.dns_room import DnsRoom
+from node.plan import Plan
+from node.probe.prober import Prober
+from node.push.errors import PushError
+from node.push.pusher import Pusher
+from node.served import ServedZones
+from node.version import version
+
+
+def api_context(
+    plan: Plan, cluster: Cluster, dns: DnsRoom, prober: Prober, pusher: Pusher, served: ServedZones
+) -> ApiContext:
+    """Return the context: the rooms' own values, in the shapes that the API shows."""
+
+    def pushes() -> tuple[PushProgress, ...]:
+        return tuple(PushProgress(row.target, row.wanted, row.detail) for row in pusher.status())
+
+    async def push_diff(target: str) -> tuple[PushChange, ...]:
+        try:
+            found = await pusher.diff(target)
+        except PushError as error:
+            raise PushUnreadable(str(error)) from None
+        return tuple(
+            PushChange(zone, each.name, each.type, each.before, each.after) for zone, each in found or ()
+        )
+
+    def probes() -> ProbeSummary:
+        summary = prober.snapshot()
+        return ProbeSummary(True, len(summary.endpoints), summary.late)
+
+    def trust() -> TrustSummary:
+        status = cluster.status()
+        own = status.certificate
+        refusals = dict(status.refusals)
+        if own is None:
+            return TrustSummary(refusals=refusals)
+        return TrustSummary(int(own.ends_at_s * 1000), own.problem, refusals)
+
+    return ApiContext(
+        state=lambda: cluster.state,
+        propose=cluster.propose,
+        read_barrier=cluster.read_barrier,
+        wait_applied=cluster.wait_applied,
+        replica=cluster.status,
+        subscribe=cluster.subscribe,
+        digest=cluster.digest,
+        now_ms=now_ms,
+        node=plan.node,
+        cluster=plan.cluster,
+        version=version(),
+        started_at_ms=now_ms(),
+        dns_addresses=lambda: dns.server.addresses,
+        peer_urls=plan.peer_urls,
+        configured=plan.configured,
+        change_nodes=cluster.change_nodes,
+        node_token=plan.node_token,
+        tokens=plan.tokens,
+        dev=plan.dev,
+        pushes=pushes,
+        push_diff=push_diff,
+        probes=probes,
+        answers=dns.answer_counts,
+        restoring=lambda: not cluster.state.seeded and plan.restore is not None,
+        trusted_loopback=not plan.tokens,
+        lease_left_s=served.clock.left_s,
+        trust=trust,
+        explain=explain,
+        refresh_target=pusher.refresh,
+    )

@@ -1,6 +1,7 @@
 """Answerers as processes: what they answer, and that nothing but their own end stops them."""
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -398,7 +399,8 @@ def test_an_orphan_answers_plain_questions_and_ends_with_its_directory(tmp_path:
         control.wait()
         while rcode != 2 and time.monotonic() < deadline:
             client.send(packet(WWW, 1)[:2] + b"\x28" + packet(WWW, 1)[3:])
-            rcode = client.recv(4096)[3] & 15
+            with contextlib.suppress(TimeoutError):  # one on its way up went with the control process
+                rcode = client.recv(4096)[3] & 15
         assert 2 == rcode
         client.send(packet(from_text("never.asked.example."), 1))
         assert 3 == client.recv(4096)[3] & 15

@@ -64,6 +64,7 @@ class ApiApp:
         """Serve one request."""
         if scope["type"] != "http":
             return
+        send = self._counted(scope["method"], send)
         try:
             response = await self._served(HttpRequest(scope, receive))
         except Problem as problem:
@@ -74,6 +75,16 @@ class ApiApp:
             await self._download(response, scope, receive, send)
         else:
             await _written(response, scope).__call__(scope, receive, send)
+
+    def _counted(self, method: str, send: Send) -> Send:
+        """Count a response when it begins; one that never does was not answered."""
+
+        async def send_counted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._context.requests.count(method, message["status"])
+            await send(message)
+
+        return send_counted
 
     async def _served(self, http: HttpRequest) -> Response | Streamed:
         if self._room.feed.closed:

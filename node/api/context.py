@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from node.api.order import NameOrder
+from node.api.requests import RequestCounts
 from node.state.command import FORMAT, Command, Member, Ticket
 from node.state.explaining import Explanation, Line
 from node.state.state import Changed, State
@@ -257,6 +258,7 @@ class ApiContext:
     """How many seconds this node gives a lease; None where there is none that can run out."""
     imports: ImportGate = field(default_factory=ImportGate)
     order: NameOrder = field(default_factory=NameOrder)
+    requests: RequestCounts = field(default_factory=RequestCounts)
     trust: Callable[[], TrustSummary] = TrustSummary
     explain: Callable[[State, Name, int], Explanation] = _no_explanation
     """Says why a question is answered as it is."""

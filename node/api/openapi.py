@@ -27,7 +27,7 @@ _KEY: Schema = {
     "schema": {"type": "string", "minLength": 1, "maxLength": KEY_CHARACTERS_MAX + 2},
     "description": "sent again with the same key, on any node, the request gets its first answer and does nothing more",
 }
-_TEXT_PATHS = ("/", "/healthz", "/readyz", "/health")
+_TEXT_PATHS = ("/", "/healthz", "/readyz", "/health", "/metrics")
 _OCTETS_PATHS = ("/v1/backup",)
 _PROBLEM: Schema = {
     "type": "object",

@@ -8,6 +8,7 @@ from node.api.handlers import (
     backup,
     events,
     explain,
+    metrics,
     nodes,
     overrides,
     page,
@@ -164,6 +165,7 @@ _HEALTH = (
     Route("GET", "/healthz", status.get_healthz, None, "Whether the process answers"),
     Route("GET", "/readyz", status.get_readyz, None, "Whether this node can do its work, part by part"),
     Route("GET", "/health", status.get_health, None, "Whether DNS, the log and the probes go on"),
+    Route("GET", "/metrics", metrics.get_metrics, "read", "What Prometheus scrapes", answers_early=True),
 )
 
 _KEYS = "/v2/keys/{key...}"

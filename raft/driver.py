@@ -65,7 +65,7 @@ class Driver:
         ]
         self._journal = open_journal(settings, alone=not peers)
         passport = Passport(
-            self._journal.directory, self._history, self._recorded_directory, self._note_refusal
+            self._journal.directory, self._history, self._founders, self._recorded_directory, self._note_refusal
         )
         self._transport = make_transport(settings, peers, self._loop, passport)
         own = peer_node(settings.node, settings.members[settings.node])
@@ -82,6 +82,9 @@ class Driver:
     def _history(self) -> str:
         return "" if self._core is None else self._core.history
 
+    def _founders(self) -> str:
+        return "" if self._core is None else self._core.founders
+
     def _recorded_directory(self, name: str) -> str:
         return "" if self._core is None else self._core.recorded_directory(name)
 
@@ -90,6 +93,8 @@ class Driver:
         self._refusals[name] = refusal.reason
         if self._core is not None and refusal.by_peer and refusal.word in PAST_WORDS:
             self._core.is_barred = True
+        if self._core is not None and refusal.word == "founders":
+            self._core.disputing.add(name)
 
     def _require_member(self) -> None:
         """Refuse to be a node that the cluster has removed. Raises ``RaftError``."""

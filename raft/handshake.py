@@ -42,6 +42,7 @@ class _Hello(msgspec.Struct, array_like=True, frozen=True):
     key: bytes
     directory: str = ""
     history: str = ""
+    founders: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +133,7 @@ class Handshake:
             key,
             past.directory,
             past.history(),
+            past.founders(),
         )
         body = msgspec.msgpack.encode(hello)
         self._sent = bytes((_HELLO,)) + _MAGIC + bytes((PROTOCOL_VERSION,)) + body
@@ -156,9 +158,11 @@ class Handshake:
     def _take_proof(self, proof: bytes) -> Reply:
         if self._meant is None:
             self._verify(proof, self._proof(b"dialler", b""))
+            self._check_founders()
             answer = self._proof(b"acceptor", proof)
             return Reply((bytes((_PROOF,)) + answer,), self._established())
         self._verify(proof, self._proof(b"acceptor", self._own_proof))
+        self._check_founders()
         return Reply(established=self._established())
 
     def _check(self, hello: _Hello) -> None:
@@ -188,6 +192,13 @@ class Handshake:
         recorded = past.recorded_directory(hello.node)
         if recorded and recorded != hello.directory:
             raise Refusal("directory", hello.node)
+
+    def _check_founders(self) -> None:
+        """Refuse who would found another cluster than this node; only who has proved his name may stop that."""
+        assert self._peer is not None
+        own = self._local.passport.founders()
+        if own and self._peer.founders not in ("", own):
+            raise Refusal("founders", self._peer.node)
 
     def _check_certificate(self, hello: _Hello) -> None:
         if self._certified is None:
@@ -240,8 +251,8 @@ def _decode_hello(payload: bytes) -> _Hello:
         hello = msgspec.msgpack.decode(payload[start + 1 :], type=_Hello)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:  # ValueError: text that is not UTF-8
         raise Refusal("protocol", str(error)) from error
-    texts = (hello.cluster, hello.node, hello.meant, hello.instance, hello.directory, hello.history)
-    if max(len(text) for text in texts) > _NAME_LENGTH_MAX:
+    names = (hello.cluster, hello.node, hello.meant, hello.directory, hello.history, hello.founders)
+    if max(len(text) for text in (*names, hello.instance)) > _NAME_LENGTH_MAX:
         raise Refusal("protocol", "a name that is too long")
     return hello
 

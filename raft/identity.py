@@ -24,6 +24,8 @@ class Passport:
     """Identity of its data directory."""
     history: Callable[[], str] = lambda: ""
     """Which log it is committed to; empty for none yet."""
+    founders: Callable[[], str] = lambda: ""
+    """With whom it would found a cluster; empty once there is a log it is committed to."""
     recorded_directory: Callable[[str], str] = lambda _name: ""
     """The data directory with which a node is known; empty when that is not known."""
     refused: Callable[[str, Refusal], None] = lambda _name, _refusal: None

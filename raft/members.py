@@ -28,10 +28,13 @@ class Members(LibraryState):
 
     def __init__(self, *arguments: Any, founding: Membership, directory: str, **keywords: Any) -> None:
         self.roster = Roster(founding)
+        self._configured = founding
         self.directory = directory
         """Identity of this node's data directory; empty for one that keeps nothing."""
         self.is_barred = False
         """Whether a node with a past was met: then there is a cluster, and none to be founded."""
+        self.disputing: set[str] = set()
+        """Nodes that would found a cluster of others than this node would; none is founded before they agree."""
         self._told: tuple[int, Membership | None] = (0, None)
         self._leaving: dict[Node, float] = {}
         self._recorded: dict[str, str] = {}
@@ -82,6 +85,14 @@ class Members(LibraryState):
         """Which cluster this is, as far as that is committed here; empty when it is not."""
         committed = self.roster.at(self.commit_index)
         return committed.history if committed is not None else ""
+
+    @property
+    def founders(self) -> str:
+        """With whom this node would found a cluster, as a digest of the voters' names; empty once there is one."""
+        if self.history:
+            return ""
+        names = "\n".join(sorted(self._configured.voters))
+        return hashlib.blake2b(names.encode(), digest_size=8).hexdigest()
 
     def recorded_directory(self, name: str) -> str:
         """Return the data directory with which a node is known; empty when that is not known."""
@@ -150,6 +161,7 @@ class Members(LibraryState):
         if self._came_with.get(name, directory) != directory and self.role == LEADER:
             self.begin_following(node)
         self._came_with[name] = directory
+        self.disputing.discard(name)
         if self.wire.history_of(node):
             self.is_barred = True  # whoever comes with a past need not say a word for there to be a cluster
 
@@ -227,6 +239,6 @@ class Members(LibraryState):
 
     def _may_found(self) -> bool:
         """Say whether all others are there, or had time to come: one of them may have a past."""
-        if self.is_barred:
+        if self.is_barred or self.disputing:
             return False
         return self.voters <= self.connected or now_s() - self.started_s > FOUNDING_S

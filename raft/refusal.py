@@ -15,6 +15,7 @@ Word = Literal[
     "unknown",
     "directory",
     "history",
+    "founders",
     "role",
     "certificate",
     "authority",
@@ -46,6 +47,8 @@ _REASONS: Final[dict[Word, str]] = {
     "directory": "comes with another data directory than this cluster knows it by: what it promised before is forgotten, "
     "and so it must not vote under that name. Give it its data directory back, or run `qdns node replace` for it",
     "history": "holds the log of another cluster of the same name; empty its data directory if it is to join this one",
+    "founders": "has other voters in its configuration than this node, and there is no cluster yet: none is founded "
+    "until both name the same. Correct the wrong one and restart that node",
     "role": "has another role than the configuration gives it",
     "certificate": "says another name, role or cluster than its certificate",
     "authority": "has a certificate that this cluster's authority did not make; issue it one by qdns init --issue",

@@ -184,6 +184,28 @@ def test_nodes_of_a_cluster_that_is_there_do_not_found_another(party: Party) -> 
     wait_until(lambda: [b"past"] == party.machines["n3"].commands, "the same past")
 
 
+def test_nodes_whose_files_name_other_voters_found_nothing(party: Party) -> None:
+    """A majority of one list need not meet one of the other: all wait, say why, and go on once the lists agree."""
+    for name in ("n1", "n2"):
+        party.start(name, "n1", "n2", "n3")
+    party.start("n3", *NAMES)
+    wait_until(
+        lambda: all(
+            "other voters" in dict(party.replicas[a].status().refusals).get(b, "") for a, b in DISPUTES
+        ),
+        "the reason on both sides",
+    )
+    assert not any(replica._driver.core.may_stand() for replica in party.replicas.values() if replica._driver)
+    assert party.leader() is None
+    party.stop("n3")
+    party.start("n3", "n1", "n2", "n3")
+    wait_until(lambda: party.leader() is not None, "a leader")
+    assert isinstance(party.say("n3", "x"), Committed)
+
+
+DISPUTES = (("n1", "n3"), ("n2", "n3"), ("n3", "n1"), ("n3", "n2"))
+
+
 def test_a_replica_follows_and_never_votes(party: Party) -> None:
     """It holds the log, cannot write to it, and does not count for the majority."""
     party.found("n1")

@@ -259,6 +259,8 @@ class Network:
             word = "history"
         elif recorded not in ("", other.directory):
             word = "directory"
+        elif other.founders() not in ("", past.founders()) and past.founders():
+            word = "founders"
         if word is not None and own in self.transports[peer].peers:
             self._in_node(peer, lambda: other.refused(own, Refusal(word, "", by_peer=True)))
         return word is None

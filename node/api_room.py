@@ -30,8 +30,19 @@ def api_context(
         )
 
     def probes() -> ProbeSummary:
-        summary = prober.snapshot()
-        return ProbeSummary(True, len(summary.endpoints), summary.late)
+        summary = prober.summary()
+        return ProbeSummary(
+            running=True,
+            endpoints=summary.endpoints,
+            late=summary.overdue,
+            late_percent=summary.late_percent,
+            delay_ms=summary.schedule_delay_ms,
+            load=summary.load_factor,
+            isolated=summary.is_isolated,
+            done=summary.probes,
+            failed=summary.failures,
+            started_late=summary.started_late,
+        )
 
     def trust() -> TrustSummary:
         status = cluster.status()

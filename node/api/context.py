@@ -180,6 +180,18 @@ class ProbeSummary:
     endpoints: int = 0
     late: int = 0
     """Endpoints whose probe is overdue by more than an interval."""
+    late_percent: float = 0.0
+    """The share of probes of late that began more than 100 ms after their time."""
+    delay_ms: int = 0
+    """The longest that a probe began after its time of late."""
+    load: float = 0.0
+    """How full the node is with probing; 1 is full."""
+    isolated: bool = False
+    """Nothing answers this node: it does not vote."""
+    done: int = 0
+    failed: int = 0
+    started_late: int = 0
+    """Since the start, as the two before."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from node.api.context import ReplicaView
 from node.api.events import time_of
@@ -18,6 +18,8 @@ from node.zone.name import sort_key
 LAG_ENTRIES_MAX = 100
 """A node this far behind is told of; less is ordinary traffic."""
 UNDECIDED_INTERVALS = 5
+LATE_PERCENT_MAX = 1.0
+"""A greater share of late probes is told of; a pause now and then is ordinary."""
 STALE_S_MAX = 10.0
 """A replica that has heard no leader for longer is told of."""
 PUSH_PATIENCE_MS = 5_000
@@ -128,9 +130,19 @@ def _node_problems(found: Found) -> Iterator[Problem]:
             yield Problem("node_isolated", "warning", f"{name} is cut off from the other nodes", show)
         if (row["lag_entries"] or 0) > LAG_ENTRIES_MAX:
             yield Problem("node_lags", "warning", f"{name} is {row['lag_entries']} entries behind", show)
-        late = (row["probes"] or {}).get("late", 0)
-        if late:
-            yield Problem("probes_late", "warning", f"{late} probes of {name} are late", show)
+        yield from _probe_problems(name, row["probes"] or {}, show)
+
+
+def _probe_problems(name: str, probes: Mapping[str, Any], show: tuple[str, ...]) -> Iterator[Problem]:
+    """Tell of a node that probes too late, or that nothing answers."""
+    late, percent = probes.get("late", 0), probes.get("late_percent", 0.0)
+    if late or percent > LATE_PERCENT_MAX:
+        said = f"{late} probes of {name} are overdue, {percent:g} % begin late"
+        text = f"{said}, by up to {probes.get('delay_ms', 0)} ms (load {probes.get('load', 0):.2f}): its votes come late"
+        yield Problem("probes_late", "warning", text, show)
+    if probes.get("isolated"):
+        text = f"{name} reaches nothing of what it probes: it takes its own network for dead and does not vote"
+        yield Problem("probes_isolated", "warning", text, show)
 
 
 def _member_problems(found: Found) -> Iterator[Problem]:

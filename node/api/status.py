@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from node.api.context import ApiContext, PeerView, PushProgress, ReplicaView
+from node.api.context import ApiContext, PeerView, ProbeSummary, PushProgress, ReplicaView
 from node.api.message import PeerAnswer
 from node.api.names import plain
 from node.api.problems import Found, find_problems, health_of
@@ -37,11 +37,23 @@ def local_row(context: ApiContext) -> Row:
         "format": context.state().format,
         "reads_format": context.reads_format,
         "restoring": context.restoring(),
-        "probes": {"running": probes.running, "endpoints": probes.endpoints, "late": probes.late},
+        "probes": _probe_row(probes),
         "answers": dict(context.answers()),
         "stale_s": None if replica.stale_s is None else round(replica.stale_s, 3),
         "error": None,
         **trust_row(context.trust(), context.now_ms()),
+    }
+
+
+def _probe_row(probes: ProbeSummary) -> Row:
+    return {
+        "running": probes.running,
+        "endpoints": probes.endpoints,
+        "late": probes.late,
+        "late_percent": probes.late_percent,
+        "delay_ms": probes.delay_ms,
+        "load": probes.load,
+        "isolated": probes.isolated,
     }
 
 

@@ -17,8 +17,8 @@ from node.probe.result import ProbeResult
 from node.probe.roster import Roster
 from node.probe.schedule import Schedule
 from node.probe.settings import ProberSettings
-from node.probe.slot import Recent, Slot
-from node.probe.summary import EndpointSummary, Meter, ProberSummary
+from node.probe.slot import Slot
+from node.probe.summary import BEHIND_PERCENT, Meter, ProberSummary
 from node.probe.toolbox import Toolbox
 from node.probe.voter import Voter
 from node.state.command import Command
@@ -53,7 +53,6 @@ class Prober:
         *,
         run: Run = checks.run,
         clock_s: Callable[[], float] = time.monotonic,
-        wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         random: Callable[[], float] = random_share,
         is_local: Callable[[str], bool] | None = None,
     ) -> None:
@@ -63,7 +62,6 @@ class Prober:
         self._settings = settings
         self._run = run
         self._clock_s = clock_s
-        self._wall_ms = wall_ms
         self._random = random
         self._guard = Guard(settings.isolation_hold_s)
         self._roster = Roster(node, self._guard, settings.references, is_local)
@@ -78,6 +76,7 @@ class Prober:
         self._wakes_s = float("inf")
         self._compared_s = float("-inf")
         self._doubted_s = 0.0
+        self._is_behind = False
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -100,22 +99,18 @@ class Prober:
         self._is_stale = True
         self._wake.set()
 
-    def recent(self, fqdn: Name, address: str) -> tuple[Recent, ...]:
-        """Return the newest results of an endpoint, oldest first; none when it is not probed here."""
-        slot = self._roster.find(fqdn, address)
-        return slot.recent.results() if slot else ()
-
-    def snapshot(self) -> ProberSummary:
-        """Return what this node knows of its endpoints and of its own probing."""
+    def summary(self) -> ProberSummary:
+        """Return how this node's probing goes."""
         now_s = self._clock_s()
-        slots = list(self._roster.endpoints())
-        late = sum(slot.due_s + slot.plan.interval_s < now_s for slot in slots if slot in self._schedule)
+        waiting = (slot for slot in self._roster.endpoints() if slot in self._schedule)
+        overdue = sum(slot.due_s + slot.plan.interval_s < now_s for slot in waiting)
         return ProberSummary(
-            tuple(_row(slot, now_s) for slot in slots),
+            len(self._roster),
             self._meter.probes,
             self._meter.failures,
             self._meter.started_late,
-            late,
+            overdue,
+            round(self._meter.late_percent, 1),
             round(self._meter.schedule_delay_s * 1000),
             round(self._meter.load_factor, 3),
             len(self._flights),
@@ -147,7 +142,8 @@ class Prober:
         if now_s >= self._compared_s + _COMPARE_S:
             self._compared_s = now_s
             self._voter.note(self._roster.endpoints())
-        self._meter.turn(now_s, time.thread_time())
+        if self._meter.turn(now_s, time.thread_time()):
+            self._tell_lateness()
         while len(self._flights) < self._settings.flights_max:
             slot = self._schedule.pop_due(now_s)
             if slot is None:
@@ -194,6 +190,21 @@ class Prober:
             self._wake.set()  # others wait for the room
         self._flights.discard(flight)
 
+    def _tell_lateness(self) -> None:
+        """Log when this node begins to be behind its schedule, and when it no longer is."""
+        meter = self._meter
+        was_behind, self._is_behind = self._is_behind, meter.late_percent > BEHIND_PERCENT
+        if self._is_behind and not was_behind:
+            logger.warning(
+                "probe.behind",
+                late_percent=round(meter.late_percent, 1),
+                longest_delay_ms=round(meter.schedule_delay_s * 1000),
+                load_factor=round(meter.load_factor, 2),
+                detail="probes start late: votes come later than the settings promise",
+            )
+        elif was_behind and not self._is_behind:
+            logger.warning("probe.in_time", load_factor=round(meter.load_factor, 2))
+
     # --- landing -----------------------------------------------------------------------------------
 
     async def _fly(self, slot: Slot) -> None:
@@ -221,8 +232,7 @@ class Prober:
         if not result.tried and (slot.last is None or slot.last.tried):
             fqdn = to_text(slot.fqdn)
             logger.warning("probe.untried", fqdn=fqdn, address=slot.address, detail=result.evidence)
-        slot.last, slot.last_at_ms = result, self._wall_ms()
-        slot.recent.add(slot.last_at_ms, result)
+        slot.last = result
         if result.tried:
             slot.opinion = observe(slot.opinion, result.up, slot.plan.rise, slot.plan.fall)
         if slot.opinion.vote is False and vote_before is not False:
@@ -279,15 +289,3 @@ class Prober:
             if slot in self._schedule and slot.due_s > now_s:
                 self._schedule.put(slot, now_s)
         self._wake.set()
-
-
-def _row(slot: Slot, now_s: float) -> EndpointSummary:
-    return EndpointSummary(
-        slot.fqdn,
-        slot.address,
-        slot.opinion.vote,
-        slot.last,
-        slot.last_at_ms,
-        slot.recent.p50_ms(),
-        0.0 if slot.flight is not None else slot.due_s - now_s,
-    )

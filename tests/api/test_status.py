@@ -151,6 +151,21 @@ def test_other_nodes_troubles(cluster: FakeCluster) -> None:
     assert ["node_starting"] == codes(build(cluster.context(), peers(cluster, state="starting")))
 
 
+def test_how_a_node_probes(cluster: FakeCluster) -> None:
+    """A share of probes that begin late is told with how late and how loaded; an isolated node is told of."""
+    decided(cluster)
+    behind = ProbeSummary(endpoints=3, late_percent=12.5, delay_ms=340, load=1.25)
+    (problem,) = build(cluster.context(probes=lambda: behind), peers(cluster))["problems"]
+    expected = (
+        "0 probes of ns1 are overdue, 12.5 % begin late, by up to 340 ms (load 1.25): its votes come late"
+    )
+    assert ("probes_late", "warning", expected) == (problem["code"], problem["severity"], problem["text"])
+    now_and_then = ProbeSummary(endpoints=3, late_percent=0.5, delay_ms=200, load=0.1)
+    assert [] == codes(build(cluster.context(probes=lambda: now_and_then), peers(cluster)))
+    isolated = build(cluster.context(probes=lambda: ProbeSummary(isolated=True)), peers(cluster))
+    assert ["probes_isolated"] == codes(isolated)
+
+
 def test_over_http(api: Api) -> None:
     """The document comes over HTTP; scope=local is this node's own row only."""
     status = api.get("/v1/status").json()

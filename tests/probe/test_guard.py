@@ -34,7 +34,7 @@ def test_a_dead_uplink_isolates():
         await asyncio.sleep(20)
         world.answers["ns1"] = SILENT
         await asyncio.sleep(12)
-        return prober.snapshot()
+        return prober.summary()
 
     summary = play(world, script, "ns1", "ns2")
     assert summary.is_isolated
@@ -52,7 +52,7 @@ def test_isolation_lasts_while_others_see_more():
         await asyncio.sleep(20)
         world.answers["ns1"] = SILENT
         await asyncio.sleep(3600)
-        return prober.snapshot()
+        return prober.summary()
 
     assert play(world, script, "ns1", "ns2").is_isolated
     assert ([], 1) == (downs(world), len(drops(world)))
@@ -65,10 +65,10 @@ def test_isolation_ends_with_an_answer_and_opinions_start_afresh():
     async def script(prober):
         await asyncio.sleep(30)
         world.answers["ns1"] = SILENT
-        await until(lambda: prober.snapshot().is_isolated)
+        await until(lambda: prober.summary().is_isolated)
         await asyncio.sleep(8)
         del world.answers["ns1"]
-        await until(lambda: not prober.snapshot().is_isolated)
+        await until(lambda: not prober.summary().is_isolated)
         await asyncio.sleep(6)
 
     play(world, script, "ns1", "ns2")
@@ -84,7 +84,7 @@ def test_what_stays_silent_after_isolation_is_voted_down():
     async def script(prober):
         await asyncio.sleep(20)
         world.answers["ns1"] = SILENT
-        await until(lambda: prober.snapshot().is_isolated)
+        await until(lambda: prober.summary().is_isolated)
         world.answers["192.0.2.1"] = SILENT
         del world.answers["ns1"]
         await asyncio.sleep(15)
@@ -150,7 +150,7 @@ def test_an_uplink_is_found_dead_though_others_are_probed_rarely():
         await asyncio.sleep(1_300)
         world.answers["ns1"] = SILENT
         await asyncio.sleep(9)
-        return prober.snapshot()
+        return prober.summary()
 
     assert play(world, script, "ns1", "ns2").is_isolated
     assert [] == downs(world)
@@ -191,7 +191,7 @@ def test_refusals_are_answers():
         await asyncio.sleep(20)
         world.answers["ns1"] = REFUSED
         await asyncio.sleep(10)
-        return prober.snapshot()
+        return prober.summary()
 
     assert not play(world, script).is_isolated
     assert {False} == {*world.votes("a").values(), *world.votes("b").values()}
@@ -205,7 +205,7 @@ def test_a_total_outage_is_believed_at_last():
     async def script(prober):
         await asyncio.sleep(20)
         world.answers |= dict.fromkeys(nodes, SILENT)
-        await until(lambda: prober.snapshot().is_isolated)
+        await until(lambda: prober.summary().is_isolated)
         await asyncio.sleep(13)
         assert [] == downs(world)
         await asyncio.sleep(12)
@@ -214,7 +214,7 @@ def test_a_total_outage_is_believed_at_last():
         }
         del world.answers["ns1"]
         await asyncio.sleep(10)
-        return prober.snapshot()
+        return prober.summary()
 
     summary = play(world, script, *nodes)
     assert not summary.is_isolated
@@ -229,7 +229,7 @@ def test_a_restarted_node_without_uplink_abstains():
 
     async def script(prober):
         await asyncio.sleep(60)
-        return prober.snapshot()
+        return prober.summary()
 
     assert play(world, script, "ns1", "ns2").is_isolated
     assert [] == downs(world)
@@ -243,7 +243,7 @@ def test_the_drop_is_proposed_until_it_is_done():
         await asyncio.sleep(20)
         world.answers["ns1"] = SILENT
         world.outcomes = [RuntimeError("lost"), RuntimeError("lost")]
-        await until(lambda: prober.snapshot().is_isolated)
+        await until(lambda: prober.summary().is_isolated)
         await asyncio.sleep(5)
 
     play(world, script, "ns1")
@@ -261,7 +261,7 @@ def test_own_addresses_are_never_doubted():
         await asyncio.sleep(20)
         for address in ("192.0.2.1", "192.0.2.2", "10.0.0.1"):
             world.answers["ns1", address] = SILENT
-        await until(lambda: prober.snapshot().is_isolated)
+        await until(lambda: prober.summary().is_isolated)
 
     play(world, script, "ns1", "ns2", is_local=lambda address: address.startswith("10."))
     world = World(service("a", "10.0.0.1"), service("b", "10.0.0.2"))
@@ -289,10 +289,10 @@ def test_references_isolate_a_single_service():
         await asyncio.sleep(20)
         world.answers |= {("ns1", "203.0.113.1"): SILENT, ("ns1", "203.0.113.2"): SILENT}
         await asyncio.sleep(120)
-        isolated = prober.snapshot().is_isolated
+        isolated = prober.summary().is_isolated
         world.answers["ns1", "203.0.113.2"] = REFUSED
         await asyncio.sleep(5)
-        return isolated, prober.snapshot().is_isolated
+        return isolated, prober.summary().is_isolated
 
     settings = ProberSettings(references=("203.0.113.1:443", "203.0.113.2:53"))
     assert (True, False) == play(world, script, settings=settings)
@@ -309,7 +309,7 @@ def test_an_answering_reference_is_a_proof():
         for address in ("192.0.2.1", "192.0.2.2", "198.51.100.1", "198.51.100.2"):
             world.answers[address] = SILENT
         await asyncio.sleep(10)
-        return prober.snapshot()
+        return prober.summary()
 
     summary = play(world, script, settings=ProberSettings(references=("[2001:db8::1]:443",)))
     assert not summary.is_isolated
@@ -330,7 +330,7 @@ def test_nothing_is_voted_in_isolation():
     async def script(prober):
         await asyncio.sleep(20)
         world.answers["ns1"] = SILENT
-        await until(lambda: prober.snapshot().is_isolated)
+        await until(lambda: prober.summary().is_isolated)
         before = len([command for command in casts(world) if command.node == "ns1"])
         world.do(DropVotes("ns1"))
         await asyncio.sleep(30)

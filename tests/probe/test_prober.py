@@ -5,6 +5,7 @@ import contextlib
 from itertools import pairwise
 
 import msgspec
+import structlog
 
 from node.health.service import Check
 from node.probe.prober import ProberSettings
@@ -212,12 +213,12 @@ def test_proposals_are_proportional_to_changes():
             await asyncio.sleep(150)
         await asyncio.sleep(3600 - 3000)
         edges = sum(len(command.ballots) for command in casts(world)) - start
-        return start, edges, len(world.proposed) - proposals, prober.snapshot()
+        return start, edges, len(world.proposed) - proposals, prober.summary()
 
     start, edges, proposals, summary = play(world, script)
     assert (1000, 20, 20) == (start, edges, proposals)
     assert summary.probes >= 30_000
-    assert (0, 0) == (summary.started_late, summary.late)
+    assert (0, 0) == (summary.started_late, summary.overdue)
 
 
 def test_first_probes_are_spread():
@@ -265,15 +266,14 @@ def test_another_check_starts_from_nothing():
     world = World(service("www", "192.0.2.1", interval_ms=1000))
     world.delay_s["192.0.2.1"] = 0.9
 
-    async def script(prober):
+    async def script(_):
         await asyncio.sleep(10.3)
-        assert prober.snapshot().endpoints[0].vote
+        assert world.slots()[0].opinion.vote
         world.put(service("www", "192.0.2.1", interval_ms=1000, check=Check("http", 81)))
         await asyncio.sleep(0.2)
-        return prober.snapshot()
+        return [slot.opinion.vote for slot in world.slots()]
 
-    summary = play(world, script)
-    assert [None] == [row.vote for row in summary.endpoints]
+    assert [None] == play(world, script)
 
 
 def test_only_those_told_to_probe_do():
@@ -306,7 +306,7 @@ def test_a_stranger_does_not_vote():
 
     async def script(prober):
         await asyncio.sleep(10)
-        return prober.snapshot().probes
+        return prober.summary().probes
 
     assert play(world, script, "ns9") > 3
     assert [] == world.proposed
@@ -320,13 +320,14 @@ def test_flights_are_bounded_and_lateness_is_told():
 
     async def script(prober):
         await asyncio.sleep(60)
-        return prober.snapshot()
+        return prober.summary()
 
     summary = play(world, script, settings=ProberSettings(flights_max=10))
     assert 10 == world.in_air_most
     assert summary.flights == 10
     assert summary.started_late > 100
-    assert summary.late > 0
+    assert summary.overdue > 0
+    assert summary.late_percent > 90
     assert summary.schedule_delay_ms > 1000
     assert summary.load_factor > 0.95
     assert {len(times_of(world, address)) for address in addresses} <= {10, 11, 12, 13}
@@ -347,12 +348,12 @@ def test_ten_thousand_endpoints():
 
     async def script(prober):
         await asyncio.sleep(25)
-        return prober.snapshot()
+        return prober.summary(), [slot.opinion.vote for slot in world.slots()]
 
-    summary = play(world, script)
-    assert 10_000 == len(summary.endpoints)
-    assert 0 == summary.started_late
-    assert all(row.vote for row in summary.endpoints)
+    summary, votes = play(world, script)
+    assert 10_000 == summary.endpoints
+    assert (0, 0.0) == (summary.started_late, summary.late_percent)
+    assert [True] * 10_000 == votes
 
 
 def test_a_broken_probe_is_evidence_of_nothing_and_no_end():
@@ -367,29 +368,29 @@ def test_a_broken_probe_is_evidence_of_nothing_and_no_end():
         prober._run = run
         await prober.start()
         await asyncio.sleep(10)
-        summary = prober.snapshot()
         await prober.stop()
-        return summary
+        return prober.summary()
 
     summary = run_virtually(main)
+    (slot,) = world.slots()
     assert summary.failures == summary.probes > 3
-    assert ("probe broke down", None) == (summary.endpoints[0].last.evidence, summary.endpoints[0].vote)
+    assert ("probe broke down", None) == (slot.last.evidence, slot.opinion.vote)
 
 
 def test_what_cannot_be_tried_changes_no_vote():
     """A node that may not ping keeps the vote it has, goes on at the ordinary interval, and says so."""
     world = World(service("www", "192.0.2.1", interval_ms=2000))
 
-    async def script(prober):
+    async def script(_):
         await asyncio.sleep(20)
         world.answers["192.0.2.1"] = UNTRIED
         since = asyncio.get_running_loop().time()
         await asyncio.sleep(20)
-        return since, prober.snapshot().endpoints[0]
+        return since, *world.slots()
 
-    since, row = play(world, script)
+    since, slot = play(world, script)
     assert {"192.0.2.1": True} == world.votes("www")
-    assert (True, False) == (row.vote, row.last.tried)
+    assert (True, False) == (slot.opinion.vote, slot.last.tried)
     assert 9 <= len([at for at in times_of(world, "192.0.2.1") if at > since]) <= 11
 
 
@@ -411,22 +412,24 @@ def test_the_probe_address_is_probed_and_the_published_one_voted_on():
     assert {"192.0.2.1": False} == world.votes("www")
 
 
-def test_recent_results_are_kept():
-    """The ring holds the newest results, oldest first, with outcome and latency."""
-    world = World(service("www", "192.0.2.1", interval_ms=1000))
+def test_lateness_is_logged_when_it_begins_and_ends():
+    """A node that falls behind its schedule says so once, and once when it has caught up."""
+    addresses = [f"192.0.2.{number}" for number in range(1, 101)]
+    world = World(service("www", *addresses, interval_ms=1000, timeout_ms=1000))
 
-    async def script(prober):
-        await asyncio.sleep(100)
-        world.answers["192.0.2.1"] = REFUSED
-        await asyncio.sleep(10)
-        return prober.recent(from_text("www.example.test"), "192.0.2.1"), prober.snapshot()
+    async def script(_):
+        await asyncio.sleep(60)
+        world.delay_s = dict.fromkeys(addresses, 0.5)
+        await asyncio.sleep(60)
+        world.delay_s = {}
+        await asyncio.sleep(60)
 
-    recent, summary = play(world, script)
-    assert 60 == len(recent)
-    assert sorted(recent) == list(recent)
-    assert ((True, 3), (False, 0)) == (recent[0][1:], recent[-1][1:])
-    assert 3 == summary.endpoints[0].p50_ms
-    assert 0 < summary.endpoints[0].due_in_s <= 1
+    with structlog.testing.capture_logs() as lines:
+        play(world, script, settings=ProberSettings(flights_max=10))
+    told = [line for line in lines if line["event"].startswith("probe.")]
+    assert ["probe.behind", "probe.in_time"] == [line["event"] for line in told]
+    assert told[0]["late_percent"] > 1
+    assert told[0]["longest_delay_ms"] > 100
 
 
 def test_stop_is_quiet():

@@ -108,7 +108,6 @@ class World:
             settings,
             run=run,
             clock_s=loop.time,
-            wall_ms=lambda: int(loop.time() * 1000),
             random=lambda: 0.5,
             **options,
         )
@@ -134,6 +133,10 @@ class World:
             if key in self.answers:
                 return self.answers[key]
         return UP
+
+    def slots(self, node: str = "ns1"):
+        """Return what a node's prober knows of each endpoint."""
+        return list(self.probers[node]._roster.endpoints())
 
     def votes(self, name: str, node: str = "ns1") -> dict[str, bool]:
         """Return the node's standing votes on a service, by address."""

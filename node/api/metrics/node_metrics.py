@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
+from node.api.context import ProbeSummary
 from node.api.metrics.families import counter, counters, gauge, gauges, one_of
 from node.api.metrics.sight import Sight
 
@@ -35,8 +36,7 @@ def node_metrics(sight: Sight) -> Iterator[Metric]:
             "When the certificate shown to other nodes ends, since the Unix epoch.",
             sight.certificate_ends_ms / 1000,
         )
-    yield gauge("probe_endpoints", "Endpoints that this node probes.", sight.probes.endpoints)
-    yield gauge("probe_late_endpoints", "Endpoints whose probe is overdue here.", sight.probes.late)
+    yield from _probe_metrics(sight.probes)
     if sight.answers:
         yield from _dns_metrics(sight.answers)
     yield counters(
@@ -44,6 +44,23 @@ def node_metrics(sight: Sight) -> Iterator[Metric]:
         "HTTP requests answered.",
         ("method", "code"),
         [((method, str(status)), count) for (method, status), count in sorted(sight.requests.items())],
+    )
+
+
+def _probe_metrics(probes: ProbeSummary) -> Iterator[Metric]:
+    yield gauge("probe_endpoints", "Endpoints that this node probes.", probes.endpoints)
+    yield gauge("probe_late_endpoints", "Endpoints whose probe is overdue here.", probes.late)
+    yield counter("probes", "Probes that have ended.", probes.done)
+    yield counter("probe_failures", "Probes that found an endpoint down.", probes.failed)
+    yield counter(
+        "probe_started_late", "Probes that began more than 100 ms after their time.", probes.started_late
+    )
+    yield gauge(
+        "probe_delay_seconds", "The longest that a probe began after its time of late.", probes.delay_ms / 1000
+    )
+    yield gauge("probe_load_factor", "How full this node is with probing; 1 is full.", probes.load)
+    yield gauge(
+        "probe_isolated", "Whether nothing answers this node, so that it does not vote.", probes.isolated
     )
 
 

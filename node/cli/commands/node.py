@@ -164,6 +164,14 @@ def find_node(status: Json, name: str) -> Json:
     raise Failure(f'no node "{name}" in this cluster', ExitCode.NOT_FOUND, hint=f"one of: {names}")
 
 
+def _probes(probes: Json) -> str:
+    """Say how the node's probing goes; a node of an older version tells less of it."""
+    said = f"{probes['endpoints']} endpoints, {probes['late']} overdue"
+    if "load" in probes:
+        said += f", {probes['late_percent']:g} % begin late, load {probes['load']:.2f}"
+    return f"{said}, isolated" if probes.get("isolated") else said
+
+
 def _fields(row: Json, status: Json) -> tuple[tuple[str, object], ...]:
     uptime_s = age_s(row.get("started_at"))
     started = f"{clock(row.get('started_at'))} ({span(uptime_s)} ago)" if uptime_s is not None else None
@@ -179,7 +187,7 @@ def _fields(row: Json, status: Json) -> tuple[tuple[str, object], ...]:
         ("behind", None if row.get("lag_entries") is None else f"{row['lag_entries']} entries"),
         ("digest", row.get("state_digest")),
         ("leader heard", None if row.get("stale_s") is None else f"{row['stale_s']:.1f} s ago"),
-        ("probes", f"{probes['endpoints']} endpoints, {probes['late']} late" if probes else None),
+        ("probes", _probes(probes) if probes else None),
         ("DNS", ", ".join(row.get("dns") or ()) or None),
         ("API", row.get("api") or None),
         ("version", row.get("version")),

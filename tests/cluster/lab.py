@@ -121,6 +121,14 @@ class Lab:
         """Undo ``drop``."""
         _ip("-n", self.router, "rule", "del", *self._way(source, target))
 
+    def silence(self, number: int, address: str) -> None:
+        """Drop what an address of the router answers one machine: to it, nobody is there and nobody says so."""
+        _ip("-n", self.router, "rule", "add", *self._reply(number, address))
+
+    def unsilence(self, number: int, address: str) -> None:
+        """Undo ``silence``."""
+        _ip("-n", self.router, "rule", "del", *self._reply(number, address))
+
     def isolate(self, number: int) -> None:
         """Drop all between one machine and the others, silently."""
         for source, target in self._ways(number):
@@ -137,6 +145,9 @@ class Lab:
 
     def _way(self, source: int, target: int) -> tuple[str, ...]:
         return ("from", self.address(source), "to", self.address(target), "blackhole")
+
+    def _reply(self, number: int, address: str) -> tuple[str, ...]:
+        return ("from", address, "to", self.address(number), "blackhole")
 
     def command(self, number: int, *words: str) -> list[str]:
         """Return the words that run a program on a machine."""

@@ -68,6 +68,7 @@ name  = "test"
 token = "file:{folder}/api-token"
 
 {push}
+{more}
 """
 
 
@@ -85,14 +86,15 @@ class Nodes:
         dns: str = "",
         answerers: int = 1,
         grant: str = "",
+        more: str = "",
         **health: Any,
     ) -> None:
-        """``raft`` and ``dns`` are lines for those tables, ``grant`` is the key's; ``around`` gives the words that start the words that start a node."""
+        """``raft`` and ``dns`` are lines for those tables, ``more`` is further ones, ``grant`` is the key's; ``around`` gives the words that start the words that start a node."""
         self.lab = lab
         self.folder = folder
         self._raft = raft
         self._around = around
-        self._dns, self._grant = dns, grant
+        self._dns, self._grant, self._more = dns, grant, more
         self._answerers = answerers
         self.session = requests.Session()
         self.session.trust_env = False
@@ -129,6 +131,7 @@ class Nodes:
             dns=self._dns,
             answerers=self._answerers,
             grant=self._grant,
+            more=self._more,
             listen=f'["{{address}}:{DNS_PORT}"]',
             endpoints=", ".join(f'"{each}"' for each in endpoints),
             **health,

@@ -97,6 +97,35 @@ SENT: list[tuple[tuple[str, ...], str, str, Any]] = [
         },
     ),
     (
+        ("service", "create", "new.example.com", "192.0.2.1", "--check", "icmp://{}", "--min-voters", "2"),
+        "PUT",
+        "/v1/services/new.example.com",
+        {
+            "check": "icmp://{}",
+            "endpoints": ["192.0.2.1"],
+            "rule": {"kind": "majority", "number": 0, "min_voters": 2},
+        },
+    ),
+    (
+        (
+            *("service", "create", "new.example.com", "192.0.2.1", "--check", "icmp://{}"),
+            *("--rule", "40%", "--min-voters", "0"),
+        ),
+        "PUT",
+        "/v1/services/new.example.com",
+        {
+            "check": "icmp://{}",
+            "endpoints": ["192.0.2.1"],
+            "rule": {"kind": "fraction", "number": 40, "min_voters": 0},
+        },
+    ),
+    (
+        ("service", "create", "new.example.com", "192.0.2.1", "--check", "icmp://{}", "--rule", "any"),
+        "PUT",
+        "/v1/services/new.example.com",
+        {"check": "icmp://{}", "endpoints": ["192.0.2.1"], "rule": "any"},
+    ),
+    (
         (
             "zone",
             "create",
@@ -143,6 +172,22 @@ def test_a_creation_does_not_replace(qdns: Qdns, serve: Serve) -> None:
     qdns(*words)
     qdns(*words, "--replace")
     assert ["*", None] == [each.headers.get("if-none-match") for each in node.writes]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--rule", "most", "--min-voters", "2"), '"most" is no rule'),
+        (("--rule", "101%", "--min-voters", "2"), "needs a number from 1 to 100"),
+        (("--min-voters", "100"), "--min-voters"),
+    ],
+)
+def test_a_rule_that_is_none_is_not_sent(words: tuple[str, ...], said: str, qdns: Qdns, serve: Serve) -> None:
+    """What no rule can be is said before any node is asked."""
+    node = serve("degraded")
+    ran = qdns("service", "create", "new.example.com", "192.0.2.1", "--check", "icmp://{}", *words)
+    assert (2, 0) == (ran.code, len(node.seen))
+    assert said in ran.err
 
 
 def test_deleting_asks_for_the_name(qdns: Qdns, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,6 @@
 """``qdns service``: what users reach, and how it is probed."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -9,7 +9,7 @@ from node.cli.addresses import segment
 from node.cli.changes import Json, already, confirm, report
 from node.cli.commands.service_operations import failover, maintenance, refresh
 from node.cli.completing import complete_services
-from node.cli.faults import ExitCode, Failure
+from node.cli.faults import ExitCode, Failure, usage
 from node.cli.group import Group
 from node.cli.options import Duration, client_options, reason_option, watch_option, yes_option
 from node.cli.session import Session
@@ -99,6 +99,12 @@ def _events(client: "Client", fqdn: str) -> list[Json]:
     "--rule", metavar="RULE", help="majority, any, all, regions, a number of nodes, or 40% (majority)."
 )
 @click.option(
+    "--min-voters",
+    type=click.IntRange(0, 99),
+    metavar="N",
+    help="With fewer votes nothing is decided; 0: a majority of the nodes (0).",
+)
+@click.option(
     "--when-down",
     type=click.Choice(("nodata", "all", "last_good", "fallback")),
     help="What is in DNS when all is down and fail-open keeps nothing (nodata).",
@@ -121,7 +127,8 @@ def create_service(
     **options: float | int | str | tuple[str, ...] | None,
 ) -> None:
     """Create a service with its endpoints. They are in DNS until a majority says down."""
-    body = {"check": check, "endpoints": list(addresses)} | _definition(options)
+    rule = _rule(options.pop("rule"), options.pop("min_voters"))
+    body = {"check": check, "endpoints": list(addresses)} | _definition(options) | rule
     try:
         reply = session.client.write(
             "PUT", f"/v1/services/{segment(fqdn)}", body, reason=reason, is_new=not replace
@@ -136,6 +143,19 @@ def create_service(
 
 def _path(fqdn: str) -> str:
     return f"/v1/services/{segment(fqdn)}"
+
+
+def _rule(text: Any, min_voters: Any) -> Json:
+    """Return the rule as it was said, in the long form where that alone can hold the voters. Raises ``Failure``."""
+    if min_voters is None:
+        return {} if text is None else {"rule": text}
+    from node.health.rule import read_rule
+
+    try:
+        rule = read_rule(text or "majority", min_voters)
+    except ValueError as error:
+        raise usage(str(error), "--rule 40% --min-voters 2") from None
+    return {"rule": {"kind": rule.kind, "number": rule.number, "min_voters": rule.min_voters}}
 
 
 def _definition(options: dict[str, float | int | str | tuple[str, ...] | None]) -> Json:

@@ -11,6 +11,7 @@ from typing import Any
 import requests
 import urllib3
 
+from node.cli.changes import Json
 from node.cli.faults import ExitCode, Failure
 from node.cli.repeating import Passed, new_key, send_until_known
 
@@ -49,8 +50,6 @@ _HINTS = {
     "no_quorum": "DNS answers go on from what is committed. Then: qdns status",
     "outcome_unknown": "run it again; a set is safe to repeat",
 }
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +112,21 @@ class Client:
                 return
 
     def write(
-        self, method: str, path: str, body: Json | None = None, *, reason: str = "", is_new: bool = False
+        self,
+        method: str,
+        path: str,
+        body: Json | None = None,
+        *,
+        reason: str = "",
+        is_new: bool = False,
+        unchanged_since: int | None = None,
     ) -> Json:
-        """Change something; ``is_new`` refuses to replace what exists. Raises ``Failure``."""
+        """Change something, if ``is_new`` or ``unchanged_since`` that log index where that is said. Raises ``Failure``."""
         headers: dict[str, str | bytes] = {"Idempotency-Key": new_key()}
         if is_new:
             headers["If-None-Match"] = "*"
+        elif unchanged_since is not None:
+            headers["If-Match"] = f'"{unchanged_since}"'
         if reason:
             headers["Qdns-Reason"] = " ".join(reason.split()).encode()
 

@@ -7,6 +7,7 @@ import click
 from node.cli import service_view, status_view
 from node.cli.addresses import segment
 from node.cli.changes import Json, already, confirm, report
+from node.cli.commands.service_edit import edit
 from node.cli.commands.service_operations import failover, maintenance, refresh
 from node.cli.completing import complete_services
 from node.cli.faults import ExitCode, Failure, usage
@@ -24,7 +25,7 @@ _CREATE = "qdns service create www.example.org 192.0.2.10 192.0.2.11 --check htt
 
 @click.group(cls=Group, aliases={"rm": "delete"}, example=_CREATE)
 def service() -> None:
-    """Services: list, show, create, delete, maintenance, failover, refresh.
+    """Services: list, show, create, edit, delete, maintenance, failover, refresh.
 
     A service is a name that points only at what works.
     """
@@ -139,6 +140,9 @@ def create_service(
         message = f"the service {fqdn} exists already; nothing was changed"
         raise already(failure, message, f"qdns service show {fqdn}   or add --replace") from None
     report(session.out, "created" if not replace else "set", f"service {fqdn}", reply)
+
+
+service.add_command(edit)
 
 
 def _path(fqdn: str) -> str:

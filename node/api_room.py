@@ -1,9 +1,20 @@
 """What the HTTP API knows of this node: the log, the other rooms' summaries, and who may ask."""
 
-from node.api.context import ApiContext, ProbeSummary, PushChange, PushProgress, PushUnreadable, TrustSummary
+from node.api.context import (
+    ApiContext,
+    NotTold,
+    ProbeSummary,
+    PushChange,
+    PushProgress,
+    PushUnreadable,
+    ReceiverRow,
+    TrustSummary,
+)
 from node.cluster import Cluster, now_ms
 from node.dns.explain import explain
 from node.dns_room import DnsRoom
+from node.notify.notice import NotAccepted
+from node.notify.notifier import Notifier
 from node.plan import Plan
 from node.probe.prober import Prober
 from node.push.errors import PushError
@@ -13,7 +24,13 @@ from node.version import version
 
 
 def api_context(
-    plan: Plan, cluster: Cluster, dns: DnsRoom, prober: Prober, pusher: Pusher, served: ServedZones
+    plan: Plan,
+    cluster: Cluster,
+    dns: DnsRoom,
+    prober: Prober,
+    pusher: Pusher,
+    notifier: Notifier,
+    served: ServedZones,
 ) -> ApiContext:
     """Return the context: the rooms' own values, in the shapes that the API shows."""
 
@@ -28,6 +45,15 @@ def api_context(
         return tuple(
             PushChange(zone, each.name, each.type, each.before, each.after) for zone, each in found or ()
         )
+
+    def receivers() -> tuple[ReceiverRow, ...]:
+        return tuple(ReceiverRow(row.name, row.kind, row.place, row.progress) for row in notifier.status())
+
+    async def test_receiver(name: str) -> str | None:
+        try:
+            return await notifier.test(name, f"a test of {name} by {plan.node}")
+        except NotAccepted as error:
+            raise NotTold(str(error)) from None
 
     def probes() -> ProbeSummary:
         summary = prober.summary()
@@ -74,6 +100,8 @@ def api_context(
         dev=plan.dev,
         pushes=pushes,
         push_diff=push_diff,
+        receivers=receivers,
+        test_receiver=test_receiver,
         probes=probes,
         answers=dns.answer_counts,
         restoring=lambda: not cluster.state.seeded and plan.restore is not None,

@@ -22,6 +22,8 @@ from node.config.secret import path_of
 from node.dns.fast import is_supported
 from node.dns_plan import ANSWERERS, DnsPlan, dns_plan_of
 from node.duties import DutySettings
+from node.notify.settings import NotifierSettings
+from node.notify_plan import notifier_settings
 from node.observe import LogFormat
 from node.probe.settings import ProberSettings
 from node.push.settings import TsigSecret
@@ -69,6 +71,7 @@ class Plan:
     """By key name in lower case without final dot."""
     push_tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
     """By the name of the push target."""
+    notify: NotifierSettings = field(default_factory=lambda: NotifierSettings(""), repr=False)
     prober: ProberSettings = field(default_factory=ProberSettings)
     log_level: str = "info"
     log_format: LogFormat = "auto"
@@ -128,6 +131,7 @@ def plan_of(config: Config, environ: Mapping[str, str] = os.environ) -> Plan:
         ),
         tsig=keys,
         push_tokens=push_tokens(config, environ),
+        notify=notifier_settings(config, environ),
         prober=ProberSettings(
             ca_file=config.checks.ca_file,
             exec_checks=config.checks.exec_checks,

@@ -30,6 +30,7 @@ from node.dns_room import DnsRoom
 from node.duties import Duties
 from node.interpreter import keep_pauses_short
 from node.lease_clock import LeaseClock
+from node.notify.notifier import Notifier
 from node.observe import configure_logging, log_events
 from node.parting import Parting, taken_over
 from node.plan import DevSettings, Plan, StartError, dev_plan, plan_of
@@ -190,10 +191,11 @@ async def _running(
         server = dns.server
         prober = Prober(plan.node, lambda: cluster.state, cluster.propose, plan.prober)
         pusher = _pusher(plan, cluster)
-        context = api_context(plan, cluster, dns, prober, pusher, served)
+        notifier = _notifier(plan, cluster)
+        context = api_context(plan, cluster, dns, prober, pusher, notifier, served)
         api = ApiServer(ApiSettings(listen=(plan.api_listen,)), context)
-        _follow(cluster, dns, prober, pusher)
-        for room in (prober, pusher, api):
+        _follow(cluster, dns, prober, pusher, notifier)
+        for room in (prober, pusher, notifier, api):
             await room.start()
             stack.push_async_callback(room.stop)
         peers = Peers(lambda: peer_urls(context), plan.node_token)
@@ -280,18 +282,42 @@ class _Ready:
         return self._seen
 
 
+class _Circumstances:
+    """What those who act for the cluster must know before they do."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    async def is_current(self) -> bool:
+        """Say whether this node is on the majority's side and has applied all that was committed."""
+        return isinstance(await self._cluster.read_barrier(2.0), Committed)
+
+    def reachable(self) -> tuple[str, ...]:
+        """Return the other nodes that are there."""
+        return tuple(peer.name for peer in self._cluster.status().peers if peer.connected)
+
+
 def _pusher(plan: Plan, cluster: Cluster) -> Pusher:
-    async def is_current() -> bool:
-        return isinstance(await cluster.read_barrier(2.0), Committed)
-
-    def reachable() -> tuple[str, ...]:
-        return tuple(peer.name for peer in cluster.status().peers if peer.connected)
-
     settings = PusherSettings(tsig=plan.tsig, tokens=plan.push_tokens)
-    return Pusher(plan.node, lambda: cluster.state, cluster.propose, is_current, settings, reachable=reachable)
+    around = _Circumstances(cluster)
+    return Pusher(
+        plan.node,
+        lambda: cluster.state,
+        cluster.propose,
+        around.is_current,
+        settings,
+        reachable=around.reachable,
+    )
 
 
-def _follow(cluster: Cluster, dns: DnsRoom, prober: Prober, pusher: Pusher) -> None:
+def _notifier(plan: Plan, cluster: Cluster) -> Notifier:
+    around = _Circumstances(cluster)
+    return Notifier(
+        plan.node, lambda: cluster.state, cluster.propose, around.is_current, around.reachable, plan.notify
+    )
+
+
+def _follow(cluster: Cluster, dns: DnsRoom, prober: Prober, pusher: Pusher, notifier: Notifier) -> None:
     """Let the rooms that act on the State know of its changes."""
 
     def changed(state: State, what: Changed | None) -> None:
@@ -300,6 +326,8 @@ def _follow(cluster: Cluster, dns: DnsRoom, prober: Prober, pusher: Pusher) -> N
         if what is None or what.services:
             prober.services_changed()
         pusher.state_changed(None if what is None else what.services)
+        if what is None or what.events:
+            notifier.state_changed()
         if what is not None and cluster.status().ready:
             log_events(what.events)
 

@@ -13,7 +13,7 @@ from node.api.order import NameOrder
 from node.api.requests import RequestCounts
 from node.state.command import FORMAT, Command, Member, Ticket
 from node.state.explaining import Explanation, Line
-from node.state.state import Changed, State
+from node.state.state import Changed, Receiver, State
 from node.zone.lease import LeaseKey
 from node.zone.name import Name, to_text
 from node.zone.rrset import RRset
@@ -173,6 +173,24 @@ async def _no_diff(target: str) -> Sequence[PushChange]:
 
 
 @dataclass(frozen=True, slots=True)
+class ReceiverRow:
+    """One who is told of events: as this node's configuration has it, and how far the log knows it to be."""
+
+    name: str
+    kind: str
+    place: str
+    progress: Receiver | None
+
+
+class NotTold(Exception):
+    """A receiver did not take a notice; the message says why."""
+
+
+async def _no_receiver(_name: str) -> str | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
 class ProbeSummary:
     """How this node's prober is doing."""
 
@@ -257,6 +275,9 @@ class ApiContext:
     pushes: Callable[[], Sequence[PushProgress]] = tuple
     push_diff: Callable[[str], Awaitable[Sequence[PushChange]]] = _no_diff
     """Reads a target. Raises ``PushUnreadable``."""
+    receivers: Callable[[], Sequence[ReceiverRow]] = tuple
+    test_receiver: Callable[[str], Awaitable[str | None]] = _no_receiver
+    """Tells a receiver of a test; None when this node knows none of this name. Raises ``NotTold``."""
     probes: Callable[[], ProbeSummary] = ProbeSummary
     answers: Callable[[], Mapping[str, Any]] = dict
     """What was answered since the start, for the node's row of the status."""

@@ -10,6 +10,7 @@ from node.api.handlers import (
     explain,
     metrics,
     nodes,
+    notify,
     overrides,
     page,
     push,
@@ -111,6 +112,8 @@ _V1 = (
     Route("POST", f"{_PUSH}/resume", push.steer("resume"), _SERVICES, "Push to a paused target again"),
     Route("POST", f"{_PUSH}/refresh", push.steer("refresh"), _SERVICES, "Read a whole target and repair it"),
     Route("POST", f"{_PUSH}/release", push.steer("release"), _SERVICES, "Push what a mass withdrawal held"),
+    Route("GET", "/v1/notify", notify.list_notify, "read", "List who is told of events"),
+    Route("POST", "/v1/notify/{name}/test", notify.try_notify, _SERVICES, "Tell a receiver of a test"),
     Route(
         "GET", "/v1/backup", backup.get_backup, "cluster:admin", "The whole state at one log index, as a file"
     ),

@@ -37,6 +37,7 @@ def _names(session: Session, path: str, key: str) -> list[str]:
 complete_zones = _completer("/v1/zones", "zone")
 complete_services = _completer("/v1/services", "fqdn")
 complete_targets = _completer("/v1/push", "target")
+complete_receivers = _completer("/v1/notify", "receiver")
 
 
 def complete_nodes(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:

@@ -39,6 +39,7 @@ PLACES: Places = {
     "zone": (f"{_COMMANDS}.zone:zone", "Zones: list, show, create, delete, import, export, check, diff."),
     "zones": (f"{_COMMANDS}.zone:list_zones", ""),
     "push": (f"{_COMMANDS}.push:push", "Push targets: list, show, diff, refresh, pause, resume."),
+    "notify": (f"{_COMMANDS}.notify:notify", "Who is told of events: list, test."),
     "event": (f"{_COMMANDS}.event:event", "What happened: list, follow."),
     "events": (f"{_COMMANDS}.event:list_events", ""),
     "node": (f"{_COMMANDS}.node:node", "Nodes: list, show, add, remove, replace, lead, force-new-cluster."),

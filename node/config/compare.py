@@ -32,6 +32,7 @@ def compare(old: Config, new: Config) -> Difference:
         "dns.tls_listen": (old.dns.tls_listen, new.dns.tls_listen),
         "dns.answerers": (_answerers(old), _answerers(new)),
         "api.listen": (old.api.listen, new.api.listen),
+        "notify": (old.notify, new.notify),
     }
     reload = {
         "dns": (_reloaded(old.dns), _reloaded(new.dns)),

@@ -24,6 +24,7 @@ The fields, for those who wire it::
       checks      ChecksSettings       ca_file, references, exec_checks (argv by name); of this machine alone
       tsig        tuple[TsigKey, ...]  name (as in Target.tsig), algorithm, secret (Secret), grants
       api         ApiSettings          listen (of this node), tokens (tuple[Token, ...]: name, secret, scopes)
+      notify      tuple[NotifyEntry, ..] who is told of events, with references to secrets
       log         LogSettings          level, format
       seed()      Seed                 the command that fills an empty cluster
       shared_hash str                  12 hexadecimal digits; equal on nodes that agree on the shared part
@@ -42,6 +43,7 @@ from node.dns.grants import Grant
 from node.dns.networks import Network
 from node.health.rule import Rule
 from node.health.service import Service
+from node.notify.settings import Wish
 from node.state.command import Member, PutZone, Seed
 from node.state.pushes import Target
 
@@ -239,6 +241,31 @@ class ApiSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class NotifyEntry:
+    """A receiver as the file names it; ``url`` is one or refers to one."""
+
+    name: str
+    type: str
+    wish: Wish
+    url: "str | Secret" = ""
+    secret: Secret | None = None
+    argv: tuple[str, ...] = ()
+    server: tuple[str, int] = ("", 0)
+    """Host and port."""
+    tls: Literal["starttls", "implicit", "none"] = "starttls"
+    user: str = ""
+    password: Secret | None = None
+    sender: str = ""
+    to: tuple[str, ...] = ()
+
+    @property
+    def secrets(self) -> tuple[tuple[str, Secret], ...]:
+        """The references with the keys where they stand."""
+        found = {"url": self.url, "secret": self.secret, "password": self.password}
+        return tuple((key, each) for key, each in found.items() if isinstance(each, Secret))
+
+
+@dataclass(frozen=True, slots=True)
 class LogSettings:
     """What the program tells about itself."""
 
@@ -268,6 +295,7 @@ class Config:
     shared_hash: str
     push_tokens: tuple[PushToken, ...] = ()
     checks: ChecksSettings = ChecksSettings()
+    notify: tuple[NotifyEntry, ...] = ()
     is_rrdnsd: bool = False
     notes: tuple[str, ...] = ()
     warnings: tuple[Fault, ...] = ()

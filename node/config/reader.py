@@ -10,7 +10,7 @@ from typing import Literal, cast, get_args
 
 import msgspec
 
-from node.config import build, push, rrdnsd, rules, rules_dns, rules_secrets, tls
+from node.config import build, notify, push, rrdnsd, rules, rules_dns, rules_secrets, tls
 from node.config.build_dns import build_dns, shared_part
 from node.config.draft import Draft
 from node.config.findings import Findings, locate
@@ -92,6 +92,8 @@ class _Loading:
         push_tokens = push.build_push_tokens(valid, references, self.findings)
         tokens = build.build_tokens(root, references, self.findings)
         tsig = build.build_tsig(valid, references, self.findings)
+        receivers = notify.build_notify(valid, references, self.findings)
+        notify.judge_secrets(receivers, valid, self.environ, self.findings)
         secret = None
         if root.cluster.secret is not None:
             secret = build.build_secret(root.cluster.secret, ("cluster", "secret"), references, self.findings)
@@ -125,6 +127,7 @@ class _Loading:
             api=ApiSettings(node.api_listen, tuple(tokens)),
             log=log,
             push_tokens=tuple(push_tokens),
+            notify=receivers,
             shared_hash="",
             is_rrdnsd=self.source.is_json,
             notes=self._notes(identity),

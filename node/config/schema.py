@@ -33,6 +33,7 @@ from node.config.fields import (
     written,
 )
 from node.config.model import LogFormat, LogLevel
+from node.config.notify_schema import NotifyTable
 from node.health.service import ENDPOINTS_MAX, FALLBACKS_MAX
 
 
@@ -268,4 +269,5 @@ class Root(Table):
     push: list[PushTable] = Field(default_factory=list)
     tsig: list[TsigTable] = Field(default_factory=list)
     api: ApiTable = ApiTable()
+    notify: list[NotifyTable] = Field(default_factory=list)
     log: LogTable = LogTable()

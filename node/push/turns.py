@@ -1,20 +1,13 @@
 """Whose turn it is to push to a target. Pure.
 
-Every node works this out from the replicated State, so no election is needed: who delivered last goes
-first, the others follow in an order that differs from target to target (rendezvous hashing, Thaler and
-Ravishankar 1998). Two nodes that disagree for a moment do no harm: pushes are idempotent, and each
+Who delivered last goes first, the others follow by rank (``node.state.ranking``). Two nodes that disagree for a moment do no harm: pushes are idempotent, and each
 replaces only what it has read.
 """
 
-import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
+from node.state.ranking import rank
 from node.state.state import Delivery
-
-
-def rank(members: Iterable[str], target: str) -> tuple[str, ...]:
-    """Return the nodes in the order in which they push to the target when none has yet."""
-    return tuple(sorted(members, key=lambda member: _weight(member, target)))
 
 
 def order(members: Collection[str], target: str, delivery: Delivery) -> tuple[str, ...]:
@@ -44,7 +37,3 @@ def waits_for(
         for name in ordered[: ordered.index(node)]
         if not has_failed(delivery, name) and (reachable is None or name in reachable)
     )
-
-
-def _weight(member: str, target: str) -> bytes:
-    return hashlib.blake2b(f"{target}\x00{member}".encode(), digest_size=16).digest()

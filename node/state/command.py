@@ -24,6 +24,7 @@ from node.state.changes import (
     PutRRset,
     RemoveRdatas,
 )
+from node.state.notices import ReportNotice
 from node.state.pushes import DeleteTarget, HoldPush, PutTarget, ReportPush, SteerPush, Target
 from node.zone.lease import LeaseKey
 from node.zone.name import Name
@@ -330,6 +331,7 @@ Command = (
     | BeginRestore
     | RestorePieces
     | Decline
+    | ReportNotice
 )
 
 

@@ -8,7 +8,18 @@ command says.
 from collections.abc import Callable
 from typing import Any, Literal
 
-from node.state import imports, leases, once, overrides, restoring, services, steering, targets, zones
+from node.state import (
+    imports,
+    leases,
+    once,
+    overrides,
+    receivers,
+    restoring,
+    services,
+    steering,
+    targets,
+    zones,
+)
 from node.state.command import (
     FORMAT,
     BadCommand,
@@ -40,6 +51,7 @@ from node.state.command import (
 from node.state.draft import Draft
 from node.state.members import seeded_learners, seeded_members
 from node.state.names import bad_name
+from node.state.notices import ReportNotice
 from node.state.pushes import DeleteTarget, HoldPush, PutTarget, ReportPush, SteerPush
 from node.state.state import Applied, Changed, Refused, Result, State, advanced
 from node.zone.name import Name
@@ -196,4 +208,5 @@ _ACTIONS: dict[type, Callable[[Draft, Any], Result]] = {
     BeginRestore: restoring.begin,
     RestorePieces: _restore_pieces,
     Decline: _decline,
+    ReportNotice: receivers.report_notice,
 }

@@ -111,13 +111,18 @@ def _end_maintenance(draft: Draft, known: ServiceState) -> None:
     if known.maintenance is None:
         return
     keep(draft, msgspec.structs.replace(known, maintenance=None))
-    _tell_maintenance(draft, known.service.fqdn, "ended")
+    down = " ".join(address for address, each in known.endpoints if each.verdict == "down")
+    _tell_maintenance(draft, known.service.fqdn, "ended", down)
     judge(draft, known.service.fqdn)
 
 
-def _tell_maintenance(draft: Draft, fqdn: Name, word: str) -> None:
+def _tell_maintenance(draft: Draft, fqdn: Name, word: str, down: str = "") -> None:
+    """Tell of it; at its end also which endpoints went down meanwhile, of which nobody was alarmed."""
     text = to_text(fqdn)
-    draft.tell(f"maintenance.{word}", text, f"maintenance {word}", service=text)
+    if down:
+        draft.tell(f"maintenance.{word}", text, f"maintenance {word}; down: {down}", service=text, down=down)
+    else:
+        draft.tell(f"maintenance.{word}", text, f"maintenance {word}", service=text)
 
 
 def _put(draft: Draft, fqdn: Name, wanted: dict[str, Override | None], allow_empty: bool) -> Refused | None:

@@ -33,7 +33,7 @@ SERIAL_STEP_MAX = 2**30
 PIECE_OCTETS = 64 * 1024
 """So large the pieces of a backup are made for the log; one with a single row may be larger."""
 _ROWS = ("rrsets", "services", "targets", "deliveries", "leases", "serial-policies")
-_LEFT_OUT = ("head", "events", "import", "staged", "books", "tries", "keys")
+_LEFT_OUT = ("head", "events", "receivers", "import", "staged", "books", "tries", "keys")
 """What begins anew; a further kind of piece must be put in one of the two."""
 
 T = TypeVar("T")

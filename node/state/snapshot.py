@@ -15,7 +15,19 @@ from immutables import Map
 from node.state import once
 from node.state.command import Member, ZoneSettings
 from node.state.pushes import Target
-from node.state.state import Book, Delivery, Event, Import, Kept, Learner, Lease, Restoring, ServiceState, State
+from node.state.state import (
+    Book,
+    Delivery,
+    Event,
+    Import,
+    Kept,
+    Learner,
+    Lease,
+    Receiver,
+    Restoring,
+    ServiceState,
+    State,
+)
 from node.zone.builder import ZoneBuilder
 from node.zone.lease import LeaseKey
 from node.zone.name import ROOT, Name
@@ -95,6 +107,7 @@ def dump(state: State) -> Iterator[bytes]:
     yield from _dump_rows("leases", ((key, state.leases[key]) for key in sorted(state.leases)))
     policies = ((name, state.serial_policies[name]) for name in sorted(state.serial_policies))
     yield from _dump_rows("serial-policies", policies)
+    yield from _dump_rows("receivers", ((key, state.receivers[key]) for key in sorted(state.receivers)))
     for id_ in sorted(state.imports):
         yield from _dump_import(id_, state.imports[id_])
     if _has_books(state):
@@ -138,6 +151,8 @@ def digest(state: State) -> str:
         hasher.update(_plainly((lease, state.leases[lease])))
     for name in sorted(state.serial_policies):
         hasher.update(_plainly(("serial-policy", name, state.serial_policies[name])))
+    for receiver in sorted(state.receivers):
+        hasher.update(_plainly(("receiver", receiver, state.receivers[receiver])))
     for id_ in sorted(state.imports):
         hasher.update(_plainly(_import_parts(id_, state.imports[id_])))
     if _has_books(state):
@@ -224,6 +239,7 @@ class Reader:
         self.events: list[tuple[int, Event]] = []
         self.leases: list[tuple[LeaseKey, Lease]] = []
         self.serial_policies: list[tuple[Name, Policy]] = []
+        self.receivers: list[tuple[str, Receiver]] = []
         self.imports: list[tuple[_ImportHead, ZoneBuilder]] = []
         self.books: list[tuple[int, int]] = [(0, 0), (0, 0)]
         self.tries: list[Kept] = []
@@ -285,6 +301,8 @@ class Reader:
             self.leases.extend(_decode(value, list[tuple[LeaseKey, Lease]]))
         elif kind == "serial-policies":
             self.serial_policies.extend(_decode(value, list[tuple[Name, Policy]]))
+        elif kind == "receivers":
+            self.receivers.extend(_decode(value, list[tuple[str, Receiver]]))
         elif kind == "import":
             staged = _decode(value, _ImportHead)
             former = self._former.zones.get(staged.zone, _NO_ZONE)
@@ -339,6 +357,7 @@ class Reader:
             events_next=head.events_next,
             leases=Map(dict(self.leases)),
             serial_policies=Map(dict(self.serial_policies)),
+            receivers=Map(dict(self.receivers)),
             imports=Map(
                 {
                     head.id: Import(builder.finish(), head.base_serial, head.settings, head.parts, head.index)

@@ -117,6 +117,23 @@ class Try(msgspec.Struct, frozen=True, omit_defaults=True):
     detail: str = ""
 
 
+class Receiver(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How far one receiver of notices is: every event before running number ``next`` is settled."""
+
+    next: int
+    index: int
+    """Log index of the latest report."""
+    at_ms: int = 0
+    """When it last accepted one."""
+    failures: int = 0
+    """Tries in a row, by any node, that came to nothing."""
+    node: str = ""
+    """Who tried last."""
+    detail: str = ""
+    accepted: int = 0
+    given_up: int = 0
+
+
 class Lease(msgspec.Struct, frozen=True, array_like=True):
     """How long something stays: ``ttl_s`` seconds from log index ``index``; 0 is for ever (a directory that was made)."""
 
@@ -257,6 +274,8 @@ class State(msgspec.Struct, frozen=True, omit_defaults=True):
     """A backup that comes into this cluster, until it is whole."""
     restored: str = ""
     """The checksum of the backup that this cluster began with."""
+    receivers: "Map[str, Receiver]" = Map()
+    """By name, who is told of events, and how far each is."""
 
 
 class Changed(msgspec.Struct, frozen=True, omit_defaults=True):

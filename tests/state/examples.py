@@ -44,6 +44,7 @@ from node.state.command import (
     ZoneSettings,
     encode,
 )
+from node.state.notices import ReportNotice
 from node.state.pushes import DeleteTarget, HoldPush, PutTarget, ReportPush, SteerPush, Target
 from node.zone.lease import LeaseKey
 from node.zone.name import from_text
@@ -102,6 +103,7 @@ COMMANDS: tuple[Command, ...] = (
     SteerPush("knot", "pause"),
     HoldPush("knot", "ns1", 9, ZONE, 7, 8),
     SetOverrides((Place(WWW, "192.0.2.1"),), "down", released=(Place(WWW, "192.0.2.2"),)),
+    ReportNotice("ops", "ns1", "failed", 7, "HTTP 503"),
 )
 ENTRIES = tuple(
     Entry(command, 1_700_000_000_000 + number, "actor", "reason", Ticket("client", number, b"\x01" * 8, 4))

@@ -311,6 +311,7 @@ def test_a_format_can_be_raised_meanwhile() -> None:
 def test_every_part_of_the_state_comes_back_or_is_left_out_on_purpose() -> None:
     """A new field of the State must be restored, or be named here as something that begins anew."""
     anew = {"index", "format", "drops", "events", "events_next", "learners", "imports", "tries", "keys"}
+    anew |= {"receivers"}
     own = {"seeded", "members", "restoring", "restored"}
     restored = {"zones", "zone_settings", "zone_indexes", "serial_policies", "services"}
     restored |= {"targets", "target_indexes", "deliveries", "leases"}

@@ -1,5 +1,7 @@
 """A snapshot is the State again, or a clear refusal."""
 
+from typing import get_args
+
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -20,6 +22,7 @@ from node.state.command import (
     Seed,
 )
 from node.state.machine import apply
+from node.state.notices import ReportNotice, Word
 from node.state.pushes import PutTarget, ReportPush, Target
 from node.state.snapshot import BadState, digest, dump, load
 from node.state.state import State
@@ -40,6 +43,9 @@ commands: st.SearchStrategy[Command] = st.one_of(
     st.builds(lambda k: PutService(service(*(f"192.0.2.{each}" for each in range(1, k)))), st.integers(1, 4)),
     st.just(DeleteService(WWW)),
     st.builds(lambda n: PutTarget(Target(n, "rfc2136", "192.0.2.53:53")), st.sampled_from(["t1", "t2"])),
+    st.builds(
+        ReportNotice, st.sampled_from(["r1", "r2"]), nodes, st.sampled_from(get_args(Word)), st.integers(0, 40)
+    ),
     st.builds(lambda n, p, ok: ReportPush("t1", n, p, ok, "why"), nodes, st.integers(0, 99), st.booleans()),
 )
 

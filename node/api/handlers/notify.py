@@ -1,0 +1,46 @@
+"""``/v1/notify``: who is told of events, how far each is, and a try."""
+
+from typing import Any
+
+from node.api.context import ApiContext, NotTold, ReceiverRow
+from node.api.message import Perform, Request, Response, Steps, shown
+from node.api.problem import Problem
+from node.api.views import moment
+
+
+def list_notify(context: ApiContext, _request: Request) -> Response:
+    """List the receivers of this node's configuration, by name."""
+    return shown({"items": [_row(each) for each in context.receivers()], "next": None}, context.state().index)
+
+
+def try_notify(context: ApiContext, request: Request) -> Steps:
+    """Tell one receiver of nothing, from this node and at once."""
+    name = request.values["name"]
+
+    async def run(_perform: Perform) -> Response:
+        try:
+            detail = await context.test_receiver(name)
+        except NotTold as error:
+            raise Problem("unreachable", f"{name} did not take the test: {error}") from None
+        if detail is None:
+            raise Problem("not_found", f"this node tells no receiver {name}", "qdns notify list")
+        return shown({"receiver": name, "node": context.node, "detail": detail}, context.state().index)
+
+    return Steps(run)
+
+
+def _row(receiver: ReceiverRow) -> dict[str, Any]:
+    progress = receiver.progress
+    failures = 0 if progress is None else progress.failures
+    return {
+        "receiver": receiver.name,
+        "kind": receiver.kind,
+        "place": receiver.place,
+        "state": "new" if progress is None else "failing" if failures else "ok",
+        "failures": failures,
+        "accepted": 0 if progress is None else progress.accepted,
+        "given_up": 0 if progress is None else progress.given_up,
+        "last_at": None if progress is None or not progress.at_ms else moment(progress.at_ms),
+        "node": "" if progress is None else progress.node,
+        "detail": "" if progress is None else progress.detail,
+    }

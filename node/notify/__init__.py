@@ -1,0 +1,1 @@
+"""Telling people and programs outside of committed events; see ``node.notify.notifier``."""

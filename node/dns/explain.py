@@ -11,8 +11,9 @@ from node.state.explaining import Explanation, Line, delivery_lines, explain_ser
 from node.state.leases import text_of
 from node.state.state import State
 from node.zone.name import NAME_OCTETS_MAX, Name, is_within, to_text
+from node.zone.nodes import Node
 from node.zone.rrset import AAAA, ANY, CNAME, DNAME, SOA, A, RRset, rdata_to_text, type_to_text
-from node.zone.zone import Node, Zone
+from node.zone.zone import Zone
 
 _ZONES_SHOWN_MAX = 5
 _RCODES: Mapping[int, str] = {0: "NOERROR", 2: "SERVFAIL", 3: "NXDOMAIN", 5: "REFUSED", 6: "YXDOMAIN"}

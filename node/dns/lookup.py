@@ -15,8 +15,9 @@ from node.dns import proofs
 from node.dns.additional import addresses_for, glue_for
 from node.dns.place import Place, Standing, locate, signatures, visible
 from node.zone.name import NAME_OCTETS_MAX, ROOT, Name, iter_ancestors, parent
+from node.zone.nodes import Node
 from node.zone.rrset import ANY, CNAME, DNAME, NS, SOA, RRset
-from node.zone.zone import Node, Zone
+from node.zone.zone import Zone
 
 DS, RRSIG, NSEC = 43, 46, 47
 STEPS_MAX = 16

@@ -6,8 +6,9 @@ from enum import Enum
 import msgspec
 
 from node.zone.name import NAME_OCTETS_MAX, Name, iter_ancestors, wildcard_of
+from node.zone.nodes import Node
 from node.zone.rrset import DNAME, NS, RRset
-from node.zone.zone import Node, Zone
+from node.zone.zone import Zone
 
 DS, RRSIG, NSEC3 = 43, 46, 50
 _NOTHING = Node()

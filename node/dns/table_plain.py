@@ -10,8 +10,8 @@ from node.dns import table_layout as layout
 from node.dns.additional import _NAME_STARTS
 from node.dns.message import _COMPRESSIBLE
 from node.zone.name import Name, is_wildcard
+from node.zone.nodes import Node
 from node.zone.rrset import DNAME, RRset
-from node.zone.zone import Node
 
 _WITH_MEANING = frozenset({DNAME, 43, 46, 47, 50, 51, *_NAME_STARTS, *_COMPRESSIBLE})
 """Types that lead elsewhere, belong to proofs, or hold names that are shortened."""

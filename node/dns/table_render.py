@@ -18,8 +18,9 @@ from node.dns.table_plain import plain_block
 from node.dns.table_record import names_beside, names_in, packed, suffixes_below, unprepared
 from node.dns.table_watch import WatchedZones, exists, is_signed
 from node.zone.name import ROOT, Name, is_wildcard, is_within, parent
+from node.zone.nodes import Node
 from node.zone.rrset import ANY, CNAME, DNAME, NS, SOA, A
-from node.zone.zone import Node, Zone
+from node.zone.zone import Zone
 
 _PRIVATE_TYPES = range(65_280, 65_535)
 _ENTRIES_MAX = 254

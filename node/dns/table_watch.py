@@ -13,8 +13,9 @@ from node.dns.additional import _targets
 from node.dns.lookup import RRSIG, Answer
 from node.dns.place import _is_hash, visible
 from node.zone.name import ROOT, Name, is_wildcard, iter_ancestors, parent
+from node.zone.nodes import Node
 from node.zone.rrset import DNAME, NS, SOA
-from node.zone.zone import Node, Zone
+from node.zone.zone import Zone
 
 _NSEC, _NSEC3PARAM = 47, 51
 

@@ -1,30 +1,50 @@
 """How names would stand after a change: alone with a CNAME, not hidden, and not in the way of a service."""
 
+from immutables import Map
+
 from node.state.draft import Draft
-from node.state.state import Refused
+from node.state.state import Refused, ServiceState
 from node.zone.name import Name, is_within, iter_ancestors, to_text
+from node.zone.nodes import NOWHERE
 from node.zone.rrset import AAAA, CNAME, DNAME, NS, A, RRset, type_to_text
-from node.zone.zone import Node, Zone
+from node.zone.zone import Zone
 
 _BESIDE_CNAME = frozenset({CNAME, 46, 47, 50, 25})
 """RRSIG, NSEC, NSEC3 and KEY may stand beside a CNAME (RFC 4034 section 2.5, RFC 2181 section 10.1)."""
 _MANAGED = (A, AAAA)
-
-_NOWHERE = Node()
+_HIDING = (NS, DNAME)
 
 Overlay = dict[tuple[Name, int], RRset | None]
+Changes = dict[Name, dict[int, RRset | None]]
+"""Of an overlay, by name and type."""
 
 
 def names_problem(draft: Draft, zone: Zone, overlay: Overlay) -> Refused | None:
     """Check each touched name as it would stand: no CNAME beside other data, no service's RRset."""
-    touched: dict[Name, dict[int, RRset | None]] = {}
-    for (name, type_), rrset in overlay.items():
-        touched.setdefault(name, {})[type_] = rrset
-    for name, changes in touched.items():
+    services = draft.state.services
+    for name, changes in _delicate(zone, overlay, services).items():
         wrong = _managed_problem(draft, zone, name, changes) or _alone_problem(draft, zone, name, changes)
         if wrong:
             return wrong
     return _hiding_problem(draft, zone, overlay)
+
+
+def _delicate(zone: Zone, overlay: Overlay, services: "Map[Name, ServiceState]") -> Changes:
+    """Return the changes of the names where something may stand in the way: a service, or a CNAME.
+
+    At most names there is neither, and a thousand of them come in one entry.
+    """
+    found: Changes = {}
+    for name, type_ in overlay:
+        node = zone.nodes.get(name)
+        has_alias = type_ == CNAME or (node is not None and node.get(CNAME) is not None)
+        if has_alias or name in services:
+            found[name] = {}
+    if found:
+        for (name, type_), rrset in overlay.items():
+            if name in found:
+                found[name][type_] = rrset
+    return found
 
 
 def _managed_problem(draft: Draft, zone: Zone, name: Name, changes: dict[int, RRset | None]) -> Refused | None:
@@ -43,16 +63,15 @@ def _managed_problem(draft: Draft, zone: Zone, name: Name, changes: dict[int, RR
 
 def alone_problem(draft: Draft, zone: Zone, overlay: Overlay) -> Refused | None:
     """Check that no CNAME comes to stand beside other data."""
-    touched: dict[Name, dict[int, RRset | None]] = {}
-    for (name, type_), rrset in overlay.items():
-        touched.setdefault(name, {})[type_] = rrset
-    found = (_alone_problem(draft, zone, name, changes) for name, changes in touched.items())
+    found = (
+        _alone_problem(draft, zone, name, changes) for name, changes in _delicate(zone, overlay, Map()).items()
+    )
     return next((wrong for wrong in found if wrong), None)
 
 
 def _alone_problem(draft: Draft, zone: Zone, name: Name, changes: dict[int, RRset | None]) -> Refused | None:
     """A CNAME has its name for itself (RFC 1034 section 3.6.2)."""
-    node = zone.node(name) or _NOWHERE
+    node = zone.node(name) or NOWHERE
     if CNAME not in changes and node.get(CNAME) is None:
         return None
     types = {rrset.type for rrset in node.rrsets if changes.get(rrset.type, rrset) is not None}
@@ -66,8 +85,8 @@ def _alone_problem(draft: Draft, zone: Zone, name: Name, changes: dict[int, RRse
 def _hiding_problem(draft: Draft, zone: Zone, overlay: Overlay) -> Refused | None:
     """A delegation or a DNAME must not take a service of this zone out of its answers."""
     new: dict[Name, list[RRset]] = {}
-    for rrset in overlay.values():
-        if rrset is not None and hides(zone, rrset):
+    for (_, type_), rrset in overlay.items():
+        if type_ in _HIDING and rrset is not None and hides(zone, rrset):
             new.setdefault(rrset.name, []).append(rrset)
     tenants = (fqdn for fqdn, each in draft.state.services.items() if each.service.zone == zone.name)
     hidden = [fqdn for fqdn in tenants if _hider(new, fqdn) is not None] if new else []

@@ -243,43 +243,53 @@ def unmet(zone: Zone, prerequisite: Prerequisite) -> str | None:
 
 def _lay(draft: Draft, zone: Zone, overlay: Overlay, change: Change) -> Refused | None:
     """Put what one change makes of an RRset over the zone, or refuse it."""
-    name, type_ = _target(change)
-    if not is_within(name, zone.name):
-        return draft.refused("invalid", f"{to_text(name)} is not inside the zone {to_text(zone.name)}")
     if isinstance(change, DeleteRRset):
-        return _lay_deletion(draft, zone, overlay, change)
-    rrset = _canonical(change.rrset)
+        return _outside(draft, zone, change.name) or _lay_deletion(draft, zone, overlay, change)
+    rrset = change.rrset
+    name, type_ = rrset.name, rrset.type
+    if len(rrset.rdatas) > 1:
+        rrset = _canonical(rrset)
     sentence = problem(rrset)
-    if sentence is None and type_ == SOA and name != zone.name:
-        sentence = "an SOA record stands only at the top of its zone"
     if sentence is None and type_ == SOA:
-        sentence = _soa_problem(rrset.rdatas[0])
-    if sentence:
-        return draft.refused("invalid", f"{to_text(name)} {type_to_text(type_)}: {sentence}")
+        sentence = _soa_problem(zone, rrset)
+    wrong = _outside(draft, zone, name) or _unfit(draft, name, type_, sentence)
+    if wrong:
+        return wrong
     if type_ == SOA:
         rrset = soa_with_serial(rrset, zone.serial)  # the serial is ours: another one alone is no change
-    present = overlay.get((name, type_), zone.get(name, type_))
-    combined = _combined(present, rrset, change)
-    sentence = problem(combined) if combined is not None and combined is not rrset else None
-    if sentence:
-        return draft.refused("invalid", f"{to_text(name)} {type_to_text(type_)}: {sentence}")
-    overlay[(name, type_)] = combined
-    return _apex_problem(draft, zone, overlay, name, type_)
+    if isinstance(change, PutRRset):
+        overlay[(name, type_)] = rrset
+    else:
+        present = overlay.get((name, type_), zone.get(name, type_))
+        combined = _combined(present, rrset, change)
+        wrong = _unfit(draft, name, type_, problem(combined) if combined is not None else None)
+        if wrong:
+            return wrong
+        overlay[(name, type_)] = combined
+    return _apex_problem(draft, zone, overlay, name, type_) if name == zone.name else None
+
+
+def _outside(draft: Draft, zone: Zone, name: Name) -> Refused | None:
+    if is_within(name, zone.name):
+        return None
+    return draft.refused("invalid", f"{to_text(name)} is not inside the zone {to_text(zone.name)}")
+
+
+def _unfit(draft: Draft, name: Name, type_: int, sentence: str | None) -> Refused | None:
+    if sentence is None:
+        return None
+    return draft.refused("invalid", f"{to_text(name)} {type_to_text(type_)}: {sentence}")
 
 
 def _canonical(rrset: RRset) -> RRset:
     """Return the RRset with each rdata once, in octet order."""
-    if len(rrset.rdatas) <= 1:
-        return rrset
     return msgspec.structs.replace(rrset, rdatas=tuple(sorted(set(rrset.rdatas))))
 
 
 def _combined(present: RRset | None, given: RRset, change: Change) -> RRset | None:
-    """Return what a put, an addition or a removal makes of the present RRset."""
-    if isinstance(change, PutRRset) or (present is None and isinstance(change, AddRdatas)):
-        return given
+    """Return what an addition or a removal makes of the present RRset."""
     if present is None:
-        return None
+        return given if isinstance(change, AddRdatas) else None
     if isinstance(change, AddRdatas):
         merged = make(given.name, given.type, given.ttl, [*present.rdatas, *given.rdatas])
         return msgspec.structs.replace(merged, comment=present.comment, disabled=present.disabled)
@@ -309,9 +319,11 @@ def _apex_problem(draft: Draft, zone: Zone, overlay: Overlay, name: Name, type_:
     return None
 
 
-def _soa_problem(rdata: bytes) -> str | None:
-    """Two names and five numbers (RFC 1035 section 3.3.13)."""
-    rest = rdata
+def _soa_problem(zone: Zone, rrset: RRset) -> str | None:
+    """Two names and five numbers, at the top of a zone (RFC 1035 section 3.3.13)."""
+    if rrset.name != zone.name:
+        return "an SOA record stands only at the top of its zone"
+    rest = rrset.rdatas[0]
     for _ in range(2):
         position = 0
         while position < len(rest) and rest[position]:

@@ -4,18 +4,15 @@ A million names are built in small steps, each of which lets other threads run. 
 is shared with it: to let go of a million names at once would stop every thread as long as to build them at once.
 """
 
-from itertools import groupby
-
 from immutables import Map
 
 from node.zone.name import Name, parent
+from node.zone.nodes import NOWHERE, Node
 from node.zone.rrset import RRset
-from node.zone.zone import Delta, Node, Zone, digest_with
+from node.zone.zone import Delta, Zone, digest_with
 
 Row = tuple[int, RRset]
 """The index of the latest change at the name, and one of its RRsets."""
-
-_NOWHERE = Node()
 
 
 class ZoneBuilder:
@@ -40,24 +37,31 @@ class ZoneBuilder:
         self._has_disabled = False
 
     def take(self, rows: list[Row]) -> None:
-        """Take RRsets; those of one name that follow each other are cheaper."""
-        for name, group in groupby(rows, _name):
-            self._put(name, list(group))
+        """Take RRsets: some hundreds at once, since other threads wait while they are put into their place."""
+        taken: dict[Name, Node] = {}
+        for index, rrset in rows:
+            name = rrset.name
+            rrsets: tuple[RRset, ...] = (rrset,)
+            if name in self._names:
+                present = taken[name] if name in taken else self._nodes.get(name, NOWHERE)
+                rrsets = tuple(sorted((*present.rrsets, rrset), key=_type))
+            else:
+                present = self._former.get(name, NOWHERE)
+                self._names.add(name)
+            taken[name] = Node(rrsets, present.children, index, present.visible_children)
+            self._has_disabled = self._has_disabled or rrset.disabled
+        if self._former:
+            self._share(taken)
+        self._nodes.update(taken)
         self._count += len(rows)
         self._digest = digest_with(self._digest, (rrset for _, rrset in rows))
-        self._has_disabled = self._has_disabled or any(rrset.disabled for _, rrset in rows)
 
-    def _put(self, name: Name, rows: list[Row]) -> None:
-        present = self._nodes.get(name, _NOWHERE)
-        rrsets = tuple(rrset for _, rrset in rows)
-        if name in self._names:
-            rrsets = tuple(sorted((*present.rrsets, *rrsets), key=_type))
-        elif len(rrsets) > 1:
-            rrsets = tuple(sorted(rrsets, key=_type))
-        index = rows[-1][0]
-        if present.rrsets != rrsets or present.index != index:
-            self._nodes[name] = Node(rrsets, present.children, index, present.visible_children)
-        self._names.add(name)
+    def _share(self, taken: dict[Name, Node]) -> None:
+        """Put the former version's own node in the place of one that equals it."""
+        for name, node in taken.items():
+            former = self._former.get(name, NOWHERE)
+            if former == node:
+                taken[name] = former
 
     def finish(self) -> Zone:
         """Return the zone; nothing can be taken any more."""
@@ -75,8 +79,8 @@ class ZoneBuilder:
         return Zone(self._name, self._serial, nodes, self._count, self._digest, self._history, size)
 
     def _note_children(self, name: Name, children: int, visible: int) -> None:
-        node = self._nodes.get(name, _NOWHERE)
-        kept = node if name in self._names else _NOWHERE
+        node = self._nodes.get(name, NOWHERE)
+        kept = node if name in self._names else NOWHERE
         after = Node(kept.rrsets, children, kept.index, visible)
         if after != node:
             self._nodes[name] = after
@@ -108,10 +112,6 @@ def _counted(apex: Name, names: set[Name]) -> dict[Name, int]:
 
 def _is_enabled(node: Node) -> bool:
     return not all(rrset.disabled for rrset in node.rrsets)
-
-
-def _name(row: Row) -> Name:
-    return row[1].name
 
 
 def _type(rrset: RRset) -> int:

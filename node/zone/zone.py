@@ -1,9 +1,7 @@
 """One zone as an immutable version: its names, its RRsets, its serial and its recent changes.
 
 A reader holds a finished version; ``with_changes`` builds the next one, which shares all names it
-did not touch. An empty non-terminal (RFC 4592 section 2.2.2) is a node without RRsets: every node
-counts its direct children, so that it exists exactly as long as something lies below it. Disabled
-RRsets stay in the zone but are not answered; a second count tells which names an answer may see.
+did not touch.
 """
 
 import hashlib
@@ -12,11 +10,12 @@ from heapq import merge
 from itertools import islice
 
 import msgspec
-from immutables import Map, MapMutation
+from immutables import Map
 
 from node.zone import serial as serials
 from node.zone.lease import LeaseKey
-from node.zone.name import Name, parent, sort_key
+from node.zone.name import Name, sort_key
+from node.zone.nodes import Node, NodeEdit
 from node.zone.rrset import SOA, RRset
 
 HISTORY_DELTAS_MAX = 1_000
@@ -24,37 +23,6 @@ HISTORY_RRSETS_MAX = 10_000
 _DIGEST_MODULUS = 2**128
 _RUN_NAMES = 10_000
 """Names sorted at a time, which takes about 20 ms."""
-
-
-class Node(msgspec.Struct, frozen=True, gc=False):
-    """One name of the zone: its RRsets by rising type, and how many direct children exist."""
-
-    rrsets: tuple[RRset, ...] = ()
-    children: int = 0
-    index: int = 0
-    """Log index of the latest change of an RRset here."""
-    visible_children: int = 0
-    """How many direct children exist for those who ask: see ``is_visible``."""
-
-    @property
-    def is_visible(self) -> bool:
-        """Say whether an answer may know the name: an RRset here or below is not disabled."""
-        if self.visible_children > 0:
-            return True
-        for rrset in self.rrsets:  # noqa: SIM110  # twice as fast as any(), and asked for at every change
-            if not rrset.disabled:
-                return True
-        return False
-
-    def get(self, type_: int) -> RRset | None:
-        """Return the RRset of this type, or None."""
-        for rrset in self.rrsets:
-            if rrset.type == type_:
-                return rrset
-        return None
-
-
-_NOWHERE = Node()
 
 
 class Delta(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -135,35 +103,36 @@ def with_changes(
     The serial becomes the given one, else the next (RFC 1982), when anything but the SOA's own serial changed.
     """
     next_serial = serials.add(zone.serial, 1) if serial is None else serial
-    nodes = zone.nodes.mutate()
+    edit = NodeEdit(zone.name, zone.nodes)
     removed: list[RRset] = []
     added: list[RRset] = []
     for replacement in replacements:
-        node = nodes.get(replacement.name, _NOWHERE)
-        old = node.get(replacement.type)
-        if old == replacement.rrset:
+        new, old = replacement.rrset, edit.get(replacement.name).get(replacement.type)
+        if old == new:
             continue
-        _put(nodes, zone.name, replacement, index)
-        removed += [] if old is None else [old]
-        added += [] if replacement.rrset is None else [replacement.rrset]
+        edit.put(replacement.name, replacement.type, new, index)
+        if old is not None:
+            removed.append(old)
+        if new is not None:
+            added.append(new)
     if not removed and not added:
         return zone
-    return _finished(zone, nodes, Delta(zone.serial, next_serial, index, tuple(removed), tuple(added), expired))
+    return _finished(zone, edit, Delta(zone.serial, next_serial, index, tuple(removed), tuple(added), expired))
 
 
 def served_as(zone: Zone, replacements: Iterable[Replacement]) -> Zone:
     """Return the zone as it is answered while these RRsets look otherwise: same serial, same history."""
-    nodes = zone.nodes.mutate()
+    edit = NodeEdit(zone.name, zone.nodes)
     digest = zone.digest
     for replacement in replacements:
-        node = nodes.get(replacement.name, _NOWHERE)
+        node = edit.get(replacement.name)
         old = node.get(replacement.type)
         if old == replacement.rrset:
             continue
-        _put(nodes, zone.name, replacement, node.index)
+        edit.put(replacement.name, replacement.type, replacement.rrset, node.index)
         digest -= 0 if old is None else _hash(old)
         digest += 0 if replacement.rrset is None else _hash(replacement.rrset)
-    return msgspec.structs.replace(zone, nodes=nodes.finish(), digest=digest % _DIGEST_MODULUS)
+    return msgspec.structs.replace(zone, nodes=edit.finish(), digest=digest % _DIGEST_MODULUS)
 
 
 def new_zone(name: Name, rrsets: Iterable[RRset], index: int, serial: int = 1) -> Zone:
@@ -175,15 +144,15 @@ def new_zone(name: Name, rrsets: Iterable[RRset], index: int, serial: int = 1) -
 
 def renumbered(zone: Zone, serial: int, history: tuple[Delta, ...]) -> Zone:
     """Return a zone that was built beside the one that is served, with the serial and the history it shall have."""
-    nodes = zone.nodes.mutate()
+    edit = NodeEdit(zone.name, zone.nodes)
     before = zone.get(zone.name, SOA)
     assert before is not None
     soa = soa_with_serial(before, serial)
-    _put(nodes, zone.name, Replacement(zone.name, SOA, soa), nodes[zone.name].index)
+    edit.put(zone.name, SOA, soa, zone.nodes[zone.name].index)
     return msgspec.structs.replace(
         zone,
         serial=serial,
-        nodes=nodes.finish(),
+        nodes=edit.finish(),
         digest=(zone.digest + _hash(soa) - _hash(before)) % _DIGEST_MODULUS,
         history=history,
         history_rrsets=sum(map(_size, history)),
@@ -192,12 +161,12 @@ def renumbered(zone: Zone, serial: int, history: tuple[Delta, ...]) -> Zone:
 
 def filled_zone(zone: Zone, rrsets: Collection[RRset], index: int) -> Zone:
     """Return the zone with RRsets that it does not hold yet, at the same serial and without a history of them."""
-    nodes = zone.nodes.mutate()
+    edit = NodeEdit(zone.name, zone.nodes)
     for rrset in rrsets:
-        _put(nodes, zone.name, Replacement(rrset.name, rrset.type, rrset), index)
+        edit.put(rrset.name, rrset.type, rrset, index)
     return msgspec.structs.replace(
         zone,
-        nodes=nodes.finish(),
+        nodes=edit.finish(),
         rrset_count=zone.rrset_count + len(rrsets),
         digest=digest_with(zone.digest, rrsets),
     )
@@ -208,25 +177,22 @@ def digest_with(digest: int, rrsets: Iterable[RRset]) -> int:
     return (digest + sum(map(_hash, rrsets))) % _DIGEST_MODULUS
 
 
-def _by_type(rrset: RRset) -> int:
-    return rrset.type
-
-
 def soa_with_serial(soa: RRset, serial: int) -> RRset:
     """Return the SOA with another serial (RFC 1035 section 3.3.13: five 32-bit numbers end the rdata)."""
     rdata = soa.rdatas[0]
     return msgspec.structs.replace(soa, rdatas=(rdata[:-20] + serial.to_bytes(4, "big") + rdata[-16:],))
 
 
-def _finished(zone: Zone, nodes: "MapMutation[Name, Node]", delta: Delta) -> Zone:
+def _finished(zone: Zone, edit: NodeEdit, delta: Delta) -> Zone:
     """Advance the serial, keep history and digest, and close the version."""
     serial = delta.serial_to
     removed, added = list(delta.removed), list(delta.added)
-    current = nodes.get(zone.name, _NOWHERE).get(SOA)
+    apex = edit.get(zone.name)
+    current = apex.get(SOA)
     if current is not None:
         soa = soa_with_serial(current, serial)
         # A serial that only follows is no change of the apex: conditions on it must not fail for it.
-        _put(nodes, zone.name, Replacement(zone.name, SOA, soa), nodes[zone.name].index)
+        edit.put(zone.name, SOA, soa, apex.index)
         before = zone.get(zone.name, SOA)
         removed = [rrset for rrset in removed if rrset.type != SOA] + ([] if before is None else [before])
         added = [rrset for rrset in added if rrset.type != SOA] + [soa]
@@ -235,7 +201,7 @@ def _finished(zone: Zone, nodes: "MapMutation[Name, Node]", delta: Delta) -> Zon
     return Zone(
         name=zone.name,
         serial=serial,
-        nodes=nodes.finish(),
+        nodes=edit.finish(),
         rrset_count=zone.rrset_count + len(added) - len(removed),
         digest=(zone.digest + sum(map(_hash, added)) - sum(map(_hash, removed))) % _DIGEST_MODULUS,
         history=history,
@@ -258,41 +224,6 @@ def _extended(zone: Zone, delta: Delta) -> tuple[tuple[Delta, ...], int]:
 
 def _size(delta: Delta) -> int:
     return len(delta.removed) + len(delta.added)
-
-
-def _put(nodes: "MapMutation[Name, Node]", apex: Name, replacement: Replacement, index: int) -> None:
-    """Put, replace or take away one RRset, and keep the chain of nodes above it right."""
-    before = nodes.get(replacement.name)
-    node = before or _NOWHERE
-    others = [rrset for rrset in node.rrsets if rrset.type != replacement.type]
-    if replacement.rrset is not None:
-        others.append(replacement.rrset)
-        others.sort(key=_by_type)
-    after = Node(tuple(others), node.children, index if others else 0, node.visible_children)
-    _store(nodes, apex, replacement.name, before, after)
-
-
-def _store(nodes: "MapMutation[Name, Node]", apex: Name, name: Name, before: Node | None, after: Node) -> None:
-    """Store a node and carry up what its coming, going, showing or hiding changes in the counts.
-
-    A missing parent becomes an empty non-terminal; one that has lost its last child goes.
-    """
-    while True:
-        exists = bool(after.rrsets or after.children)
-        if exists:
-            nodes[name] = after
-        elif before is not None:
-            del nodes[name]
-        children = exists - (before is not None)
-        visible = after.is_visible - (before is not None and before.is_visible)
-        if name == apex or (children == 0 and visible == 0):
-            return
-        name = parent(name)
-        before = nodes.get(name)
-        node = before or _NOWHERE
-        after = msgspec.structs.replace(
-            node, children=node.children + children, visible_children=node.visible_children + visible
-        )
 
 
 def _hash(rrset: RRset) -> int:

@@ -312,6 +312,7 @@ class WalJournal(Journal):  # type: ignore[misc]  # the library has no types
             file.write(head)
             for piece in self._octets(begin, end):
                 file.write(piece)
+                file.fdatasync()  # a little at a time: the running journal waits for what lies before it
             file.fdatasync()
 
     def _switch(self, begin: int) -> int:

@@ -43,7 +43,8 @@ _REASONS: Final[dict[Word, str]] = {
     "cluster": "belongs to another cluster; correct its address or its cluster name",
     "own-name": "uses this node's own name; give every node a name of its own",
     "name": "another node answers at this address than the configuration says; correct the addresses",
-    "unknown": "is not a member of this cluster; `qdns node add` lets it in",
+    "unknown": "is not a member of this cluster as far as that is known there: `qdns node add` lets it in. A node that is "
+    "new or was emptied knows the nodes of its configuration alone, which has to name some of those that are there",
     "directory": "comes with another data directory than this cluster knows it by: what it promised before is forgotten, "
     "and so it must not vote under that name. Give it its data directory back, or run `qdns node replace` for it",
     "history": "holds the log of another cluster of the same name; empty its data directory if it is to join this one",

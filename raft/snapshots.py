@@ -28,7 +28,7 @@ FORMAT_VERSION: Final = 1
 PIECE_BYTES_MAX: Final = 16 * 1024 * 1024
 RECEIVED_BYTES_MAX: Final = 16 * 1024**3
 _SYNC_BYTES: Final = 4 * 1024 * 1024
-"""A snapshot is received in the log's thread: many short waits for the disk, never a long one."""
+"""Many short waits for the disk, never a long one: the journal waits for what lies before it on the same medium."""
 _START: Final = struct.Struct("<8sII")
 _CRC: Final = struct.Struct("<I")
 _PIECE: Final = struct.Struct("<II")
@@ -269,7 +269,7 @@ def _write(file: AppendFile, header: bytes, pieces: Iterator[bytes]) -> tuple[in
     """Write header, pieces and end; return size and digest when all is on the medium."""
     hasher = hashlib.blake2b(header, digest_size=_DIGEST_BYTES)
     file.write(header)
-    size = len(header)
+    size, synced = len(header), 0
     for piece in pieces:
         if not piece:
             continue
@@ -278,6 +278,9 @@ def _write(file: AppendFile, header: bytes, pieces: Iterator[bytes]) -> tuple[in
         hasher.update(piece)
         file.write(head + piece)
         size += len(head) + len(piece)
+        if size - synced >= _SYNC_BYTES:
+            file.fdatasync()
+            synced = size
     end = _PIECE.pack(0, 0) + hasher.digest()
     file.write(end)
     file.fdatasync()

@@ -135,6 +135,17 @@ class Operators:
             self._wiped = None
         elif seat.role == "voter":
             self._ask(Change("replace", name), lambda _outcome: None)
+        else:
+            self._bring_up_to_date(name)
+
+    def _bring_up_to_date(self, name: str) -> None:
+        """Give an emptied node that knows nobody any more the configuration of now, as docs/nodes.md wants it."""
+        world = self._world
+        machine, members = world.machines[name], set(world.ledger.seats()) - {name}
+        if machine.process is not None and not self._knows_its_past(name) and not members & {*machine.known}:
+            machine.known = (*sorted(members), name)
+            world.crash(name, power=False)
+            world.start_again(name)
 
     # --- asking ---------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 FOREVER: Final = 1 << 60
-STEPS_MAX: Final = 200_000
+STEPS_MAX: Final = 20_000_000
 """Positions looked at for one key. A search that needs more is given up: undecided, and told as such."""
 _UNSEEN: Final = "\0unseen"
 """Stands for every value that nobody read or expected."""

@@ -14,7 +14,7 @@ from node.config import Config, SecretError
 from node.config.addresses import host_of
 from node.config.model import Allowed, DnsSettings
 from node.config.rules_dns import cookie_octets
-from node.dns import fast
+from node.dns import fast, native
 from node.dns import table_layout as layout
 from node.dns.certificate import CertificateFiles
 from node.dns.forwarder import ForwardSettings
@@ -37,6 +37,10 @@ ORPHAN_LIFE_S = 86_400.0
 DEFAULT_LIMITER = LimiterSettings(responses_per_s=50, exempt=LOOPBACK)
 
 
+class NoReader(Exception):
+    """The configuration asks for a compiled reader that was not built; the message says what to do."""
+
+
 @dataclass(frozen=True, slots=True)
 class DnsPlan:
     """The DNS of a node, ready to be built."""
@@ -56,6 +60,8 @@ class DnsPlan:
     """So long a node without a majority goes on answering; None: for ever."""
     answerers: int = 0
     """Processes that answer UDP; 0: this one does."""
+    compiled: bool = True
+    """They answer by the compiled reader where it was built."""
     directory: Path | None = None
     """Where they meet this process; None: they live and die with it, in a temporary directory."""
     orphan_life_s: float = ORPHAN_LIFE_S
@@ -80,7 +86,10 @@ class DnsPlan:
 def dns_plan_of(
     config: Config, keys: Mapping[str, TsigSecret], secret: bytes | None, environ: Mapping[str, str]
 ) -> DnsPlan:
-    """Return what the configuration describes; ``keys`` are those that could be read. Raises ``SecretError``."""
+    """Return what the configuration describes; ``keys`` are those that could be read.
+
+    Raises ``SecretError`` and ``NoReader``.
+    """
     dns = config.dns
     known = _keys(keys)
     return DnsPlan(
@@ -102,6 +111,7 @@ def dns_plan_of(
         notify=_notify(config, known),
         forward=ForwardSettings(dns.forward) if dns.forward else None,
         answerers=_answerers(dns.answerers),
+        compiled=_is_compiled(dns.reader),
         directory=config.raft.data_dir / ANSWERERS,
         serve_stale_for_s=dns.serve_stale_for_s,
         orphan_life_s=min(ORPHAN_LIFE_S, dns.serve_stale_for_s or ORPHAN_LIFE_S),
@@ -113,6 +123,16 @@ def _answerers(wanted: int | None) -> int:
     if not fast.is_supported():
         return 0
     return min(len(os.sched_getaffinity(0)), layout.READERS_MAX) if wanted is None else wanted
+
+
+def _is_compiled(reader: str) -> bool:
+    """Say whether the compiled reader may be used. Raises ``NoReader`` where it must be and is not there."""
+    if reader == "native" and native.load() is None:
+        raise NoReader(
+            f'[dns] reader is "native", but there is no compiled reader at {native.LIBRARY}: '
+            'install quorumdns where there is a C compiler, or write reader = "auto"'
+        )
+    return reader != "python"
 
 
 def _keys(keys: Mapping[str, TsigSecret]) -> dict[Name, Key]:

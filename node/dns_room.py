@@ -125,7 +125,7 @@ class DnsRoom:
         if folder is None:
             self._home = tempfile.TemporaryDirectory(prefix="quorumdns-")
             folder = Path(self._home.name)
-        settings = SupervisorSettings(folder, plan.answerers, plan.orphan_life_s)
+        settings = SupervisorSettings(folder, plan.answerers, plan.orphan_life_s, plan.compiled)
         self.fast = FastDns(settings, self.view, self.server.answer_datagram, plan.policy, self._leases)
         await self.fast.start(self.server.addresses)
         self.server.use_limiter(self.fast.take_policy(plan.policy))

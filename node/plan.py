@@ -20,7 +20,7 @@ from node.config.model import ClusterTls
 from node.config.rules_secrets import tsig_octets
 from node.config.secret import path_of
 from node.dns.fast import is_supported
-from node.dns_plan import ANSWERERS, DnsPlan, dns_plan_of
+from node.dns_plan import ANSWERERS, DnsPlan, NoReader, dns_plan_of
 from node.duties import DutySettings
 from node.notify.settings import NotifierSettings
 from node.notify_plan import notifier_settings
@@ -213,7 +213,7 @@ def _dns(
 ) -> DnsPlan:
     try:
         return dns_plan_of(config, keys, secret, environ)
-    except SecretError as error:
+    except (SecretError, NoReader) as error:
         raise StartError(str(error)) from None
 
 

@@ -7,6 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from scripts.build_native import build
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Build the compiled reader where there is a compiler, before the workers start."""
+    if not hasattr(config, "workerinput"):
+        build(only_if_older=True)
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _end_orphans(tmp_path_factory: pytest.TempPathFactory):

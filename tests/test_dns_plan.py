@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from node.config import loads
+from node.dns import native
 from node.dns.grants import LOOPBACK
 from node.dns.listen import ListenAddress
 from node.dns_plan import DnsPlan
@@ -107,3 +108,17 @@ def test_the_certificate_is_beside_the_file(tmp_path: Path) -> None:
     plan = plan_of(loads(text, {}, base=tmp_path), {}).dns
     assert plan.tls is not None
     assert (tmp_path / "cert.pem", tmp_path / "key.pem") == (plan.tls.cert, plan.tls.key)
+
+
+@pytest.mark.parametrize(("reader", "compiled"), [("auto", True), ("python", False)])
+def test_the_compiled_reader_may_be_left_out(reader: str, compiled: bool) -> None:
+    """It answers where it was built, unless the Python one is asked for."""
+    assert compiled == planned(f'reader = "{reader}"').compiled
+
+
+def test_a_compiled_reader_that_must_be_there_stops_the_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks for it is told when it was not built, and what to do."""
+    monkeypatch.setattr(native, "load", lambda: None)
+    assert planned("").compiled
+    with pytest.raises(StartError, match=r"no compiled reader at .*libnative\.so: install .* C compiler"):
+        planned('reader = "native"')

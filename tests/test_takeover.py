@@ -90,7 +90,7 @@ def is_one_answered(node: Process) -> bool:
         client.connect(("127.0.0.1", node.port))
         client.send(packet(NS1, 1))
         try:
-            return client.recv(4096)[3] & 15 == 0 and answers(node)["cache_misses"] > 0
+            return client.recv(4096)[3] & 15 == 0 and answers(node)["types"].get("A", 0) > 0
         except OSError:
             return False
 

@@ -31,6 +31,7 @@ def build_dns(root: Root, node: Node, base: Path, references: References, findin
         allow_update=None if table.allow_update is None else tuple(table.allow_update),
         also_notify=tuple(table.also_notify),
         answerers=None if table.answerers == "auto" else table.answerers,
+        reader=table.reader,
         serve_stale_for_s=None if table.serve_stale_for is None else table.serve_stale_for / 1000,
         forward=tuple(table.forward),
         forward_for=tuple(table.forward_for),

@@ -31,6 +31,7 @@ def compare(old: Config, new: Config) -> Difference:
         "dns.listen": (old.dns.listen, new.dns.listen),
         "dns.tls_listen": (old.dns.tls_listen, new.dns.tls_listen),
         "dns.answerers": (_answerers(old), _answerers(new)),
+        "dns.reader": (old.dns.reader, new.dns.reader),
         "api.listen": (old.api.listen, new.api.listen),
         "notify": (old.notify, new.notify),
     }
@@ -55,7 +56,7 @@ def _answerers(config: Config) -> int | None:
 
 def _reloaded(dns: DnsSettings) -> DnsSettings:
     """Leave out what is taken over at a start alone."""
-    return replace(dns, listen=(), tls_listen=(), answerers=None)
+    return replace(dns, listen=(), tls_listen=(), answerers=None, reader="auto")
 
 
 def _differing(parts: Mapping[str, tuple[object, object]]) -> tuple[str, ...]:

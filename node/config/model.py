@@ -169,6 +169,8 @@ class DnsSettings:
     """So long a node without a majority goes on answering; None: for ever."""
     answerers: int | None = None
     """Processes that answer UDP, 0 for none beside this one; None: as many as there are cores."""
+    reader: Literal["auto", "python", "native"] = "auto"
+    """What finds their answers: the compiled reader, Python, or the former where it was built."""
     forward: tuple[str, ...] = ()
     """``ip:port`` of servers that are asked for names outside our zones; none: nobody is."""
     forward_for: tuple[Network, ...] = ()

@@ -114,6 +114,7 @@ class DnsTable(Table):
     also_notify: Annotated[list[SecondaryEntry], Listed, Field(max_length=256)] = Field(default_factory=list)
     serve_stale_for: DurationMs | None = None
     answerers: Annotated[int, Field(ge=0, le=64)] | Literal["auto"] = "auto"
+    reader: Literal["auto", "python", "native"] = "auto"
     forward: Annotated[list[ServerAddress], Listed, Field(max_length=8)] = Field(default_factory=list)
     forward_for: Annotated[list[NetworkEntry], Listed] = written(_PRIVATE)
 

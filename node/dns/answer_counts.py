@@ -39,7 +39,8 @@ def answer_row(counters: Counters, sums: Sequence[int], processes: int) -> dict[
         "failures": counters.failures,
         "handed_up": events["handed_up"],
         "refused_alone": events["away"],
-        "cache_hits": max(0, plain - events["misses"]),
+        "native": events["native"],
+        "cache_hits": max(0, plain - events["misses"] - events["native"]),
         "cache_misses": events["misses"],
         "batches_us": [[1 << bucket, count] for bucket, count in enumerate(stats.times(list(sums))) if count],
     }

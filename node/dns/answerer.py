@@ -21,10 +21,12 @@ from typing import Any
 from node.dns import answerer_link as links
 from node.dns import answerer_stats as stats
 from node.dns import table_layout as layout
-from node.dns.answerer_batch import BATCH, PlainBatch, Sender, SystemBatch, open_batch, send_one
+from node.dns.answerer_batch import BATCH, Batch, Sender, send_one
 from node.dns.answerer_cache import AnswerCache
 from node.dns.answerer_clients import Clients
 from node.dns.answerer_desk import Desk
+from node.dns.native import NativeReader, load
+from node.dns.native_batch import open_batch
 from node.dns.policy import Policy, from_row
 from node.dns.shared_limiter import OCTETS as ACCOUNTS_OCTETS
 from node.dns.shared_limiter import SharedLimiter
@@ -59,11 +61,12 @@ class Answerer:
         self._is_ending = False
         self._fds: list[int] = []
         """Counters, table, and the sockets: what the next control process needs."""
-        self._sockets: dict[int, tuple[socket.socket, SystemBatch | PlainBatch]] = {}
+        self._sockets: dict[int, tuple[socket.socket, Batch]] = {}
         self._cache: AnswerCache | None = None
         self._policy = Policy()
         self._accounts: mmap.mmap | None = None
         self._clients = Clients(self._policy, None)
+        self._native: NativeReader | None = None
         self._line = memoryview(bytearray(stats.LINE_WORDS * 8)).cast("Q")
 
     def end(self) -> None:
@@ -193,11 +196,9 @@ class Answerer:
         self._accounts = mmap.mmap(counters, ACCOUNTS_OCTETS, offset=stats.OCTETS)
         self._cache = AnswerCache(self._opened(table), self._line)
         self._take_policy(rules)
-        desk = self._desk()
         for number, fd in enumerate(sockets):
             bound = socket.socket(fileno=os.dup(fd))
-            batch = open_batch(number, bound, desk, self._hand_up)
-            self._sockets[bound.fileno()] = bound, batch
+            self._sockets[bound.fileno()] = bound, self._batch(number, bound)
             self._poll.register(bound.fileno(), select.EPOLLIN)
         gc.collect()
         gc.freeze()
@@ -215,6 +216,19 @@ class Answerer:
         if self._cache is not None:
             self._cache.forget_all()
             self._use_desk()
+        self._choose_reader(compiled=rules["compiled"])
+
+    def _choose_reader(self, *, compiled: bool) -> None:
+        """Let the compiled reader answer, or the Python one alone."""
+        library = load() if compiled else None
+        if (library is None) == (self._native is None):
+            return
+        self._native = None if library is None else NativeReader(library)
+        for fd, (bound, batch) in self._sockets.items():
+            self._sockets[fd] = bound, self._batch(batch.number, bound)
+
+    def _batch(self, number: int, bound: socket.socket) -> Batch:
+        return open_batch(number, bound, self._desk(), self._hand_up, self._native)
 
     def _desk(self) -> Desk:
         assert self._cache is not None

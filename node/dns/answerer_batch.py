@@ -4,7 +4,6 @@ An answer is written over the query it answers, behind the id, so the id need no
 kernel's structures are those of 64-bit Linux; elsewhere ``PlainBatch`` takes one datagram at a time.
 """
 
-import contextlib
 import ctypes
 import errno
 import mmap
@@ -64,6 +63,11 @@ HandUp = Callable[[int, bytes, Sender], None]
 
 class Batch(Protocol):
     """Serves one socket."""
+
+    number: int
+
+    def use(self, desk: Desk) -> None:
+        """Answer from another table, or by other rules."""
 
     def serve(self) -> int:
         """Answer what has arrived, up to a batch; return how many datagrams were read."""
@@ -151,6 +155,20 @@ class SystemBatch:
         microseconds = (time.perf_counter_ns() - began) // 1000
         line[stats.TIMES + min(microseconds.bit_length(), stats.TIME_BUCKETS - 1)] += count
         return count
+
+    def _answer_one(self, number: int) -> None:
+        """Answer one message of the batch that was read."""
+        start, octets = _STRIDE * number, self._words[_HEADER_WORDS * number + _LENGTH_WORD]
+        desk = self._desk
+        answer = self._miss(number, start, octets)
+        clients = None if desk.clients.is_idle or not answer else desk.clients.of_batch((self._key(number),))
+        if clients is not None and answer:
+            answer = desk.judged(clients[0], desk.cache.source, answer, self._buffer[start : start + octets])
+        if answer:
+            end = start + 2 + len(answer)
+            self._buffer[start + 2 : end] = answer
+            self._reply_lengths[number] = end - start
+            self._send(number, number + 1)
 
     def _miss(self, number: int, start: int, octets: int) -> bytes | None:
         """Answer what is not known octet by octet, or hand it up."""
@@ -281,13 +299,6 @@ class PlainBatch:
             self._hand_up(self.number, packet, sender)
         elif answer and not send_one(self._bound, packet[:2] + answer, sender):
             line[stats.UNSENT] += 1
-
-
-def open_batch(number: int, bound: socket.socket, desk: Desk, hand_up: HandUp) -> "SystemBatch | PlainBatch":
-    """Choose the fastest way that this machine has."""
-    with contextlib.suppress(OSError):
-        return SystemBatch(number, bound, desk, hand_up)
-    return PlainBatch(number, bound, desk, hand_up)
 
 
 def _row(values: tuple[int, ...]) -> memoryview:

@@ -54,6 +54,8 @@ class AnswerCache:
         self._loose_order: deque[Entry] = deque()
         self._noticed = reader.words[layout.WORD_NOTICES]
         self.is_ready = reader.refresh()
+        self.refreshes = 0
+        """How often zones and constants were read again."""
 
     def answer(self, packet: bytes) -> bytes | None:
         """Return the answer without its id, None to hand the packet up, nothing (``b""``) to drop it."""
@@ -297,6 +299,7 @@ class AnswerCache:
         self._exact_order.clear()
         self._loose_order.clear()
         self.is_ready = self.reader.refresh()
+        self.refreshes += 1
 
     def _notice(self, number: int) -> tuple[int, bytes]:
         place = layout.NOTICES_OFFSET + number % layout.NOTICES * layout.NOTICE_OCTETS

@@ -36,7 +36,7 @@ class Clients:
 
     def __init__(self, policy: Policy, limiter: SharedLimiter | None) -> None:
         self._policy = policy
-        self._limiter = limiter
+        self.limiter = limiter
         self.is_idle = limiter is None and not policy.forward_for
         """Nothing is to be done for anybody."""
         self._second = 0
@@ -45,8 +45,8 @@ class Clients:
 
     def close(self) -> None:
         """Let go of the shared counts."""
-        if self._limiter is not None:
-            self._limiter.close()
+        if self.limiter is not None:
+            self.limiter.close()
 
     def of_batch(self, keys: Sequence[Key]) -> list[Client] | None:
         """Return who sent each packet of a batch, None when nothing is to be done for any of them."""
@@ -69,9 +69,9 @@ class Clients:
 
     def judge(self, client: Client, account: bytes) -> Verdict:
         """Count an answer and say what becomes of it."""
-        if client.network is None or self._limiter is None:
+        if client.network is None or self.limiter is None:
             return Verdict.SEND
-        return self._limiter.count(client.network, account, self._second)
+        return self.limiter.count(client.network, account, self._second)
 
     def _learn(self, key: Key) -> Client:
         address = octets_of(key)

@@ -16,7 +16,7 @@ from zlib import crc32
 from node.dns import table_layout as layout
 from node.dns.answerer_batch import Sender
 
-FORMAT = 2
+FORMAT = 3
 """Version of these messages; raised with every change."""
 SOCKET_NAME = "answerers.sock"
 MESSAGE_OCTETS_MAX = 65_535 + 256
@@ -34,7 +34,8 @@ _ENVELOPE = struct.Struct("<BBB")
 @cache
 def version() -> str:
     """Return what an answerer and a control process must have in common: formats, and the code that answers."""
-    code = b"".join(each.read_bytes() for each in sorted(Path(__file__).parent.glob("*.py")))
+    here = Path(__file__).parent
+    code = b"".join(each.read_bytes() for each in sorted((*here.glob("*.py"), *here.glob("*.so"))))
     return f"{FORMAT}.{layout.FORMAT}.{crc32(code):08x}"
 
 

@@ -40,12 +40,14 @@ EVENTS = (
     "forgotten",
     "limited",
     "cut",
+    "native",
 )
 """Packets dropped for three reasons; answers the kernel refused; packets given to the control process, given up
 for its full queue, refused as it was away; questions known though not octet by octet; questions looked up;
-batches; cached answers forgotten after changes; answers that the rate limit kept back, or cut."""
+batches; cached answers forgotten after changes; answers that the rate limit kept back, or cut; answers that the compiled
+reader found, which keeps none ready."""
 SHORT, ANSWER, OVERSIZED, UNSENT, HANDED_UP, SHED, AWAY = range(_ANSWERS, _ANSWERS + 7)
-QUESTION_HITS, MISSES, BATCHES, FORGOTTEN, LIMITED, CUT = range(_ANSWERS + 7, _ANSWERS + len(EVENTS))
+QUESTION_HITS, MISSES, BATCHES, FORGOTTEN, LIMITED, CUT, NATIVE = range(_ANSWERS + 7, _ANSWERS + len(EVENTS))
 TIMES = _ANSWERS + len(EVENTS)
 TIME_BUCKETS = 24
 """Answers by the time their batch took; bucket n holds times below 2**n microseconds."""

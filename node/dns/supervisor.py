@@ -61,6 +61,8 @@ class SupervisorSettings:
     answerers: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
     orphan_life_s: float | None = None
     """None: until a control process comes, or the directory goes."""
+    compiled: bool = True
+    """The compiled reader answers where it was built."""
 
 
 class Supervisor:
@@ -259,6 +261,7 @@ class Supervisor:
             "policy": to_row(self.policy),
             "key": self._limiter_key.hex(),
             "rows": self.settings.answerers + 1,
+            "compiled": self.settings.compiled,
         }
 
     def take_policy(self, policy: Policy) -> SharedLimiter | None:

@@ -179,6 +179,7 @@ def test_dns_says_who_may_what(complete):
         len(dns.rate_limit.exempt),
     )
     assert 3 == dns.answerers
+    assert "python" == dns.reader
     assert [b"\x0a" * 16, b"\x0b" * 16] == [cookie_octets(each, environ) for each in dns.cookie_secrets]
     assert key.grants[0].covers(from_text("_acme-challenge.www.example.com"), TXT)
     assert not key.grants[0].covers(from_text("_acme-challenge.www.example.com"), A)
@@ -189,6 +190,7 @@ def test_dns_is_careful_by_default():
     """Answers are rate-limited, zones stay here, nothing is forwarded, the version is nobody's business."""
     dns = accepted("").dns
     assert dns.answerers is None
+    assert "auto" == dns.reader
     assert (50, 2, 24, 56) == (
         dns.rate_limit.responses_per_s,
         dns.rate_limit.slip,

@@ -27,10 +27,13 @@ from node.state.state import Changed
 from node.zone.name import Name, from_text
 from node.zone.rrset import RRset, make
 from node.zone.zone import Replacement, Zone, with_changes
-from tests.dns.tables import packet
+from tests.dns.tables import is_native, packet
 from tests.dns.zones import UDP, view, zones
 
-pytestmark = pytest.mark.skipif(not is_supported(), reason="the fast path wants Linux on x86-64")
+pytestmark = [
+    pytest.mark.skipif(not is_supported(), reason="the fast path wants Linux on x86-64"),
+    pytest.mark.usefixtures("reader"),
+]
 
 ZONE = "www A 192.0.2.1\nal CNAME www\n" + "".join(f"h{number} A 192.0.2.7\n" for number in range(50))
 WWW = from_text("www.example.")
@@ -44,7 +47,7 @@ class Control:
         self.ready = ready
         self.handed_up: list[bytes] = []
         self.fast = FastDns(
-            SupervisorSettings(directory, answerers, orphan_life_s=30),
+            SupervisorSettings(directory, answerers, orphan_life_s=30, compiled=is_native()),
             lambda: view(self.zones, ready=self.ready),
             self.answer,
         )
@@ -131,6 +134,7 @@ def test_questions_are_answered_in_another_process(tmp_path: Path) -> None:
             answered = {(type_, rcode): count for type_, rcode, count in stats.answers(control.fast.counts())}
             assert 1 == answered["AAAA", "NOERROR"]
             assert 1 == answered["A", "NXDOMAIN"]
+            assert is_native() == (stats.events(control.fast.counts())["native"] > 0)
 
     asyncio.run(scenario())
 
@@ -258,8 +262,10 @@ ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
 import asyncio, sys
 from pathlib import Path
+from tests.dns.tables import use_reader
 from tests.dns.test_answerer import Control
 async def main():
+    use_reader(sys.argv[4])
     control = Control(Path(sys.argv[1]), answerers=2)
     await control.fast.start((sys.argv[2],))
     print("started", flush=True)
@@ -273,8 +279,9 @@ def control_process(
     directory: Path, address: str, life_s: float, code: Path = ROOT
 ) -> "subprocess.Popen[bytes]":
     """Start a control process of its own, from this code or another's, and wait until it answers."""
+    reader = "native" if is_native() else "python"
     process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(directory), address, str(life_s)],
+        [sys.executable, "-c", PROGRAM, str(directory), address, str(life_s), reader],
         cwd=code,
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": f"{code}:{ROOT}"},
@@ -424,7 +431,9 @@ def test_server_and_answerers_share_an_address(tmp_path: Path) -> None:
         server = DnsServer(DnsSettings(("127.0.0.1:0",), datagrams=False), lambda: view(where))
         await server.start()
         fast = FastDns(
-            SupervisorSettings(tmp_path, 1, orphan_life_s=30), lambda: view(where), server.answer_datagram
+            SupervisorSettings(tmp_path, 1, orphan_life_s=30, compiled=is_native()),
+            lambda: view(where),
+            server.answer_datagram,
         )
         await fast.start(server.addresses)
         host, _, port = server.addresses[0].rpartition(":")

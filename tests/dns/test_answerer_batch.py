@@ -7,25 +7,29 @@ from collections.abc import Iterator
 
 import pytest
 
+from node.dns import answerer_batch
 from node.dns import answerer_stats as stats
 from node.dns.answerer_batch import (
     BATCH,
     PACKET_OCTETS_MAX,
+    Batch,
     PlainBatch,
     Sender,
     SystemBatch,
-    open_batch,
     send_one,
 )
 from node.dns.answerer_desk import Desk
 from node.dns.fast import is_supported
 from node.dns.listen import ListenAddress, open_datagram
+from node.dns.native import load
+from node.dns.native_batch import NativeBatch, open_batch
 from node.zone.name import from_text
 from tests.dns.tables import Twin, packet
 from tests.dns.zones import zones
 
 WAYS = [
     pytest.param(SystemBatch, marks=pytest.mark.skipif(not is_supported(), reason="wants Linux on x86-64")),
+    pytest.param(NativeBatch, marks=pytest.mark.skipif(load() is None, reason="there was no C compiler")),
     PlainBatch,
 ]
 WWW = packet(from_text("www.example."), 1)
@@ -55,7 +59,7 @@ def client_of(bound: socket.socket, host: str = "") -> socket.socket:
     return client
 
 
-def serve_all(batch: "SystemBatch | PlainBatch", count: int) -> None:
+def serve_all(batch: Batch, count: int) -> None:
     """Serve until so many datagrams were read."""
     deadline = time.monotonic() + 2
     while count > 0:
@@ -98,11 +102,13 @@ def test_a_mixed_batch_is_answered_message_by_message(
         client.close()
 
 
-@pytest.mark.skipif(not is_supported(), reason="wants Linux on x86-64")
-def test_an_answer_comes_from_the_address_that_was_asked(twin: Twin) -> None:
+@pytest.mark.parametrize("way", WAYS)
+def test_an_answer_comes_from_the_address_that_was_asked(
+    way: "type[SystemBatch | PlainBatch]", twin: Twin
+) -> None:
     """On a socket for all addresses the kernel would choose another one."""
     bound = open_datagram(ListenAddress("0.0.0.0", 0), is_shared=True)
-    batch = open_batch(0, bound, Desk(twin.cache), lambda *_: None)
+    batch = way(0, bound, Desk(twin.cache), lambda *_: None)
     client = client_of(bound, "127.0.0.77")
     client.send(WWW)
     serve_all(batch, 1)
@@ -125,5 +131,22 @@ def test_more_than_a_batch_waits_for_the_next(way: "type[SystemBatch | PlainBatc
     assert 0 == batch.serve()
     assert 1 == twin.words[stats.OVERSIZED]
     assert BATCH + 6 == sum(count for _, _, count in stats.answers(twin.words.tolist()))
+    client.close()
+    bound.close()
+
+
+def test_the_best_way_is_chosen_and_a_worse_one_is_taken(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the C library has no calls for batches, datagrams are taken one at a time."""
+    bound = open_datagram(ListenAddress("127.0.0.1", 0))
+    desk = Desk(twin.cache)
+    if is_supported():
+        assert type(open_batch(0, bound, desk, lambda *_: None)) is SystemBatch
+    monkeypatch.setattr(answerer_batch.ctypes, "PyDLL", lambda *_, **__: object())
+    batch = open_batch(0, bound, desk, lambda *_: None)
+    assert type(batch) is PlainBatch
+    client = client_of(bound)
+    client.send(WWW)
+    serve_all(batch, 1)
+    assert WWW[:2] == client.recv(4096)[:2]
     client.close()
     bound.close()

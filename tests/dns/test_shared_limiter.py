@@ -5,6 +5,7 @@ import mmap
 from node.dns.limiter import LimiterSettings, Verdict
 from node.dns.shared_limiter import OCTETS, SharedLimiter
 
+KEY = bytes.fromhex("9e3779b97f4a7c15f39cc0605cedc835")
 NAME = b"\x03www\x00"
 
 
@@ -12,7 +13,7 @@ def rows(count: int, **settings: int) -> list[SharedLimiter]:
     """Make the limiters of so many processes."""
     memory = mmap.mmap(-1, OCTETS)
     shared = LimiterSettings(responses_per_s=4, **settings)
-    return [SharedLimiter(memory, count, row, shared, b"k" * 16) for row in range(count)]
+    return [SharedLimiter(memory, count, row, shared, KEY) for row in range(count)]
 
 
 def test_all_processes_share_one_account() -> None:
@@ -46,3 +47,16 @@ def test_other_networks_names_and_rcodes_are_counted_apart() -> None:
     ):
         assert Verdict.SEND is only.judge(address, rcode, name, 7.0)
     assert Verdict.DROP is only.judge("::ffff:192.0.2.9", 0, NAME, 7.0)
+
+
+def test_accounts_are_spread_whatever_they_differ_in() -> None:
+    """By name, rcode, network, at the beginning and at the end: few share a place."""
+    (only,) = rows(1)
+    accounts = [(bytes((192, 0, net, 0)), b"\x00" + NAME) for net in range(256)]
+    accounts += [(bytes((192, 0, 2, 0)), bytes((rcode,)) + NAME) for rcode in range(16)]
+    for number in range(1000):
+        label = b"%d" % number
+        for name in (bytes((len(label),)) + label + NAME, NAME[:-1] + bytes((len(label),)) + label + b"\x00"):
+            accounts.append((bytes((192, 0, 2, 0)), b"\x00" + name))
+    places = {only._place(*account) for account in accounts}
+    assert len(places) > len(set(accounts)) * 0.97

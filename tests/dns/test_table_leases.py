@@ -20,6 +20,7 @@ APEX, WWW, ALIAS, OTHER = (
     from_text(text) for text in ("example.", "www.example.", "al.example.", "other.example.")
 )
 KEY = LeaseKey(APEX, WWW, 1)
+pytestmark = pytest.mark.usefixtures("reader")
 
 
 class Leases:

@@ -14,6 +14,7 @@ _PLAIN_DNS = (
     ("failures", "failures", "Messages that met a defect and were answered SERVFAIL."),
     ("handed_up", "handed_up", "Messages that an answering process gave to the control process."),
     ("refused_alone", "refused_alone", "Messages refused while the control process was away."),
+    ("native", "native", "Answers that the compiled reader found."),
     ("cache_hits", "cache_hits", "Answers found ready in an answering process."),
     ("cache_misses", "cache_misses", "Answers an answering process had to look up."),
 )

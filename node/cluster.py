@@ -18,7 +18,7 @@ from node.proposing import Proposer
 from node.state import machine, members, snapshot
 from node.state.command import FORMAT, Command, Entry, Member, Ticket, format_of
 from node.state.members import MemberNote, Seat, encode_note
-from node.state.state import Changed, Refused, State, advanced
+from node.state.state import Applied, Changed, Refused, State, advanced
 from node.version import version
 from raft.errors import EXIT_WRONG_SETUP, RaftError
 from raft.machine import BadSnapshot
@@ -57,16 +57,22 @@ class Machine:
         """
         try:
             applied = machine.apply(self.state, index, command, self._newest)
-        except Exception:
-            self.failures += 1
-            logger.exception("entry.failed", index=index)
-            self.state = advanced(self.state, index)
-            self._hand_over(Changed())
-            return Refused(index, "failed", "applying the entry failed on this node; nothing was changed")
+        except Exception as error:
+            return self._failed(index, error)
         self._require_readable(applied.state)
+        return self._take(applied)
+
+    def _take(self, applied: Applied) -> object:
         self.state = applied.state
         self._hand_over(applied.changed)
         return applied.result
+
+    def _failed(self, index: int, error: Exception) -> object:
+        """Go on without the entry."""
+        self.failures += 1
+        logger.error("entry.failed", index=index, exc_info=error)
+        text = "applying the entry failed on this node; nothing was changed"
+        return self._take(Applied(advanced(self.state, index), Refused(index, "failed", text), Changed()))
 
     def _require_readable(self, state: State) -> None:
         if state.format > self._newest:
@@ -79,10 +85,11 @@ class Machine:
     def change_members(self, index: int, membership: Membership) -> object:
         """Let the State's nodes follow the log's."""
         seats = tuple(Seat(seat.name, seat.address, seat.role) for seat in membership.seats)
-        applied = members.change_members(self.state, index, seats, membership.note, membership.at_ms)
-        self.state = applied.state
-        self._hand_over(applied.changed)
-        return applied.result
+        try:
+            applied = members.change_members(self.state, index, seats, membership.note, membership.at_ms)
+        except Exception as error:
+            return self._failed(index, error)
+        return self._take(applied)
 
     def snapshot(self) -> Iterator[bytes]:
         """Return the present State as chunks, read from an immutable value."""

@@ -23,6 +23,8 @@ from raft.waiting import Waiting, settle
 
 LEADER_WAIT_S = 1.5
 """So long a proposal waits for a leader to appear before it is refused."""
+BARRIERS_MAX = 10_000
+"""Barriers that wait for one round of messages, however many other nodes ask for."""
 _READ_ONLY = NotCommitted("read-only", "this node is a replica, which only serves; ask a node that votes")
 _STOPPING = NotCommitted("stopped", "this node is stopping")
 
@@ -288,7 +290,7 @@ class Desk:
 
     def _take_barrier(self, node: Node, number: int) -> None:
         core = self.core
-        if core.is_open:
+        if core.is_open and len(self._barriers) < BARRIERS_MAX:
             self._begin_barrier(_Barrier(0, core.commit_index, None, node, number))
         else:
             core.wire.send(node, {"type": "read_index_reply", "number": number, "index": None})

@@ -13,6 +13,8 @@ from raft.identity import parse_address
 MEMBERSHIP: Final = b"\x02"
 """The library's mark in front of an entry about members; what follows it is ours."""
 NODES_MAX: Final = 99
+NOTE_OCTETS_MAX: Final = 16 * 1024
+"""It stays in the log and in every snapshot, and each node is told it anew."""
 
 SeatRole = Literal["voter", "learner", "replica"]
 """Votes; will vote once it has caught up; holds the log and never votes."""
@@ -97,6 +99,9 @@ def decode_change(data: bytes) -> Change:
 def changed(membership: Membership, change: Change) -> Membership:
     """Return the membership after the change; the same one when it changes nothing. Raises ``RefusedChange``."""
     seat = membership.seat(change.name)
+    if len(change.note) > NOTE_OCTETS_MAX:
+        text = f"the note with it has {len(change.note)} octets, {NOTE_OCTETS_MAX} are allowed; give a shorter reason"
+        raise RefusedChange(text)
     if change.kind == "add":
         return _added(membership, seat, change)
     if seat is None:

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from node.cluster import HANDED_OVER_MAX, Cluster, Machine
-from node.state import machine
+from node.state import machine, members
 from node.state.command import Entry, Member, PutZone, Seed, encode
 from node.state.state import Accepted, Changed, Refused, State
 from node.zone.name import from_text
 from raft.machine import BadSnapshot
+from raft.membership import Membership
 from raft.proposal import Committed, Outcome, Unknown
 from raft.settings import RaftSettings
 from tests.state.conftest import SETTINGS, WWW, ZONE, service
@@ -153,7 +154,12 @@ def test_a_defect_costs_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
         result = ours.apply(1, encode(Entry(SEED, 0)))
     assert isinstance(result, Refused)
     assert ("failed", 1, 1) == (result.code, ours.failures, ours.state.index)
-    assert isinstance(ours.apply(2, encode(Entry(SEED, 0))), Accepted)
+    with monkeypatch.context() as patch:
+        patch.setattr(members, "change_members", lambda *_: 1 / 0)
+        result = ours.change_members(2, Membership("", ()))
+    assert isinstance(result, Refused)
+    assert ("failed", 2, 2) == (result.code, ours.failures, ours.state.index)
+    assert isinstance(ours.apply(3, encode(Entry(SEED, 0))), Accepted)
 
 
 def test_a_snapshot_passes_between_machines() -> None:

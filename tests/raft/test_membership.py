@@ -4,6 +4,7 @@ import pytest
 
 from raft.errors import RaftError
 from raft.membership import (
+    NOTE_OCTETS_MAX,
     BadMembership,
     Change,
     Membership,
@@ -65,6 +66,7 @@ def test_a_learner_votes_once_promoted_with_the_directory_it_came_with() -> None
         (Change("add", "c", "127.0.0.1:2"), "is the address of b"),
         (Change("add", "b", "127.0.0.1:2", "replica"), "remove it first"),
         (Change("add", "c", "127.0.0.1:3", "voter"), "begins as a learner"),
+        (Change("remove", "b", note=b"x" * (NOTE_OCTETS_MAX + 1)), "give a shorter reason"),
     ],
 )
 def test_what_is_wrong_is_refused_with_a_sentence(change: Change, words: str) -> None:

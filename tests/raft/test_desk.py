@@ -1,0 +1,48 @@
+"""What other nodes may ask of a leader at once."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
+
+from raft.desk import BARRIERS_MAX, Desk
+from raft.elections import Message
+from raft.library import LEADER, Node
+from raft.settings import RaftSettings
+
+
+class Wire:
+    """Keeps what is sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[Message] = []
+
+    def send(self, _node: Node, message: Message) -> bool:
+        self.sent.append(message)
+        return True
+
+
+def test_barriers_that_others_ask_for_are_bounded() -> None:
+    """Beyond the bound they are told to ask again, until a round of messages has answered those before."""
+    wire = Wire()
+    core: Any = SimpleNamespace(
+        is_open=True,
+        commit_index=7,
+        round=1,
+        append_due_s=1.0,
+        role=LEADER,
+        wire=wire,
+        round_is_heard=lambda _: True,
+    )
+    loop = asyncio.new_event_loop()
+    try:
+        desk = Desk(cast("RaftSettings", None), loop, core, cast("Any", None), lambda: None)
+        for number in range(BARRIERS_MAX + 1):
+            desk.on_request(Node("n2"), {"type": "read_index", "number": number})
+        assert [(BARRIERS_MAX, None)] == [(each["number"], each["index"]) for each in wire.sent]
+        core.round = 2
+        desk.run()
+        assert BARRIERS_MAX + 1 == len(wire.sent)
+        desk.on_request(Node("n2"), {"type": "read_index", "number": BARRIERS_MAX + 1})
+        assert BARRIERS_MAX + 1 == len(wire.sent)
+    finally:
+        loop.close()

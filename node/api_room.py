@@ -21,6 +21,7 @@ from node.push.errors import PushError
 from node.push.pusher import Pusher
 from node.served import ServedZones
 from node.version import version
+from node.vitals import Vitals
 
 
 def api_context(
@@ -30,6 +31,7 @@ def api_context(
     prober: Prober,
     pusher: Pusher,
     notifier: Notifier,
+    vitals: Vitals,
     served: ServedZones,
 ) -> ApiContext:
     """Return the context: the rooms' own values, in the shapes that the API shows."""
@@ -103,6 +105,7 @@ def api_context(
         receivers=receivers,
         test_receiver=test_receiver,
         probes=probes,
+        vitals=vitals.look,
         answers=dns.answer_counts,
         restoring=lambda: not cluster.state.seeded and plan.restore is not None,
         trusted_loopback=not plan.tokens,

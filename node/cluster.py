@@ -167,6 +167,10 @@ class Cluster:
         """Return what the log knows of itself and its peers."""
         return self._replica.status()
 
+    def silent_s(self) -> float | None:
+        """Return for how long the log's thread has not gone round, in seconds; None before it began."""
+        return self._replica.silent_s()
+
     async def propose(
         self,
         command: Command,

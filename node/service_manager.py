@@ -1,11 +1,17 @@
-"""Telling systemd that the node has started and that it stops: sd_notify(3), one datagram each."""
+"""Telling systemd that the node has started, is well, and stops: sd_notify(3), one datagram each."""
 
+import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
+
+import structlog
+
+logger = structlog.get_logger()
 
 _VARIABLE = "NOTIFY_SOCKET"
+_WATCHDOG, _WATCHED = "WATCHDOG_USEC", "WATCHDOG_PID"
 _PATIENCE_S = 1.0
 
 
@@ -15,6 +21,9 @@ class ServiceManager:
     def __init__(self, environ: MutableMapping[str, str] = os.environ) -> None:
         """Take the address out of the environment: the answerers must not speak for the node."""
         self._address = environ.pop(_VARIABLE, "")
+        patience_us, watched = environ.pop(_WATCHDOG, ""), environ.pop(_WATCHED, "")
+        is_us = watched in ("", str(os.getpid()))
+        self._watchdog_s = int(patience_us) / 1e6 if patience_us.isdigit() and is_us else 0.0
 
     def started(self, status: str) -> None:
         """Say that the node serves, and what people are to read of it in ``systemctl status``."""
@@ -23,6 +32,19 @@ class ServiceManager:
     def stopping(self) -> None:
         """Say that the node stops, and that this is meant."""
         self._send("STOPPING=1\nSTATUS=stopping")
+
+    async def watch(self, problem: Callable[[], Awaitable[str]]) -> None:
+        """Say again and again that the node is well, as long as ``problem`` finds nothing; until cancelled.
+
+        systemd's watchdog ends a node of which it does not hear, and starts it anew.
+        """
+        while self._watchdog_s and self._address:
+            found = await problem()
+            if found:
+                logger.error("node.unwell", detail=found)
+            else:
+                self._send("WATCHDOG=1")
+            await asyncio.sleep(self._watchdog_s / 3)
 
     def _send(self, text: str) -> None:
         """Send one message; a manager that cannot be reached costs the node nothing."""

@@ -26,6 +26,7 @@ from node.cluster import Cluster, now_ms
 from node.config import Config
 from node.demo import ADDRESSES, Demo
 from node.dns.listen import ListenFailed
+from node.dns.self_check import SelfCheck
 from node.dns_room import DnsRoom
 from node.duties import Duties
 from node.interpreter import keep_pauses_short
@@ -43,6 +44,7 @@ from node.served import ServedZones
 from node.service_manager import ServiceManager
 from node.state.command import Seed
 from node.state.state import Changed, State
+from node.vitals import Vitals
 from raft.errors import RaftError
 from raft.proposal import Committed
 
@@ -154,7 +156,7 @@ async def _serve(plan: Plan, demo: Demo | None, ready: Ready | None, reloader: R
     manager = ServiceManager()
     for note in plan.notes:
         logger.info("config.note", detail=note)
-    async with _running(plan, demo, end, reloader) as info:
+    async with _running(plan, demo, end, reloader, manager) as info:
         logger.info("node.started", node=plan.node, dns=list(info.dns), api=info.api)
         manager.started(f"{plan.node}: DNS on {', '.join(info.dns)}, API at {info.api}")
         if ready is not None:
@@ -167,7 +169,11 @@ async def _serve(plan: Plan, demo: Demo | None, ready: Ready | None, reloader: R
 
 @contextlib.asynccontextmanager
 async def _running(
-    plan: Plan, demo: Demo | None, end: Callable[[int], None], reloader: Reloader | None
+    plan: Plan,
+    demo: Demo | None,
+    end: Callable[[int], None],
+    reloader: Reloader | None,
+    manager: ServiceManager,
 ) -> AsyncIterator[RunInfo]:
     """Start every room in order; stop them in reverse, whatever happened."""
     async with contextlib.AsyncExitStack() as stack:
@@ -192,7 +198,10 @@ async def _running(
         prober = Prober(plan.node, lambda: cluster.state, cluster.propose, plan.prober)
         pusher = _pusher(plan, cluster)
         notifier = _notifier(plan, cluster)
-        context = api_context(plan, cluster, dns, prober, pusher, notifier, served)
+        checker = SelfCheck(lambda: server.addresses, lambda: min(cluster.state.zones, default=None))
+        stack.push_async_callback(checker.close)
+        vitals = Vitals(cluster, checker, prober)
+        context = api_context(plan, cluster, dns, prober, pusher, notifier, vitals, served)
         api = ApiServer(ApiSettings(listen=(plan.api_listen,)), context)
         _follow(cluster, dns, prober, pusher, notifier)
         for room in (prober, pusher, notifier, api):
@@ -205,6 +214,8 @@ async def _running(
         if plan.restore is not None:
             stack.push_async_callback(_cancelled, asyncio.create_task(_restore(plan, cluster, end)))
         stack.push_async_callback(_cancelled, asyncio.create_task(served.run()))
+        watching = asyncio.create_task(manager.watch(vitals.reason_to_restart))
+        stack.push_async_callback(_cancelled, watching)
         if reloader is not None:
             reloader.listen(dns.reload, cluster.reload_certificates)
         if plan.dns.directory is not None:

@@ -177,6 +177,11 @@ class Driver:
         """Read the files that prove who the nodes are again."""
         self._transport.reload()
 
+    @property
+    def silent_s(self) -> float:
+        """For how long the thread has not gone round; other threads may ask."""
+        return max(0.0, now_s() - self._status_s)
+
     def stop(self, until_s: float) -> None:
         """Take nothing new, hand leadership over if this node leads, then end ``run``."""
         self._stop_at_s = until_s

@@ -99,6 +99,11 @@ class Replica:
         driver = self._driver
         return driver.status if driver is not None else _before_start(self._settings)
 
+    def silent_s(self) -> float | None:
+        """Return for how long the log's thread has not gone round, in seconds; None before it began."""
+        driver = self._driver
+        return None if driver is None else driver.silent_s
+
     def _bring(self, future: "Future[Outcome]", octets: int, act: "Callable[[Driver], object]") -> None:
         """Let the log's thread decide the future, unless too much waits for that already."""
         refused = self._admission.enter(future, octets)

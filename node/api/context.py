@@ -213,6 +213,18 @@ class ProbeSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class Vital:
+    """One part of the node, and what is wrong with it; an empty text when nothing is."""
+
+    part: str
+    problem: str = ""
+
+
+async def _well() -> Sequence[Vital]:
+    return (Vital("raft"), Vital("dns"), Vital("probes"))
+
+
+@dataclass(frozen=True, slots=True)
 class TrustSummary:
     """How this node proves who it is to the others, and whom it refuses or is refused by."""
 
@@ -279,6 +291,8 @@ class ApiContext:
     test_receiver: Callable[[str], Awaitable[str | None]] = _no_receiver
     """Tells a receiver of a test; None when this node knows none of this name. Raises ``NotTold``."""
     probes: Callable[[], ProbeSummary] = ProbeSummary
+    vitals: Callable[[], Awaitable[Sequence[Vital]]] = _well
+    """Looks whether the log's thread, our own DNS and the probes go on; takes about a second when one does not."""
     answers: Callable[[], Mapping[str, Any]] = dict
     """What was answered since the start, for the node's row of the status."""
     reads_format: int = FORMAT

@@ -99,6 +99,11 @@ class Prober:
         self._is_stale = True
         self._wake.set()
 
+    @property
+    def is_running(self) -> bool:
+        """Say whether the tasks that probe and vote go on."""
+        return bool(self._tasks) and not any(task.done() for task in self._tasks)
+
     def summary(self) -> ProberSummary:
         """Return how this node's probing goes."""
         now_s = self._clock_s()

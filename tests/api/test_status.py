@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from node.api.context import ProbeSummary, PushProgress
+from node.api.context import ProbeSummary, PushProgress, Vital
 from node.api.message import PeerAnswer
 from node.api.status import build, local_row
 from node.state.pushes import ReportPush
@@ -188,17 +188,41 @@ def test_readiness(api: Api) -> None:
         api.get("/readyz").text,
     )
     api.cluster.replica = replace(api.cluster.replica, leader=None, has_quorum=False)
-    assert (503, "[+]node ok\n[-]leader not ok\n[+]store ok\n") == (
+    assert (503, "[+]node ok\n[-]leader not ok: no leader is known\n[+]store ok\n") == (
         api.get("/readyz").status_code,
         api.get("/readyz").text,
     )
     assert 200 == api.get("/readyz?noleader").status_code
-    assert (200, "ok\n") == (api.get("/healthz").status_code, api.get("/healthz").text)
+    assert (200, "[+]raft ok\n[+]dns ok\n") == (api.get("/healthz").status_code, api.get("/healthz").text)
 
 
-def test_health_of_the_loops(cluster: FakeCluster) -> None:
-    """/health is good only while DNS, the log and the probes go on."""
-    assert 200 == Api(cluster).get("/health").status_code
-    stuck = Api(cluster, probes=lambda: ProbeSummary(True, 3, 3)).get("/health")
-    assert (503, "[+]dns ok\n[+]raft ok\n[-]probes not ok\n") == (stuck.status_code, stuck.text)
-    assert 503 == Api(cluster, dns_addresses=tuple).get("/health").status_code
+@pytest.mark.parametrize(
+    ("sick", "worth_keeping", "ready", "well"),
+    [
+        ("raft", "[-]raft not ok: why\n[+]dns ok\n", "[+]node ok\n[+]leader ok\n[-]store not ok: why\n", 503),
+        ("dns", "[+]raft ok\n[-]dns not ok: why\n", "[-]node not ok: why\n[+]leader ok\n[+]store ok\n", 503),
+        ("probes", "[+]raft ok\n[+]dns ok\n", "[+]node ok\n[+]leader ok\n[+]store ok\n", 503),
+    ],
+)
+def test_health_of_the_parts(
+    cluster: FakeCluster, sick: str, worth_keeping: str, ready: str, well: int
+) -> None:
+    """Each part that stands still is told where it counts: late probes are no reason to restart or to be passed over."""
+
+    async def vitals() -> tuple[Vital, ...]:
+        return tuple(Vital(part, "why" if part == sick else "") for part in ("raft", "dns", "probes"))
+
+    api = Api(cluster, vitals=vitals)
+    for path, text in (("/healthz", worth_keeping), ("/readyz", ready)):
+        reply = api.get(path)
+        assert (503 if "[-]" in text else 200, text) == (reply.status_code, reply.text)
+    health = api.get("/health")
+    assert well == health.status_code
+    assert f"[-]{sick} not ok: why\n" in health.text
+
+
+def test_a_node_that_has_not_caught_up_is_alive_and_not_ready(cluster: FakeCluster) -> None:
+    """Nobody should restart it, and nobody should ask it."""
+    cluster.replica = replace(cluster.replica, ready=False)
+    api = Api(cluster)
+    assert (200, 503, 503) == tuple(api.get(path).status_code for path in ("/healthz", "/readyz", "/health"))

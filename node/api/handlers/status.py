@@ -1,9 +1,12 @@
-"""``/v1/status``, and whether the node is well: ``/healthz``, ``/readyz``, ``/health``."""
+"""``/v1/status``, and whether the node is well: ``/healthz``, ``/readyz``, ``/health``.
 
-from collections.abc import Mapping
+These three look when they are asked: our own DNS gets a real question, the log's thread must have gone round.
+"""
 
-from node.api.context import ApiContext
-from node.api.message import TEXT, AskPeers, PeerAnswer, Request, Response, shown
+from collections.abc import Mapping, Sequence
+
+from node.api.context import ApiContext, ReplicaView
+from node.api.message import TEXT, AskPeers, PeerAnswer, Perform, Request, Response, Steps, shown
 from node.api.problem import Problem
 from node.api.status import build, local_row
 
@@ -23,37 +26,59 @@ def get_status(context: ApiContext, request: Request) -> Response | AskPeers:
     return AskPeers(answer)
 
 
-def get_healthz(_context: ApiContext, _request: Request) -> Response:
-    """Say that the process answers."""
-    return Response(body=b"ok\n", content_type=TEXT)
+def get_healthz(context: ApiContext, _request: Request) -> Steps:
+    """Say whether the process is worth keeping: its log goes round and its DNS answers. 503 when not.
+
+    Nothing that another node could be the reason of counts here.
+    """
+
+    async def run(_perform: Perform) -> Response:
+        vitals = await context.vitals()
+        return _parts([(each.part, each.problem) for each in vitals if each.part != "probes"])
+
+    return Steps(run)
 
 
-def get_readyz(context: ApiContext, request: Request) -> Response:
+def get_readyz(context: ApiContext, request: Request) -> Steps:
     """Say part by part whether this node can do its work; 503 when it cannot.
 
     ``?noleader`` asks for DNS answers only, which go on without a leader.
     """
-    replica = context.replica()
-    has_leader = replica.has_quorum and replica.leader is not None
-    parts = [("node", bool(context.dns_addresses())), ("store", replica.ready)]
-    if "noleader" not in request.query:
-        parts.insert(1, ("leader", has_leader))
-    return _parts(parts)
+
+    async def run(_perform: Perform) -> Response:
+        problems = {each.part: each.problem for each in await context.vitals()}
+        parts = [("node", problems.get("dns", "")), ("store", _store_problem(context, problems))]
+        if "noleader" not in request.query:
+            parts.insert(1, ("leader", _leader_problem(context.replica())))
+        return _parts(parts)
+
+    return Steps(run)
 
 
-def get_health(context: ApiContext, _request: Request) -> Response:
+def get_health(context: ApiContext, _request: Request) -> Steps:
     """Say whether the three loops go on: DNS, the log and the probes."""
-    replica, probes = context.replica(), context.probes()
-    return _parts(
-        [
-            ("dns", bool(context.dns_addresses()) and replica.ready),
-            ("raft", replica.has_quorum and replica.leader is not None),
-            ("probes", probes.running and not 0 < probes.endpoints <= probes.late),
-        ]
-    )
+
+    async def run(_perform: Perform) -> Response:
+        problems = {each.part: each.problem for each in await context.vitals()}
+        dns = problems.get("dns", "") or _store_problem(context, {})
+        raft = problems.get("raft", "") or _leader_problem(context.replica())
+        return _parts([("dns", dns), ("raft", raft), ("probes", problems.get("probes", ""))])
+
+    return Steps(run)
 
 
-def _parts(parts: list[tuple[str, bool]]) -> Response:
-    text = "".join(f"[{'+' if good else '-'}]{name} {'ok' if good else 'not ok'}\n" for name, good in parts)
-    status = 200 if all(good for _, good in parts) else 503
-    return Response(status, text.encode(), TEXT)
+def _leader_problem(replica: ReplicaView) -> str:
+    if replica.leader is None:
+        return "no leader is known"
+    return "" if replica.has_quorum else "a majority is not in contact"
+
+
+def _store_problem(context: ApiContext, problems: Mapping[str, str]) -> str:
+    ready = context.replica().ready
+    return problems.get("raft", "") or ("" if ready else "this node has not caught up since its start")
+
+
+def _parts(parts: Sequence[tuple[str, str]]) -> Response:
+    lines = (f"[-]{name} not ok: {problem}\n" if problem else f"[+]{name} ok\n" for name, problem in parts)
+    status = 503 if any(problem for _, problem in parts) else 200
+    return Response(status, "".join(lines).encode(), TEXT)

@@ -3,6 +3,10 @@
 A browser on this machine is a client on loopback too, and any page it shows can make it send
 requests here. So a client without a token must name this server by address or as localhost (DNS
 rebinding), and a write must not come from a foreign page.
+
+The order: a secret that is shown decides alone. Without one, whom the kernel lets write to the Unix socket
+is an administrator, and so are this machine's clients as long as there is no token at all, in the log or in
+this node's file. What each threat comes to stands in ``docs/security.md``.
 """
 
 import hashlib
@@ -11,18 +15,11 @@ import ipaddress
 from urllib.parse import urlsplit
 
 from node.api.context import ApiContext, Token
+from node.api.listening import UNIX
 from node.api.message import LOCAL, SAFE, Identity, Request
 from node.api.problem import Problem
+from node.state.scopes import includes
 
-_GRANTS = {
-    "read": {"read"},
-    "records:write": {"read", "records:write"},
-    "endpoints:operate": {"read", "endpoints:operate"},
-    "services:write": {"read", "services:write", "endpoints:operate"},
-    "write": {"read", "records:write", "services:write", "endpoints:operate"},
-    "admin": {"read", "records:write", "services:write", "endpoints:operate", "cluster:admin"},
-    "cluster:admin": {"read", "records:write", "services:write", "endpoints:operate", "cluster:admin"},
-}
 COOKIE = "qdns_token"
 """Where the status page keeps a token; a cookie lets read, nothing else."""
 _CHALLENGE = (("WWW-Authenticate", 'Bearer realm="quorumdns"'),)
@@ -38,14 +35,16 @@ def identify(context: ApiContext, request: Request) -> Identity:
     Where no tokens are configured, this machine's clients may show any: many cannot leave it out.
     """
     secret = shown_secret(request)
-    is_open = context.trusted_loopback and not context.tokens and is_loopback(request.client)
+    is_open = is_trusted(context, request)
     if secret is not None and not is_open:
         return _bearer(context, secret)
+    if is_unix(request.client):
+        return Identity(f"local:{request.client.removeprefix(UNIX)}", LOCAL.scopes)
     if not is_loopback(request.client):
         raise _unknown_client(context, request)
-    if not context.trusted_loopback:
+    if not is_open:
         raise Problem("unauthorized", "this node asks for a token", _token_hint(), headers=_CHALLENGE)
-    if request.client and not is_local_host(request.headers.get("host", "localhost")):
+    if not is_local_host(request.headers.get("host", "localhost")):
         host = request.headers.get("host", "")
         raise Problem(
             "forbidden",
@@ -75,8 +74,11 @@ def _host_of(origin: str) -> str | None:
 
 
 def require_scope(identity: Identity, scope: str) -> None:
-    """Refuse what none of the identity's scopes includes. Raises ``Problem``."""
-    if not any(scope in _GRANTS.get(each, ()) for each in identity.scopes):
+    """Refuse what none of the identity's scopes includes, under whatever conditions. Raises ``Problem``.
+
+    Conditions are judged when it is known what is to be changed: ``node.api.allowance``.
+    """
+    if not includes(identity.scopes, scope):
         raise Problem("forbidden", f"the token {identity.name} lacks the scope {scope}")
 
 
@@ -96,19 +98,39 @@ def _cookie(request: Request) -> str | None:
 
 
 def token_for(context: ApiContext, secret: str) -> Token | None:
-    """Return the token with this secret; takes as long whichever it is (hashes are compared in constant time)."""
-    digest = hashlib.sha256(secret.encode()).hexdigest()
-    found = None
+    """Return the token with this secret, of this node's file or of the log and not expired; None without one.
+
+    Takes as long whichever it is: all hashes are compared, each in constant time.
+    """
+    digest = hashlib.sha256(secret.encode()).digest()
+    found, now_ms = None, context.now_ms()
     for token in context.tokens:
-        if hmac.compare_digest(digest, token.sha256.lower()):
+        if hmac.compare_digest(digest.hex(), token.sha256.lower()):
             found = token
+    for known in context.state().tokens.values():
+        each = known.token
+        if hmac.compare_digest(digest, each.sha256) and (not each.expires_ms or now_ms < each.expires_ms):
+            found = Token(each.name, digest.hex(), each.scopes)
     return found
 
 
+def has_tokens(context: ApiContext) -> bool:
+    """Say whether there is any token, be it expired: from then on clients on loopback need one, too."""
+    return bool(context.tokens or context.state().tokens)
+
+
+def is_trusted(context: ApiContext, request: Request) -> bool:
+    """Say whether the client is let in for being on this machine, whatever secret it shows."""
+    return context.trusted_loopback and is_loopback(request.client) and not has_tokens(context)
+
+
+def is_unix(client: str) -> bool:
+    """Say whether the client came over the Unix socket: ``unix:`` and who the kernel says it is."""
+    return client.startswith(UNIX)
+
+
 def is_loopback(client: str) -> bool:
-    """Say whether the client is on this machine; an empty address is a Unix socket."""
-    if not client:
-        return True
+    """Say whether the client's address is of this machine."""
     try:
         address = ipaddress.ip_address(client)
     except ValueError:
@@ -140,12 +162,12 @@ def _bearer(context: ApiContext, secret: str) -> Identity:
 
 
 def _unknown_client(context: ApiContext, request: Request) -> Problem:
-    if context.tokens:
+    if has_tokens(context):
         return Problem("unauthorized", "this node asks for a token", _token_hint(), headers=_CHALLENGE)
     return Problem(
         "forbidden",
         f"no tokens are configured, so only clients on this machine are served, not {request.client}",
-        "add [[api.tokens]] to the configuration",
+        "on that machine: qdns token create admin --scope admin; or add [[api.tokens]] to the configuration",
     )
 
 

@@ -189,7 +189,7 @@ def _head(request: HttpRequest) -> Request:
         path=request.scope.get("raw_path", request.scope["path"].encode()).decode("latin-1"),
         query=dict(request.query_params),
         headers={key.decode("latin-1"): _text(value) for key, value in request.headers.raw},
-        client=request.client.host if request.client is not None else "",
+        client=request.client.host if request.client is not None else "unknown",
     )
 
 

@@ -133,9 +133,7 @@ def _no_explanation(state: State, name: Name, type_: int) -> Explanation:
 class Token:
     """Who may do what: a name for the events, the SHA-256 of the secret in hexadecimal, and scopes.
 
-    Scopes are ``read``, ``records:write``, ``endpoints:operate`` (drain, force, maintenance), ``services:write``
-    (which includes that), ``write`` (all of these) and ``admin``; every scope includes ``read``. An unknown one
-    grants nothing.
+    What scopes there are says ``node.state.scopes``.
     """
 
     name: str
@@ -282,7 +280,8 @@ class ApiContext:
     change_nodes: ChangeMembers = _no_changes
     node_token: str | None = None
     """The secret that nodes show each other; it may read, nothing else."""
-    tokens: tuple[Token, ...] = ()
+    tokens: Sequence[Token] = ()
+    """Of this node's configuration, as it is now; those of the cluster are in the State."""
     dev: bool = False
     pushes: Callable[[], Sequence[PushProgress]] = tuple
     push_diff: Callable[[str], Awaitable[Sequence[PushChange]]] = _no_diff
@@ -300,7 +299,7 @@ class ApiContext:
     restoring: Callable[[], bool] = lambda: False
     """Whether this node has a backup to restore, so that no other one may seed the cluster."""
     trusted_loopback: bool = True
-    """Whether clients on this machine need no token."""
+    """Whether clients on this machine need no token while there is none at all."""
     lease_left_s: Callable[[LeaseKey], float | None] = lambda _key: None
     """How many seconds this node gives a lease; None where there is none that can run out."""
     imports: ImportGate = field(default_factory=ImportGate)

@@ -1,6 +1,9 @@
 """The API's listening sockets, bound before anything is served, so that failure is told at start."""
 
+import functools
+import pwd
 import socket
+import struct
 from pathlib import Path
 
 UNIX = "unix:"
@@ -49,6 +52,30 @@ def _listening_unix(path: str) -> socket.socket:
             f"the API cannot listen on {UNIX}{path}: {(error.strerror or str(error)).lower()}"
         ) from None
     return bound
+
+
+def peer_user(connection: socket.socket) -> str | None:
+    """Return who is at the other end of a Unix socket, by the kernel's word; None for any other connection.
+
+    Who may connect at all is decided by the socket's mode: its owner, its group, and root.
+    """
+    if connection.family != socket.AF_UNIX:
+        return None
+    credentials = struct.Struct("3i")
+    try:
+        octets = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, credentials.size)
+        _, user, _ = credentials.unpack(octets)
+    except OSError:
+        return None
+    return _name_of(user)
+
+
+@functools.lru_cache(maxsize=64)
+def _name_of(user: int) -> str:
+    try:
+        return pwd.getpwuid(user).pw_name
+    except (KeyError, OverflowError):
+        return str(user)
 
 
 def _is_alive(path: str) -> bool:

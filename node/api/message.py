@@ -47,7 +47,7 @@ class Request:
     """By lower-case name."""
     body: bytes = b""
     client: str = ""
-    """The client's IP address; empty for a Unix socket."""
+    """The client's IP address; over the Unix socket ``unix:`` and the user's name."""
     identity: Identity = LOCAL
 
 

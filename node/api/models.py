@@ -15,6 +15,7 @@ from node.state.leases import LEASE_S_MAX
 from node.zone.rrset import RDATAS_MAX
 
 COMMENT_CHARACTERS_MAX = 255
+EXPIRES_S_MAX = 10 * 365 * 86_400
 
 
 class ZoneBody(Body):
@@ -41,6 +42,20 @@ class NodeBody(Body):
     api: str | None = Field(None, examples=["https://192.0.2.4:7380"])
     site: str | None = Field(None, max_length=63)
     role: Literal["voter", "replica"] = Field("voter", description="a replica serves and never votes")
+
+
+class TokenBody(Body):
+    """A token: the hash of a secret that whoever asks has made, and what it lets do."""
+
+    sha256: str = Field(
+        pattern="^[0-9a-f]{64}$",
+        description="of the whole secret in hexadecimal; the secret itself is never sent",
+        examples=["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"],
+    )
+    scopes: list[str] = Field(min_length=1, max_length=16, examples=[["records:write zone=example.org"]])
+    expires_in_s: int | None = Field(
+        None, ge=1, le=EXPIRES_S_MAX, description="worth nothing after so many seconds; left out: never"
+    )
 
 
 class ReplaceBody(Body):

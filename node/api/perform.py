@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from node.api.access import BadToken, identify, is_loopback, require_same_site, require_scope, shown_secret
+from node.api.access import BadToken, identify, is_trusted, require_same_site, require_scope, shown_secret
+from node.api.allowance import require_allowed
 from node.api.context import ApiContext
 from node.api.feed import Feed
 from node.api.handlers.common import written
@@ -109,7 +110,7 @@ async def respond(room: Room, request: Request, read_body: ReadBody) -> Response
 def _require_patience(room: Room, route: Route, request: Request) -> None:
     """Refuse unheard who has shown too many wrong secrets. Raises ``Problem``."""
     shows = route.takes_secret or (route.scope is not None and shown_secret(request) is not None)
-    if not shows or _is_trusted(room.context, request):
+    if not shows or is_trusted(room.context, request):
         return
     wait_s = room.logins.wait_s(request.client, time.monotonic())
     if wait_s:
@@ -125,10 +126,6 @@ def _admitted(room: Room, route: Route, request: Request) -> Request:
     identity = identify(room.context, request)
     require_scope(identity, route.scope)
     return replace(request, identity=identity)
-
-
-def _is_trusted(context: ApiContext, request: Request) -> bool:
-    return context.trusted_loopback and is_loopback(request.client)
 
 
 async def _wait_until_fresh(room: Room, request: Request) -> None:
@@ -278,6 +275,7 @@ async def _propose(
 
 async def _result(room: Room, request: Request, command: Command, ticket: Ticket | None) -> Result:
     """Return what the command came to. Raises ``Problem`` when it is not known to be committed."""
+    require_allowed(request.identity, command)
     await _require_format(room, command)
     outcome = await room.context.propose(
         command,

@@ -4,10 +4,11 @@ A client has a time for its headers, one for the whole request, and one to take 
 """
 
 import asyncio
-import socket
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from node.api.listening import UNIX, peer_user
 
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _TOO_MANY = (
@@ -34,13 +35,16 @@ class LimitedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Refuse a connection too many; give the others a time to send their headers in.
 
-        One that was reset before it was accepted has no address any more, only octets to read. Without
-        an address it would pass for a Unix socket, whose clients are trusted.
+        Over the Unix socket the client is who the kernel says. A TCP connection that was reset before it was
+        accepted has no address any more, only octets to read; it is nobody.
         """
         super().connection_made(transport)
-        if self.client is None and transport.get_extra_info("socket").family != socket.AF_UNIX:
-            transport.abort()
-            return
+        if self.client is None:
+            who = peer_user(transport.get_extra_info("socket"))
+            if who is None:
+                transport.abort()
+                return
+            self.client = (f"{UNIX}{who}", 0)
         if len(self.connections) > self.connections_max:
             self._refuse(_TOO_MANY)
             return

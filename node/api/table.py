@@ -17,6 +17,7 @@ from node.api.handlers import (
     rrsets,
     services,
     status,
+    tokens,
     zone_files,
     zones,
 )
@@ -28,6 +29,7 @@ from node.api.models import (
     RRsetBody,
     RRsetPatch,
     ServiceBody,
+    TokenBody,
     ZoneBody,
 )
 from node.api.openapi import document
@@ -41,6 +43,7 @@ _RECORDS, _SERVICES, _OPERATE = "records:write", "services:write", "endpoints:op
 _RRSET = "/v1/zones/{zone}/rrsets/{name}/{type}"
 _PUSH = "/v1/push/{name}"
 _NODE = "/v1/nodes/{name}"
+_HOLDER = "/v1/tokens/{name}"
 _SERVICE = "/v1/services/{fqdn}"
 _ENDPOINT = "/v1/services/{fqdn}/endpoints/{address}"
 
@@ -114,6 +117,12 @@ _V1 = (
     Route("POST", f"{_PUSH}/release", push.steer("release"), _SERVICES, "Push what a mass withdrawal held"),
     Route("GET", "/v1/notify", notify.list_notify, "read", "List who is told of events"),
     Route("POST", "/v1/notify/{name}/test", notify.try_notify, _SERVICES, "Tell a receiver of a test"),
+    Route("GET", "/v1/tokens", tokens.list_tokens, "cluster:admin", "List the tokens, without their secrets"),
+    Route("GET", _HOLDER, tokens.get_token, "cluster:admin", "Show a token"),
+    Route(
+        "PUT", _HOLDER, tokens.put_token, "cluster:admin", "Create a token or make it another one", TokenBody
+    ),
+    Route("DELETE", _HOLDER, tokens.delete_token, "cluster:admin", "Take a token back"),
     Route(
         "GET", "/v1/backup", backup.get_backup, "cluster:admin", "The whole state at one log index, as a file"
     ),

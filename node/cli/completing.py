@@ -36,6 +36,7 @@ def _names(session: Session, path: str, key: str) -> list[str]:
 
 complete_zones = _completer("/v1/zones", "zone")
 complete_services = _completer("/v1/services", "fqdn")
+complete_tokens = _completer("/v1/tokens", "name")
 complete_targets = _completer("/v1/push", "target")
 complete_receivers = _completer("/v1/notify", "receiver")
 

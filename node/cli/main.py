@@ -44,6 +44,8 @@ PLACES: Places = {
     "events": (f"{_COMMANDS}.event:list_events", ""),
     "node": (f"{_COMMANDS}.node:node", "Nodes: list, show, add, remove, replace, lead, force-new-cluster."),
     "nodes": (f"{_COMMANDS}.node:list_nodes", ""),
+    "token": (f"{_COMMANDS}.token:token", "Tokens of the API: list, create, revoke."),
+    "tokens": (f"{_COMMANDS}.token:list_tokens", ""),
     "backup": (f"{_COMMANDS}.backup:backup", "Write the whole state to a file, verified."),
     "restore": (f"{_COMMANDS}.restore:restore", "Compare a backup with the running cluster."),
     "config": (f"{_COMMANDS}.config:config", "The configuration: check, show, path, import."),

@@ -64,6 +64,12 @@ def ago(text: str | None) -> str:
     return "-" if seconds is None else f"{short_span(seconds)} ago"
 
 
+def until(text: str) -> str:
+    """Write how far off a time is, ``in 3d``; ``now`` when it has come."""
+    seconds = parse(text).timestamp() - now_s()
+    return f"in {short_span(seconds)}" if seconds > 0 else "now"
+
+
 def clock(text: str | None) -> str:
     """Write a time of today as ``14:01:02``, of another day with the date, both in local time."""
     if not text:

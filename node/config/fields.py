@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidat
 from node.config.addresses import is_any, join, parse_api_url, parse_endpoint, parse_url
 from node.config.units import parse_duration_ms, parse_percent
 from node.health.service import canonical_address
+from node.state.scopes import read_scope
 from node.zone.name import BadName, Name, from_text, to_text
 
 WORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
@@ -99,6 +100,11 @@ def _contact(text: str) -> Name:
     return _name(f"{escaped}.{domain}")
 
 
+def _scope(text: str) -> str:
+    read_scope(text)
+    return " ".join(text.split())
+
+
 def _node_address(text: str) -> str:
     host, port = parse_endpoint(text)
     if is_any(host):
@@ -138,6 +144,8 @@ IpAddress = Annotated[str, PlainValidator(text_reader(canonical_address), **_STR
 NodeAddress = Annotated[str, PlainValidator(text_reader(_node_address), **_STRING)]
 BindAddress = Annotated[str, PlainValidator(text_reader(_bind_address), **_STRING)]
 ListenAddress = Annotated[str, PlainValidator(text_reader(_listen_address), **_STRING)]
+ScopeText = Annotated[str, PlainValidator(text_reader(_scope), **_STRING)]
+"""What a token may do."""
 ServerAddress = Annotated[str, PlainValidator(text_reader(_server_address), **_STRING)]
 ApiAddress = Annotated[str, PlainValidator(text_reader(parse_api_url), **_STRING)]
 ApiUrl = Annotated[str, PlainValidator(text_reader(parse_url), **_STRING)]

@@ -231,7 +231,7 @@ class Token:
     name: str
     secret: Secret
     scopes: tuple[str, ...]
-    """read, records:write, endpoints:operate, services:write (with operate), write (all of these) or admin."""
+    """As ``node.state.scopes`` reads them."""
 
 
 @dataclass(frozen=True, slots=True)

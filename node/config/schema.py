@@ -26,6 +26,7 @@ from node.config.fields import (
     ListenAddress,
     NodeAddress,
     Percent,
+    ScopeText,
     ServerAddress,
     Table,
     Ttl,
@@ -235,11 +236,7 @@ class TokenTable(Table):
 
     name: Word
     token: str
-    scopes: Annotated[
-        list[Literal["read", "records:write", "endpoints:operate", "services:write", "write", "admin"]],
-        Listed,
-        Field(min_length=1),
-    ] = written(["admin"])
+    scopes: Annotated[list[ScopeText], Listed, Field(min_length=1)] = written(["admin"])
 
 
 class ApiTable(Table):

@@ -15,6 +15,7 @@ import msgspec
 
 from node.health.override import OverrideKind
 from node.health.service import Endpoint, Service
+from node.state.api_tokens import PutToken, RevokeToken
 from node.state.changes import (
     AddRdatas,
     Change,
@@ -332,6 +333,8 @@ Command = (
     | RestorePieces
     | Decline
     | ReportNotice
+    | PutToken
+    | RevokeToken
 )
 
 

@@ -18,8 +18,10 @@ from node.state import (
     services,
     steering,
     targets,
+    tokens,
     zones,
 )
+from node.state.api_tokens import PutToken, RevokeToken
 from node.state.command import (
     FORMAT,
     BadCommand,
@@ -209,4 +211,6 @@ _ACTIONS: dict[type, Callable[[Draft, Any], Result]] = {
     RestorePieces: _restore_pieces,
     Decline: _decline,
     ReportNotice: receivers.report_notice,
+    PutToken: tokens.put_token,
+    RevokeToken: tokens.revoke_token,
 }

@@ -3,7 +3,7 @@
 What has come stands apart, in ``State.restoring``, and is served to nobody; with the last piece it takes
 its place and the cluster is seeded. All nodes have one history of it, and none forges a file of the log.
 
-What is restored is zones, records, services, push targets, leases, and what may still have to be taken
+What is restored is zones, records, services, push targets, tokens (their hashes), leases, and what may still have to be taken
 away from targets. Every zone's serial goes on beyond the one in the backup, so that secondaries which saw
 later ones follow. Log indexes begin anew with the log. Votes are not restored: they are what nodes say
 now; the verdicts stay until a majority says otherwise. The nodes are those of this cluster.
@@ -16,11 +16,12 @@ import msgspec
 from immutables import Map
 
 from node.health import service as services
+from node.state import tokens
 from node.state.command import BeginRestore, RestorePieces
 from node.state.draft import Draft
 from node.state.pushes import Target
 from node.state.snapshot import SNAPSHOT_FORMAT, BadState, ZoneHead
-from node.state.state import Delivery, EndpointState, Lease, Restoring, Result, ServiceState, State
+from node.state.state import Delivery, EndpointState, KnownToken, Lease, Restoring, Result, ServiceState, State
 from node.state.zones import settings_problem
 from node.zone import rrset as rrsets
 from node.zone import serial as serials
@@ -32,7 +33,7 @@ from node.zone.zone import Zone, filled_zone, soa_with_serial
 SERIAL_STEP_MAX = 2**30
 PIECE_OCTETS = 64 * 1024
 """So large the pieces of a backup are made for the log; one with a single row may be larger."""
-_ROWS = ("rrsets", "services", "targets", "deliveries", "leases", "serial-policies")
+_ROWS = ("rrsets", "services", "targets", "deliveries", "leases", "serial-policies", "tokens")
 _LEFT_OUT = ("head", "events", "receivers", "import", "staged", "books", "tries", "keys")
 """What begins anew; a further kind of piece must be put in one of the two."""
 
@@ -81,7 +82,7 @@ def begin(draft: Draft, command: BeginRestore) -> Result:
         if state.restoring.restore == command.restore:
             return draft.accepted()
         return draft.refused("conflict", f"another backup ({state.restoring.source}) is being restored already")
-    if state.zones or state.services or state.targets:
+    if state.zones or state.services or state.targets or state.tokens:
         return draft.refused("conflict", "the cluster was written to already; a backup goes into an empty one")
     if command.format > state.format:
         text = f"the backup's state has format {command.format}, and this cluster has {state.format}"
@@ -137,6 +138,7 @@ def unfold(draft: Draft, restoring: Restoring) -> None:
         deliveries=content.deliveries,
         leases=content.leases,
         serial_policies=content.serial_policies,
+        tokens=content.tokens,
         restoring=None,
         restored=restoring.restore,
     )
@@ -176,6 +178,7 @@ class _Taking:
             "deliveries": self._deliveries,
             "leases": self._leases,
             "serial-policies": self._serial_policies,
+            "tokens": self._tokens,
             "end": lambda _: None,
         }
         if kind not in actions:
@@ -267,6 +270,15 @@ class _Taking:
             _require_names(name)
             kept[name] = policy
         self._put(serial_policies=kept.finish())
+
+    def _tokens(self, value: msgspec.Raw) -> None:
+        kept = self._content.tokens.mutate()
+        for each in _decode(value, list[KnownToken]):
+            wrong = tokens.problem(each.token)
+            if wrong is not None:
+                raise BadState(f"the token {each.token.name}: {wrong}")
+            kept[each.token.name] = msgspec.structs.replace(each, index=self._draft.index)
+        self._put(tokens=kept.finish())
 
 
 def _require_fit(zone: Zone, rrset: RRset, seen: set[tuple[Name, int]]) -> None:

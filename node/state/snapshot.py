@@ -21,6 +21,7 @@ from node.state.state import (
     Event,
     Import,
     Kept,
+    KnownToken,
     Learner,
     Lease,
     Receiver,
@@ -108,6 +109,7 @@ def dump(state: State) -> Iterator[bytes]:
     policies = ((name, state.serial_policies[name]) for name in sorted(state.serial_policies))
     yield from _dump_rows("serial-policies", policies)
     yield from _dump_rows("receivers", ((key, state.receivers[key]) for key in sorted(state.receivers)))
+    yield from _dump_rows("tokens", (state.tokens[key] for key in sorted(state.tokens)))
     for id_ in sorted(state.imports):
         yield from _dump_import(id_, state.imports[id_])
     if _has_books(state):
@@ -153,6 +155,8 @@ def digest(state: State) -> str:
         hasher.update(_plainly(("serial-policy", name, state.serial_policies[name])))
     for receiver in sorted(state.receivers):
         hasher.update(_plainly(("receiver", receiver, state.receivers[receiver])))
+    for key in sorted(state.tokens):
+        hasher.update(_plainly(("token", state.tokens[key])))
     for id_ in sorted(state.imports):
         hasher.update(_plainly(_import_parts(id_, state.imports[id_])))
     if _has_books(state):
@@ -240,6 +244,7 @@ class Reader:
         self.leases: list[tuple[LeaseKey, Lease]] = []
         self.serial_policies: list[tuple[Name, Policy]] = []
         self.receivers: list[tuple[str, Receiver]] = []
+        self.tokens: list[KnownToken] = []
         self.imports: list[tuple[_ImportHead, ZoneBuilder]] = []
         self.books: list[tuple[int, int]] = [(0, 0), (0, 0)]
         self.tries: list[Kept] = []
@@ -303,6 +308,8 @@ class Reader:
             self.serial_policies.extend(_decode(value, list[tuple[Name, Policy]]))
         elif kind == "receivers":
             self.receivers.extend(_decode(value, list[tuple[str, Receiver]]))
+        elif kind == "tokens":
+            self.tokens.extend(_decode(value, list[KnownToken]))
         elif kind == "import":
             staged = _decode(value, _ImportHead)
             former = self._former.zones.get(staged.zone, _NO_ZONE)
@@ -368,6 +375,7 @@ class Reader:
             keys=self._book(self.keys, 1),
             restoring=self._restoring(),
             restored=head.restored,
+            tokens=Map({each.token.name: each for each in self.tokens}),
         )
 
     def _restoring(self) -> Restoring | None:

@@ -13,6 +13,7 @@ from immutables import Map
 from node.health.override import Maintenance, Override
 from node.health.service import Service
 from node.health.verdict import VerdictWord
+from node.state.api_tokens import ApiToken
 from node.state.command import Member, ZoneSettings
 from node.state.pushes import Target
 from node.zone.lease import LeaseKey
@@ -142,6 +143,17 @@ class Lease(msgspec.Struct, frozen=True, array_like=True):
     """Log index at which it was granted or last renewed."""
     since: int
     """Log index at which it was first granted."""
+
+
+class KnownToken(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A token of the API as the log has it."""
+
+    token: ApiToken
+    index: int
+    """Log index at which it last changed."""
+    at_ms: int = 0
+    actor: str = ""
+    """Who made it so."""
 
 
 class Import(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -276,6 +288,8 @@ class State(msgspec.Struct, frozen=True, omit_defaults=True):
     """The checksum of the backup that this cluster began with."""
     receivers: "Map[str, Receiver]" = Map()
     """By name, who is told of events, and how far each is."""
+    tokens: "Map[str, KnownToken]" = Map()
+    """Tokens of the API by name; those of configuration files are not among them."""
 
 
 class Changed(msgspec.Struct, frozen=True, omit_defaults=True):

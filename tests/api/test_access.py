@@ -9,6 +9,7 @@ import pytest
 from node.api.access import is_local_host, is_loopback
 from node.api.context import Token
 from node.api.logins import ADDRESSES_MAX, FAILURES_MAX, WINDOW_S, FailedLogins
+from node.state.api_tokens import ApiToken, PutToken
 from tests.api.conftest import Api, FakeCluster
 
 SECRET = "qdns_ci_0123456789"
@@ -58,6 +59,9 @@ def test_token(cluster: FakeCluster) -> None:
         (("admin",), 200, 200),
         (("cluster:admin",), 200, 200),
         (("records:write zone=example.net",), 403, 403),
+        (("records:write zone=example.org type=A",), 200, 403),
+        (("acme",), 403, 403),
+        (("records:write owner=me",), 403, 403),
     ],
 )
 def test_scopes(cluster: FakeCluster, scopes: tuple[str, ...], records: int, services: int) -> None:
@@ -67,10 +71,10 @@ def test_scopes(cluster: FakeCluster, scopes: tuple[str, ...], records: int, ser
     assert records == api.put(PATH, json=BODY, headers=bearer()).status_code
     assert services == api.put(endpoint, headers=bearer()).status_code
     readable = api.get("/v1/status", headers=bearer()).status_code
-    assert (403 if "zone=" in scopes[0] else 200) == readable
+    assert (403 if "owner=" in scopes[0] else 200) == readable
     if records == 403:
         detail = api.put(PATH, json=BODY, headers=bearer()).json()["detail"]
-        assert "the token ci lacks the scope records:write" == detail
+        assert detail.startswith("the token ci lacks the scope records:write")
 
 
 def test_nodes_read_only(cluster: FakeCluster) -> None:
@@ -80,13 +84,26 @@ def test_nodes_read_only(cluster: FakeCluster) -> None:
     assert 403 == api.put(PATH, json=BODY, headers=bearer("between-nodes")).status_code
 
 
-def test_trusted_loopback(cluster: FakeCluster) -> None:
-    """Where loopback is trusted it needs no token though there are some; others do."""
+def test_loopback_is_trusted_while_there_is_no_token(cluster: FakeCluster) -> None:
+    """Clients on this machine need a token, too, from the first one on, be it of the file or of the log."""
     api = with_token(cluster, "read")
     api.context = replace(api.context, trusted_loopback=True)
-    assert 200 == api.put(PATH, json=BODY).status_code
-    api.client_address = "192.0.2.7"
     assert 401 == api.put(PATH, json=BODY).status_code
+    api.context = replace(api.context, tokens=())
+    assert 200 == api.put(PATH, json=BODY).status_code
+    cluster.do(PutToken(ApiToken("admin", hashlib.sha256(SECRET.encode()).digest(), ("admin",))))
+    assert 401 == api.put(PATH, json=BODY).status_code
+    assert 200 == api.put(PATH, json=BODY, headers=bearer()).status_code
+
+
+def test_the_unix_socket_needs_no_token(cluster: FakeCluster) -> None:
+    """Whom the kernel let connect to the socket is an administrator, under the name that the kernel knows."""
+    api = with_token(cluster, "read")
+    api.client_address = "unix:alice"
+    assert 200 == api.put(PATH, json=BODY).status_code
+    assert "local:alice" == cluster.entries[-1].actor
+    assert 403 == api.put(PATH, json=BODY, headers=bearer()).status_code
+    assert 401 == api.put(PATH, json=BODY, headers=bearer("wrong")).status_code
 
 
 @pytest.mark.parametrize("host", ["evil.example:7380", "rebound.test", "127.0.0.1.evil.example"])
@@ -156,7 +173,7 @@ def test_local_hosts(host: str, local: bool) -> None:
 
 
 def test_loopback_addresses() -> None:
-    """Loopback is 127/8, ::1, its mapped form, and a Unix socket."""
-    assert [True, True, True, True, False, False] == [
+    """Loopback is 127/8, ::1 and its mapped form; nobody's address is not."""
+    assert [True, True, True, False, False, False] == [
         is_loopback(each) for each in ("127.0.0.3", "::1", "::ffff:127.0.0.1", "", "192.0.2.1", "testclient")
     ]

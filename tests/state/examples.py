@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import get_args
 
 from node.health.service import Check, Endpoint, Part, Service
+from node.state.api_tokens import ApiToken, PutToken, RevokeToken
 from node.state.command import (
     AddRdatas,
     Ballot,
@@ -104,6 +105,8 @@ COMMANDS: tuple[Command, ...] = (
     HoldPush("knot", "ns1", 9, ZONE, 7, 8),
     SetOverrides((Place(WWW, "192.0.2.1"),), "down", released=(Place(WWW, "192.0.2.2"),)),
     ReportNotice("ops", "ns1", "failed", 7, "HTTP 503"),
+    PutToken(ApiToken("ci", b"\x01" * 32, ("records:write zone=example.org", "acme"), 5), 9),
+    RevokeToken("ci", 10),
 )
 ENTRIES = tuple(
     Entry(command, 1_700_000_000_000 + number, "actor", "reason", Ticket("client", number, b"\x01" * 8, 4))

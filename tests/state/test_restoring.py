@@ -314,7 +314,7 @@ def test_every_part_of_the_state_comes_back_or_is_left_out_on_purpose() -> None:
     anew |= {"receivers"}
     own = {"seeded", "members", "restoring", "restored"}
     restored = {"zones", "zone_settings", "zone_indexes", "serial_policies", "services"}
-    restored |= {"targets", "target_indexes", "deliveries", "leases"}
+    restored |= {"targets", "target_indexes", "deliveries", "leases", "tokens"}
     assert anew | own | restored == set(State.__struct_fields__)
 
 

@@ -1,0 +1,31 @@
+"""Commands on tokens of the HTTP API. The log holds hashes; no secret is ever in it.
+
+``if_index``: the object's last change must be at this index, 0 means it must not exist, None means no
+condition.
+"""
+
+import msgspec
+
+
+class ApiToken(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Who may do what: a name for the events, the SHA-256 of the whole secret, and scopes as they are written."""
+
+    name: str
+    sha256: bytes
+    scopes: tuple[str, ...]
+    expires_ms: int = 0
+    """The wall clock from which on it is worth nothing; 0 for never. Judged by the node that is asked."""
+
+
+class PutToken(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="put-token"):
+    """Create a token or make it exactly this one."""
+
+    token: ApiToken
+    if_index: int | None = None
+
+
+class RevokeToken(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="revoke-token"):
+    """Take a token back, from this index on."""
+
+    name: str
+    if_index: int | None = None

@@ -1,0 +1,74 @@
+"""What the commands on tokens of the API do."""
+
+import re
+
+from node.state.api_tokens import ApiToken, PutToken, RevokeToken
+from node.state.draft import Draft
+from node.state.scopes import BadScope, read_scope
+from node.state.state import KnownToken, Result
+from node.state.zones import condition
+
+TOKENS_MAX = 1_000
+SCOPES_MAX = 16
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,61}[A-Za-z0-9])?")
+_DIGEST_OCTETS = 32
+_RESERVED = ("local", "node")
+"""What the events call those who need no token."""
+
+
+def problem(token: ApiToken) -> str | None:
+    """Return what is wrong with a token, None when it is good."""
+    if not _NAME.fullmatch(token.name):
+        return (
+            f"{token.name[:63]!r} cannot be the name of a token: letters, digits, dots and hyphens, 63 at most"
+        )
+    if token.name in _RESERVED:
+        return f"{token.name} is no name for a token: events call others so"
+    if len(token.sha256) != _DIGEST_OCTETS:
+        return f"a SHA-256 has {_DIGEST_OCTETS} octets, not {len(token.sha256)}"
+    if not 0 < len(token.scopes) <= SCOPES_MAX:
+        return f"a token has 1 to {SCOPES_MAX} scopes, not {len(token.scopes)}"
+    try:
+        for scope in token.scopes:
+            read_scope(scope)
+    except BadScope as error:
+        return str(error)
+    return None
+
+
+def put_token(draft: Draft, command: PutToken) -> Result:
+    """Create the token or make it exactly this one."""
+    token, known = command.token, draft.state.tokens
+    old = known.get(token.name)
+    wrong = condition(draft, command.if_index, old.index if old is not None else 0)
+    if wrong:
+        return wrong
+    reason = problem(token)
+    if reason is not None:
+        return draft.refused("invalid", reason)
+    if old is None and len(known) >= TOKENS_MAX:
+        return draft.refused(
+            "conflict", f"there are {TOKENS_MAX} tokens, which is the limit", "qdns token list"
+        )
+    if any(known[name].token.sha256 == token.sha256 for name in sorted(known) if name != token.name):
+        return draft.refused("conflict", "another token has this secret", "take a new one")
+    if old is not None and old.token == token:
+        return draft.accepted()
+    entry = draft.entry
+    row = KnownToken(token, draft.index, entry.at_ms, entry.actor)
+    draft.update(tokens=known.set(token.name, row))
+    draft.tell("token.changed" if old else "token.created", token.name, ", ".join(token.scopes))
+    return draft.accepted()
+
+
+def revoke_token(draft: Draft, command: RevokeToken) -> Result:
+    """Take the token back."""
+    old = draft.state.tokens.get(command.name)
+    if old is None:
+        return draft.refused("not-found", f"there is no token {command.name[:63]}", "qdns token list")
+    wrong = condition(draft, command.if_index, old.index)
+    if wrong:
+        return wrong
+    draft.update(tokens=draft.state.tokens.delete(command.name))
+    draft.tell("token.revoked", command.name, "it is worth nothing from here on")
+    return draft.accepted()

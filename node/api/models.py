@@ -10,8 +10,10 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from node.api.body import Body
 from node.api.check import CheckBody, RuleBody, long_check, long_rule
-from node.health.service import FALLBACKS_MAX, Endpoint, canonical_address
+from node.health.service import FALLBACKS_MAX, Endpoint, Service, canonical_address
+from node.health.steadiness import Failback, FlapLimit
 from node.state.leases import LEASE_S_MAX
+from node.zone.name import Name
 from node.zone.rrset import RDATAS_MAX
 
 COMMENT_CHARACTERS_MAX = 255
@@ -121,6 +123,18 @@ def _long_endpoint(value: object) -> object:
     return {"address": value} if isinstance(value, str) else value
 
 
+class FlapLimitBody(Body):
+    """When an endpoint that is up and down again and again is held out of DNS."""
+
+    changes: int = 6
+    per_ms: int = 600_000
+    hold_ms: int = Field(300_000, description="so long it must be steady")
+
+    def limit(self) -> FlapLimit:
+        """Return the limit this stands for."""
+        return FlapLimit(self.changes, self.per_ms, self.hold_ms)
+
+
 class ServiceBody(Body):
     """A service: its check, its endpoints and the rules for publishing them."""
 
@@ -146,3 +160,32 @@ class ServiceBody(Body):
     fallback: list[Annotated[str, AfterValidator(canonical_address)]] = Field([], max_length=FALLBACKS_MAX)
     min_up: int = 0
     max_answers: int = 0
+    flap_limit: FlapLimitBody | None = None
+    failback: Literal["auto", "after", "manual"] = Field(
+        "auto", description="when an endpoint that was withdrawn and is up again comes back"
+    )
+    failback_after_ms: int = 0
+
+    def service(self, fqdn: Name, zone: Name) -> Service:
+        """Return the service this stands for."""
+        return Service(
+            fqdn=fqdn,
+            zone=zone,
+            check=self.check.check(),
+            endpoints=tuple(each.endpoint(each.address) for each in self.endpoints),
+            ttl=self.ttl,
+            interval_ms=self.interval_ms,
+            timeout_ms=self.timeout_ms,
+            recheck_ms=self.recheck_ms,
+            rise=self.rise,
+            fall=self.fall,
+            fail_open_percent=self.fail_open_percent,
+            mode=self.mode,
+            rule=self.rule.rule(),
+            when_down="fallback" if self.fallback and self.when_down == "nodata" else self.when_down,
+            fallback=tuple(self.fallback),
+            min_up=self.min_up,
+            max_answers=self.max_answers,
+            flap_limit=self.flap_limit.limit() if self.flap_limit is not None else None,
+            failback=Failback(self.failback, self.failback_after_ms),
+        )

@@ -22,6 +22,8 @@ def find_notes(service: Row) -> Iterator[Note]:
         override = endpoint["override"]
         if override is not None:
             yield _override_note(service["fqdn"], endpoint, override)
+        elif endpoint["wait"] is not None and endpoint["verdict"] != "down":
+            yield _wait_note(service["fqdn"], endpoint, endpoint["wait"])
 
 
 def _maintenance_note(service: Row) -> Iterator[Note]:
@@ -48,6 +50,20 @@ def _override_note(fqdn: str, endpoint: Row, override: Row) -> Note:
     if kind == "drain":
         return "drained", text, ("qdns", "endpoint", "undrain", place), override["since_at"]
     return "forced", text, ("qdns", "endpoint", "force", place, "auto"), override["since_at"]
+
+
+def _wait_note(fqdn: str, endpoint: Row, wait: Row) -> Note:
+    back = ("qdns", "endpoint", "failback", f"{fqdn}/{endpoint['address']}")
+    until = f" until {wait['until_at'][:19]}Z" if wait["until_at"] else ""
+    place = f"{fqdn} {endpoint['address']}"
+    if wait["kind"] == "flapping":
+        return (
+            "held",
+            f"{place} was up and down too often: it is held out of DNS{until}",
+            back,
+            wait["since_at"],
+        )
+    return "failback", f"{place} is up again and waits{until or ' for somebody'}", back, wait["since_at"]
 
 
 def _said(row: Row) -> str:

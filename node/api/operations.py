@@ -63,7 +63,7 @@ class OverridesBody(DrainBody):
         description="patterns of service/address or service/name",
         examples=[["www.example.org/192.0.2.*"]],
     )
-    action: Literal["drain", "force-up", "force-down", "release"]
+    action: Literal["drain", "force-up", "force-down", "release", "failback"]
 
 
 class MaintenanceBody(LastingBody):

@@ -4,13 +4,16 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from node.api.check import check_row, rule_row
 from node.api.context import PushProgress
 from node.api.names import plain
 from node.health.check_text import write_check
 from node.health.override import Maintenance, Override
-from node.health.publish import select
 from node.health.service import Endpoint
+from node.health.steadiness import FlapLimit, Wait
+from node.state.judging import selection_of
 from node.state.pushes import Target
 from node.state.state import Delivery, EndpointState, Event, ServiceState, State, Try
 from node.zone.name import Name, to_text
@@ -69,9 +72,8 @@ def managed_by(state: State, name: Name, type_: int) -> str | None:
 def service_row(known: ServiceState) -> Row:
     """Show a service with its endpoints and their votes, as the status does."""
     service = known.service
-    verdicts = {address: each.verdict for address, each in known.endpoints}
     overrides = dict(known.overrides)
-    reasons = dict(select(service, verdicts, overrides, known.published).reasons)
+    reasons = dict(selection_of(known).reasons)
     by_address = {each.address: each for each in service.endpoints}
     return {
         "fqdn": plain(service.fqdn),
@@ -84,7 +86,7 @@ def service_row(known: ServiceState) -> Row:
         "changed_at": moment(max((each.at_ms for _, each in known.endpoints), default=0)),
         "endpoints": [
             endpoint_row(by_address[address], each, address in known.published, reasons.get(address, ""))
-            | {"override": override_row(overrides.get(address))}
+            | {"override": override_row(overrides.get(address)), "wait": wait_row(each.wait)}
             for address, each in known.endpoints
         ],
         "maintenance": maintenance_row(known.maintenance),
@@ -104,6 +106,14 @@ def override_row(override: Override | None) -> Row | None:
         "automated": override.automated,
         "index": override.index,
     }
+
+
+def wait_row(wait: Wait | None) -> Row | None:
+    """Show why an endpoint that is up does not come back yet."""
+    if wait is None:
+        return None
+    row = {"kind": wait.kind, "since_at": moment(wait.at_ms), "until_at": moment(wait.until_ms)}
+    return row | {"index": wait.index}
 
 
 def maintenance_row(maintenance: Maintenance | None) -> Row | None:
@@ -137,8 +147,15 @@ def service_definition(known: ServiceState) -> Row:
         "fallback": list(service.fallback),
         "min_up": service.min_up,
         "max_answers": service.max_answers,
+        "flap_limit": _flap_row(service.flap_limit),
+        "failback": service.failback.kind,
+        "failback_after_ms": service.failback.after_ms,
         "index": known.index,
     }
+
+
+def _flap_row(limit: FlapLimit | None) -> Row | None:
+    return None if limit is None else msgspec.structs.asdict(limit)
 
 
 def endpoint_row(endpoint: Endpoint, known: EndpointState, published: bool, reason: str) -> Row:

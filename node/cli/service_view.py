@@ -5,7 +5,7 @@ from typing import Any
 
 from node.cli import status_view
 from node.cli.output import Column, Printer
-from node.cli.times import age_s, ago, clock, short_span
+from node.cli.times import age_s, ago, clock, short_span, span
 
 Json = Mapping[str, Any]
 
@@ -36,6 +36,8 @@ def show(service: Json, nodes: Sequence[Json], events: Sequence[Json], out: Prin
         f"check  {service['check_text']}   every {seconds['interval']}   timeout {seconds['timeout']}   "
         f"rise {service['rise']}   fall {service['fall']}"
     )
+    for line in settings(service):
+        out.line(line)
     out.line()
     out.table(service["endpoints"], endpoint_columns(nodes))
     if any("(kept)" in verdict(each, nodes) for each in service["endpoints"]):
@@ -46,6 +48,20 @@ def show(service: Json, nodes: Sequence[Json], events: Sequence[Json], out: Prin
         out.line()
         out.heading("Events")
         out.table(events, event_columns())
+
+
+def settings(service: Json) -> list[str]:
+    """Write what is not as it is by default, one line each."""
+    lines = []
+    limit, failback = service.get("flap_limit"), service.get("failback", "auto")
+    if limit:
+        times = f"{limit['changes']} changes within {span(limit['per_ms'] / 1000)}"
+        lines.append(f"flapping  {times}: out of DNS until steady for {span(limit['hold_ms'] / 1000)}")
+    if failback == "after":
+        lines.append(f"failback  after {span(service['failback_after_ms'] / 1000)} of being up")
+    elif failback == "manual":
+        lines.append(f"failback  by qdns endpoint failback '{service['fqdn']}/*'")
+    return lines
 
 
 def _head(service: Json) -> tuple[str, ...]:
@@ -78,10 +94,18 @@ def verdict(endpoint: Json, nodes: Sequence[Json]) -> str:
     if override:
         return f"{OVERRIDES[override['kind']]}{_until(override)}"
     text = f"{status_view.VERDICTS.get(word, '◐')} {word}"
+    if endpoint.get("wait"):
+        text += f" ({waiting(endpoint['wait'])})"
     since_s = age_s(endpoint.get("since_at"))
     if word == "down" and since_s is not None:
         text += f" {short_span(since_s)}"
     return f"{text} (kept)" if _is_kept(endpoint, nodes) else text
+
+
+def waiting(wait: Json) -> str:
+    """Write what keeps an endpoint back, and until when."""
+    word = "held" if wait["kind"] == "flapping" else "waits"
+    return f"{word}{_until(wait)}" if wait.get("until_at") or word == "held" else "waits for failback"
 
 
 def _until(row: Json) -> str:

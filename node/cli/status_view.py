@@ -74,7 +74,7 @@ def node_columns(own: str) -> tuple[Column, ...]:
 def verdict_summary(service: Json) -> str:
     """Write how the endpoints of a service are: ``● 2 up  ✕ 1 down  ◌ 1 standby``."""
     counts = Counter(_word(service, endpoint) for endpoint in service["endpoints"])
-    order = ("up", "down", "undecided", "standby", "drained", "forced up", "forced down")
+    order = ("up", "down", "undecided", "standby", "flapping", "waiting", "drained", "forced up", "forced down")
     return "  ".join(
         f"{VERDICTS.get(word, '⚑' if word.startswith('forced') else '◌')} {counts[word]} {word}"
         for word in order
@@ -86,6 +86,8 @@ def _word(service: Json, endpoint: Json) -> str:
     override = endpoint.get("override")
     if override:
         return {"drain": "drained", "up": "forced up", "down": "forced down"}[override["kind"]]
+    if endpoint.get("reason") in ("flapping", "waiting"):
+        return str(endpoint["reason"])
     is_held_back = service.get("mode") == "active-standby" and not endpoint["published"]
     return "standby" if endpoint["verdict"] == "up" and is_held_back else str(endpoint["verdict"])
 

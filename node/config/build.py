@@ -102,6 +102,8 @@ def build_health(table: HealthTable) -> HealthDefaults:
         fall=table.fall,
         fail_open_percent=100 - table.fail_open,
         rule=table.rule,
+        flap_limit=None if table.flap_limit is None else table.flap_limit.limit(),
+        failback=table.failback,
     )
 
 
@@ -215,6 +217,8 @@ def _service(
         fallback=tuple(table.fallback),
         min_up=table.min_up,
         max_answers=table.max_answers,
+        flap_limit=health.flap_limit if table.flap_limit is None else table.flap_limit.limit(),
+        failback=table.failback or health.failback,
     )
 
 

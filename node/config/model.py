@@ -43,6 +43,7 @@ from node.dns.grants import Grant
 from node.dns.networks import Network
 from node.health.rule import Rule
 from node.health.service import Service
+from node.health.steadiness import Failback, FlapLimit
 from node.notify.settings import Wish
 from node.state.command import Member, PutZone, Seed
 from node.state.pushes import Target
@@ -188,6 +189,8 @@ class HealthDefaults:
     fail_open_percent: int
     """More than this share down keeps all, as in ``node.health.service``."""
     rule: Rule = field(default_factory=Rule)
+    flap_limit: FlapLimit | None = None
+    failback: Failback = field(default_factory=Failback)
 
 
 @dataclass(frozen=True, slots=True)

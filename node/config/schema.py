@@ -35,6 +35,7 @@ from node.config.fields import (
 )
 from node.config.model import LogFormat, LogLevel
 from node.config.notify_schema import NotifyTable
+from node.config.steadiness_fields import FailbackText, FlapLimitTable, OwnFlapLimit
 from node.health.service import ENDPOINTS_MAX, FALLBACKS_MAX
 
 
@@ -142,6 +143,8 @@ class HealthTable(Table):
     fall: Count = 3
     fail_open: Percent = written("50%")
     rule: RuleText = written("majority")
+    flap_limit: FlapLimitTable | None = None
+    failback: FailbackText = written("auto")
 
 
 class EndpointTable(Table):
@@ -178,6 +181,8 @@ class ServiceTable(Table):
     fallback: Annotated[list[IpAddress], Listed, Field(max_length=FALLBACKS_MAX)] = Field(default_factory=list)
     min_up: Annotated[int, Field(ge=0, le=ENDPOINTS_MAX)] = 0
     max_answers: Annotated[int, Field(ge=0, le=ENDPOINTS_MAX)] = 0
+    flap_limit: OwnFlapLimit = None
+    failback: FailbackText | None = None
     healthcheck: Annotated[
         CheckTable, BeforeValidator(read_check_form, json_schema_input_type=str | CheckTable)
     ]

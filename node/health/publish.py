@@ -13,14 +13,25 @@ import msgspec
 
 from node.health.override import Override
 from node.health.service import Endpoint, Service
+from node.health.steadiness import Wait
 from node.health.verdict import VerdictWord
 from node.zone.rrset import AAAA, A, RRset, make
 
 Reason = Literal[
-    "up", "undecided", "down", "kept", "standby", "drained", "forced up", "forced down", "fallback"
+    "up",
+    "undecided",
+    "down",
+    "kept",
+    "standby",
+    "flapping",
+    "waiting",
+    "drained",
+    "forced up",
+    "forced down",
 ]
 
 _WITHDRAWN: Final[dict[str, Reason]] = {"drain": "drained", "down": "forced down"}
+_WAITING: Final[dict[str, Reason]] = {"flapping": "flapping", "failback": "waiting"}
 
 
 class Selection(msgspec.Struct, frozen=True):
@@ -36,12 +47,14 @@ def select(
     verdicts: Mapping[str, VerdictWord],
     overrides: Mapping[str, Override] = MappingProxyType({}),
     last: Collection[str] = (),
+    waits: Mapping[str, Wait] = MappingProxyType({}),
 ) -> Selection:
     """Choose the endpoints to publish from the verdicts and what operators said, by address.
 
     An undecided endpoint counts as good: nothing is withdrawn before a majority has said down. What is drained or
     forced down is outside every count. When more than ``fail_open_percent`` of the rest are down, or fewer than
-    ``min_up`` are up, all of the rest are kept. ``last`` are the addresses published before.
+    ``min_up`` are up, all of the rest are kept. ``last`` are the addresses published before. What waits is left out
+    while enough others are up.
     """
     withdrawn = {address: _WITHDRAWN[each.kind] for address, each in overrides.items() if each.kind != "up"}
     forced_up = {address for address, each in overrides.items() if each.kind == "up"}
@@ -52,16 +65,28 @@ def select(
         if verdicts.get(each.address) == "down" and each.address not in forced_up
     )
     fail_open = _is_fail_open(service, len(eligible), len(down))
-    candidates = eligible if fail_open else tuple(each for each in eligible if each.address not in down)
+    outside = forced_up | withdrawn.keys() | down
+    waiting = {address: _WAITING[each.kind] for address, each in waits.items() if address not in outside}
+    candidates = eligible if fail_open else _rested(service, eligible, down, waiting)
     chosen = _best_priority(candidates, down) if service.mode == "active-standby" else candidates
     published = tuple(each.address for each in _limited(service, chosen))
     if not published:
         published = _when_down(service, eligible, last)
+    left_out = withdrawn | {key: word for key, word in waiting.items() if key not in published}
     reasons = tuple(
-        (each.address, _reason(each.address, verdicts, frozenset(published), withdrawn, forced_up, fail_open))
+        (each.address, _reason(each.address, verdicts, frozenset(published), left_out, forced_up, fail_open))
         for each in service.endpoints
     )
     return Selection(published, fail_open, reasons)
+
+
+def _rested(
+    service: Service, eligible: tuple[Endpoint, ...], down: Collection[str], waiting: Collection[str]
+) -> tuple[Endpoint, ...]:
+    """Leave out what is down, and what waits unless it is needed."""
+    up = tuple(each for each in eligible if each.address not in down)
+    rested = tuple(each for each in up if each.address not in waiting)
+    return rested if len(rested) >= max(1, service.min_up) else up
 
 
 def _is_fail_open(service: Service, eligible: int, down: int) -> bool:
@@ -101,12 +126,12 @@ def _reason(
     address: str,
     verdicts: Mapping[str, VerdictWord],
     published: Collection[str],
-    withdrawn: Mapping[str, Reason],
+    left_out: Mapping[str, Reason],
     forced_up: Collection[str],
     fail_open: bool,
 ) -> Reason:
-    if address in withdrawn:
-        return withdrawn[address]
+    if address in left_out:
+        return left_out[address]
     verdict = verdicts.get(address, "undecided")
     if address not in published:
         return "down" if verdict == "down" and address not in forced_up and not fail_open else "standby"

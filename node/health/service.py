@@ -10,7 +10,9 @@ from typing import Literal
 import msgspec
 
 from node.health import rule as rules
+from node.health import steadiness
 from node.health.rule import Rule
+from node.health.steadiness import Failback, FlapLimit
 from node.zone.name import Name, is_within
 
 CHECK_KINDS = ("http", "https", "tcp", "tls", "dns", "udp", "icmp", "grpc", "exec", "composite")
@@ -113,6 +115,9 @@ class Service(msgspec.Struct, frozen=True, omit_defaults=True):
     """With fewer endpoints up than this all are kept, as for fail-open."""
     max_answers: int = 0
     """At most so many endpoints are published at a time, the best by priority and weight; 0 for all."""
+    flap_limit: FlapLimit | None = None
+    """What is up and down too often is held out of DNS; None: nothing is."""
+    failback: Failback = Failback()
 
 
 def canonical_address(text: str) -> str:
@@ -154,6 +159,7 @@ def problem(service: Service) -> str | None:
             return sentence
     return (
         rules.problem(service.rule)
+        or steadiness.problem(service.flap_limit, service.failback)
         or problem_of_check(service.check)
         or _endpoints_problem(service.endpoints)
         or _fallback_problem(service)

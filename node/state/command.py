@@ -247,6 +247,12 @@ class ClearOverrides(msgspec.Struct, frozen=True, omit_defaults=True, tag_field=
     places: tuple[Place, ...]
 
 
+class EndWaits(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="end-waits"):
+    """Let endpoints come back into DNS that are up and wait, for having flapped or for somebody to say so."""
+
+    places: tuple[Place, ...]
+
+
 class SetMaintenance(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="set-maintenance"):
     """Let a service stand still in DNS, from and until a wall clock (0: at once, until taken back)."""
 
@@ -335,6 +341,7 @@ Command = (
     | ReportNotice
     | PutToken
     | RevokeToken
+    | EndWaits
 )
 
 

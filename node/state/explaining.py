@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 import msgspec
 
 from node.health.override import Override
-from node.health.publish import Reason, select
+from node.health.publish import Reason
 from node.health.rule import judge
 from node.health.service import Endpoint, Service
 from node.state.command import Member
+from node.state.judging import selection_of
 from node.state.state import EndpointState, ServiceState, State
 from node.zone.name import to_text
 
@@ -55,8 +56,7 @@ class Explanation(msgspec.Struct, frozen=True):
 def explain_service(state: State, known: ServiceState) -> tuple[EndpointStory, ...]:
     """Tell of every endpoint of a service, in the service's order."""
     verdicts = {address: each.verdict for address, each in known.endpoints}
-    selection = select(known.service, verdicts, dict(known.overrides), known.published)
-    reasons = dict(selection.reasons)
+    reasons = dict(selection_of(known).reasons)
     states = dict(known.endpoints)
     stories = []
     for endpoint in known.service.endpoints:
@@ -68,6 +68,7 @@ def explain_service(state: State, known: ServiceState) -> tuple[EndpointStory, .
             ),
             *_operator_lines(known, endpoint.address),
             *_verdict_lines(state, known.service, endpoint, states[endpoint.address]),
+            *_wait_lines(known.service, states[endpoint.address]),
             *_selection_lines(known, endpoint, reason, verdicts),
             *_change_lines(known, endpoint.address, reason, states[endpoint.address]),
         )
@@ -94,6 +95,8 @@ def _headline(known: ServiceState, reason: Reason) -> str:
         "down": "it is down",
         "kept": "it is down and kept",
         "standby": "others go before it",
+        "flapping": "it was up and down too often",
+        "waiting": "it is up again and waits to come back",
         "drained": "it is drained",
         "forced up": "it is forced up",
         "forced down": "it is forced down",
@@ -160,6 +163,25 @@ def _needed(service: Service) -> str:
     return f"the rule is that {rule} must say down{least}"
 
 
+def _wait_lines(service: Service, known: EndpointState) -> Iterator[Line]:
+    """Say what keeps an endpoint back that is up, or would once it is."""
+    wait, limit = known.wait, service.flap_limit
+    if wait is None:
+        if limit is not None and known.changes:
+            count = f"{len(known.changes)} of {limit.changes}"
+            yield Line(1, f"not held for flapping: {count} changes within {limit.per_ms / 1000:g} s")
+        return
+    until = f"until {moment(wait.until_ms)}" if wait.until_ms else "until somebody says so"
+    if wait.kind == "flapping" and limit is not None:
+        until = until if wait.until_ms else f"for {limit.hold_ms / 1000:g} s"
+        why = f"its verdict changed {limit.changes} times within {limit.per_ms / 1000:g} s"
+        yield Line(1, f"held {until}, longer if it changes again: {why} (index {wait.index})")
+        return
+    if not wait.until_ms and service.failback.kind == "after":
+        until = f"for {service.failback.after_ms / 1000:g} s"
+    yield Line(1, f"up again since {moment(wait.at_ms)} (index {wait.index}), waits {until}")
+
+
 # --- from verdicts to records ---------------------------------------------------------------------
 
 
@@ -210,6 +232,8 @@ def _change_lines(known: ServiceState, address: str, reason: Reason, endpoint: E
         yield Line(1, "it is judged anew when the maintenance ends")
     elif override is not None:
         yield Line(1, "the votes decide again when that ends")
+    elif reason in ("flapping", "waiting"):
+        yield Line(1, "it is used before that where nothing better is left")
     elif reason in ("down", "kept") or endpoint.verdict == "down":
         seconds = service.rise * service.recheck_ms / 1000
         yield Line(

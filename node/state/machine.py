@@ -36,6 +36,7 @@ from node.state.command import (
     DeleteZone,
     DropImports,
     DropVotes,
+    EndWaits,
     Entry,
     ExpireLeases,
     KeepSchedule,
@@ -213,4 +214,5 @@ _ACTIONS: dict[type, Callable[[Draft, Any], Result]] = {
     ReportNotice: receivers.report_notice,
     PutToken: tokens.put_token,
     RevokeToken: tokens.revoke_token,
+    EndWaits: overrides.release_waiting,
 }

@@ -17,6 +17,7 @@ from node.state.command import (
     DeleteRRset,
     DeleteService,
     DeleteZone,
+    EndWaits,
     ExpireLeases,
     PutEndpoint,
     PutService,
@@ -64,7 +65,7 @@ def _names(command: Any) -> Iterator[Name]:
             yield from (command.service.fqdn, command.service.zone, *_of_check(command.service.check))
         case DeleteZone():
             yield command.zone
-        case SetOverrides() | ClearOverrides():
+        case SetOverrides() | ClearOverrides() | EndWaits():
             yield from dict.fromkeys(place.fqdn for place in command.places)
         case SetMaintenance():
             yield command.fqdn

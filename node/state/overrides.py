@@ -7,10 +7,11 @@ two drains of the last two endpoints exactly one wins.
 import msgspec
 
 from node.health.override import Maintenance, Override
-from node.state.command import ClearOverrides, KeepSchedule, Place, SetMaintenance, SetOverrides
+from node.state.command import ClearOverrides, EndWaits, KeepSchedule, Place, SetMaintenance, SetOverrides
 from node.state.draft import Draft
-from node.state.services import judge, keep
+from node.state.judging import judge, keep
 from node.state.state import Refused, Result, ServiceState
+from node.state.waits import end_waits, keep_waits, next_wait_ms
 from node.zone.name import Name, to_text
 
 PLACES_MAX = 1_000
@@ -53,6 +54,11 @@ def clear_overrides(draft: Draft, command: ClearOverrides) -> Result:
     return draft.accepted()
 
 
+def release_waiting(draft: Draft, command: EndWaits) -> Result:
+    """Let endpoints come back into DNS that are up and wait."""
+    return _places_problem(draft, command.places) or end_waits(draft, command)
+
+
 def set_maintenance(draft: Draft, command: SetMaintenance) -> Result:
     """Begin, plan or end the maintenance of a service."""
     known = draft.state.services.get(command.fqdn)
@@ -83,6 +89,7 @@ def keep_schedule(draft: Draft, command: KeepSchedule) -> Result:
         if ended:
             _put(draft, fqdn, ended, allow_empty=True)
         _keep_maintenance(draft, draft.state.services[fqdn], command.now_ms)
+        keep_waits(draft, fqdn, command.now_ms)
     return draft.accepted()
 
 
@@ -92,6 +99,8 @@ def next_due_ms(known: ServiceState) -> int | None:
     if known.maintenance is not None:
         times += [known.maintenance.until_ms] if known.maintenance.until_ms else []
         times += [] if known.maintenance.active else [known.maintenance.from_ms]
+    wait_ms = next_wait_ms(known)
+    times += [] if wait_ms is None else [wait_ms]
     return min(times, default=None)
 
 

@@ -2,8 +2,6 @@
 
 import msgspec
 
-from node.health import publish
-from node.health.rule import judge as judge_votes
 from node.health.service import Endpoint, Service, endpoint_of, problem
 from node.state.command import (
     Ballot,
@@ -15,19 +13,19 @@ from node.state.command import (
     PutService,
 )
 from node.state.draft import Draft
+from node.state.judging import MANAGED, judge, keep, settled, voters, write_rrsets
 from node.state.leases import subtree_above, text_of
 from node.state.standing import hiding
 from node.state.state import EndpointState, Refused, Result, ServiceState, Vote
 from node.state.targets import leave_behind
 from node.state.zones import closest_zone, condition
 from node.zone.name import Name, is_within, to_text
-from node.zone.rrset import AAAA, CNAME, A, type_to_text
-from node.zone.zone import Replacement, Zone
+from node.zone.rrset import CNAME, type_to_text
+from node.zone.zone import Zone
 
 BALLOTS_MAX = 10_000
 EVIDENCE_CHARACTERS_MAX = 200
 RETIRED_MAX = 64
-_MANAGED = (A, AAAA)
 
 
 def put_service(draft: Draft, command: PutService) -> Result:
@@ -40,11 +38,16 @@ def put_service(draft: Draft, command: PutService) -> Result:
     if old is not None and old.service == service:
         return draft.accepted()
     if old is not None and old.service.zone != service.zone:
-        _write_rrsets(draft, old.service, ())
+        write_rrsets(draft, old.service, ())
         leave_behind(draft, old.service, _addresses_ever(old))
     known = dict(old.endpoints) if old else {}
     endpoints = tuple(
-        (each.address, _of_electorate(known.get(each.address, EndpointState()), voters(draft, each)))
+        (
+            each.address,
+            settled(
+                _of_electorate(known.get(each.address, EndpointState()), voters(draft, each)), service, old
+            ),
+        )
         for each in service.endpoints
     )
     published = old.published if old else ()
@@ -75,7 +78,7 @@ def delete_service(draft: Draft, command: DeleteService) -> Result:
     draft.touch_service(command.fqdn)
     text = to_text(command.fqdn)
     draft.tell("service.deleted", text, "the service and its records", service=text)
-    _write_rrsets(draft, old.service, ())
+    write_rrsets(draft, old.service, ())
     leave_behind(draft, old.service, _addresses_ever(old))
     return draft.accepted()
 
@@ -148,7 +151,7 @@ def publish_zone(draft: Draft, zone: Name) -> None:
     for fqdn in sorted(draft.state.services):
         each = draft.state.services[fqdn]
         if each.service.zone == zone:
-            _write_rrsets(draft, each.service, each.published)
+            write_rrsets(draft, each.service, each.published)
 
 
 def electorate_changed(draft: Draft) -> None:
@@ -196,7 +199,7 @@ def _service_problem(draft: Draft, service: Service) -> Refused | None:
         return draft.refused("conflict", what, "choose a name that nobody else takes away")
     if service.fqdn in draft.state.services:
         return None
-    for type_ in (*_MANAGED, CNAME):
+    for type_ in (*MANAGED, CNAME):
         if zone.get(service.fqdn, type_) is not None:
             what = f"{text} already has a record of type {type_to_text(type_)}"
             return draft.refused("conflict", what, f"qdns record rm {text} {type_to_text(type_)}")
@@ -230,13 +233,6 @@ def _addresses_ever(service_state: ServiceState) -> tuple[str, ...]:
 
 def _no_service(draft: Draft, fqdn: Name) -> Refused:
     return draft.refused("not-found", f"there is no service {to_text(fqdn)}", "qdns service list")
-
-
-def keep(draft: Draft, service_state: ServiceState) -> None:
-    """Put a version of a service into the State."""
-    fqdn = service_state.service.fqdn
-    draft.update(services=draft.state.services.set(fqdn, service_state))
-    draft.touch_service(fqdn)
 
 
 # --- votes and verdicts ---------------------------------------------------------------------------
@@ -291,83 +287,3 @@ def _of_electorate(known: EndpointState, electorate: tuple[str, ...]) -> Endpoin
     """Forget the votes of nodes that no longer probe, so that they never count again as they are."""
     votes = tuple((name, vote) for name, vote in known.votes if name in electorate)
     return known if votes == known.votes else msgspec.structs.replace(known, votes=votes)
-
-
-def voters(draft: Draft, endpoint: Endpoint) -> tuple[str, ...]:
-    """Return the nodes whose votes on the endpoint count: all members, or those told to probe it."""
-    names = tuple(member.name for member in draft.state.members)
-    return tuple(name for name in names if name in endpoint.probe_from) if endpoint.probe_from else names
-
-
-def judge(draft: Draft, fqdn: Name) -> None:
-    """Decide every endpoint's verdict anew and publish what follows, for the whole service at once."""
-    known = draft.state.services[fqdn]
-    endpoints = tuple(
-        (address, _decided(draft, known.service, endpoint, state))
-        for endpoint, (address, state) in zip(known.service.endpoints, known.endpoints, strict=True)
-    )
-    after = msgspec.structs.replace(known, endpoints=endpoints)
-    if known.maintenance is not None and known.maintenance.active:
-        addresses = {address for address, _ in endpoints}
-        kept = tuple(each for each in known.published if each in addresses or each in known.service.fallback)
-        after = msgspec.structs.replace(after, published=kept)
-    else:
-        verdicts = {address: state.verdict for address, state in endpoints}
-        selection = publish.select(known.service, verdicts, dict(known.overrides), known.published)
-        after = msgspec.structs.replace(after, published=selection.published, fail_open=selection.fail_open)
-        _tell_service(draft, known, after)
-    if after.published != known.published:
-        after = msgspec.structs.replace(after, published_index=draft.index)
-    if after != known:
-        keep(draft, after)
-    _write_rrsets(draft, known.service, after.published)
-
-
-def _decided(draft: Draft, service: Service, endpoint: Endpoint, state: EndpointState) -> EndpointState:
-    electorate = voters(draft, endpoint)
-    sites = {member.name: member.site for member in draft.state.members if member.name in electorate}
-    votes = {name: vote.up for name, vote in state.votes}
-    verdict = judge_votes(service.rule, votes, sites, state.verdict)
-    if verdict == state.verdict:
-        return state
-    agreeing = sum(1 for name, vote in state.votes if name in electorate and vote.up == (verdict == "up"))
-    fqdn = to_text(service.fqdn)
-    draft.tell(
-        "verdict.changed",
-        f"{fqdn} {endpoint.address}",
-        f"{state.verdict} -> {verdict} ({agreeing} of {len(electorate)})",
-        service=fqdn,
-        endpoint=endpoint.address,
-        before=state.verdict,
-        after=verdict,
-    )
-    return msgspec.structs.replace(state, verdict=verdict, index=draft.index, at_ms=draft.entry.at_ms)
-
-
-def _tell_service(draft: Draft, before: ServiceState, after: ServiceState) -> None:
-    """Tell of what concerns the whole service: fail-open and the loss of every endpoint."""
-    text = to_text(after.service.fqdn)
-    if before.fail_open != after.fail_open:
-        kind = "service.fail_open" if after.fail_open else "service.fail_open_ended"
-        sentence = "too many endpoints are down: all are kept" if after.fail_open else "verdicts decide again"
-        draft.tell(kind, text, sentence, service=text)
-    if _all_down(before) != _all_down(after):
-        kind = "service.down" if _all_down(after) else "service.up"
-        draft.tell(
-            kind, text, "every endpoint is down" if _all_down(after) else "an endpoint is back", service=text
-        )
-
-
-def _all_down(service_state: ServiceState) -> bool:
-    return bool(service_state.endpoints) and all(
-        state.verdict == "down" for _, state in service_state.endpoints
-    )
-
-
-def _write_rrsets(draft: Draft, service: Service, published: tuple[str, ...]) -> None:
-    """Make the service's RRsets in our own zone follow; a zone that is not ours is only pushed to."""
-    zone = draft.state.zones.get(service.zone)
-    if zone is None:
-        return
-    wanted = {rrset.type: rrset for rrset in publish.rrsets(service, published)}
-    draft.change_zone(zone, [Replacement(service.fqdn, type_, wanted.get(type_)) for type_ in _MANAGED])

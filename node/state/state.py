@@ -12,6 +12,7 @@ from immutables import Map
 
 from node.health.override import Maintenance, Override
 from node.health.service import Service
+from node.health.steadiness import Wait
 from node.health.verdict import VerdictWord
 from node.state.api_tokens import ApiToken
 from node.state.command import Member, ZoneSettings
@@ -45,6 +46,10 @@ class EndpointState(msgspec.Struct, frozen=True, omit_defaults=True):
     index: int = 0
     """Log index at which the verdict last changed."""
     at_ms: int = 0
+    changes: tuple[int, ...] = ()
+    """When the verdict changed lately, where the service counts that."""
+    wait: Wait | None = None
+    """Why it does not come back into DNS yet."""
 
 
 class Learner(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -198,3 +198,15 @@ def test_rules(api: Api) -> None:
     )
     assert not api.put(API, json=body | {"rule": read["rule"]}).json()["changed"]
     assert 422 == api.put(API, json=body | {"rule": "most"}).status_code
+
+
+def test_when_an_endpoint_comes_back(api: Api) -> None:
+    """Flapping and failback are said, shown, and refused where they cannot be."""
+    body = {"check": "{}:80", "flap_limit": {"changes": 4}, "failback": "after", "failback_after_ms": 60_000}
+    assert 200 == api.put(API, json=body).status_code
+    read = api.get(API).json()
+    assert {"changes": 4, "per_ms": 600_000, "hold_ms": 300_000} == read["flap_limit"]
+    assert ("after", 60_000) == (read["failback"], read["failback_after_ms"])
+    assert not api.put(API, json=body | {"flap_limit": read["flap_limit"]}).json()["changed"]
+    assert "2 to 100 changes" in api.put(API, json=body | {"flap_limit": {"changes": 1}}).json()["detail"]
+    assert "auto, manual, or after" in api.put(API, json=body | {"failback": "manual"}).json()["detail"]

@@ -120,6 +120,21 @@ SENT: list[tuple[tuple[str, ...], str, str, Any]] = [
         },
     ),
     (
+        (
+            *("service", "create", "new.example.com", "192.0.2.1", "--check", "icmp://{}"),
+            *("--flap-limit", "6/10m/5m", "--failback", "90s"),
+        ),
+        "PUT",
+        "/v1/services/new.example.com",
+        {
+            "check": "icmp://{}",
+            "endpoints": ["192.0.2.1"],
+            "flap_limit": {"changes": 6, "per_ms": 600_000, "hold_ms": 300_000},
+            "failback": "after",
+            "failback_after_ms": 90_000,
+        },
+    ),
+    (
         ("service", "create", "new.example.com", "192.0.2.1", "--check", "icmp://{}", "--rule", "any"),
         "PUT",
         "/v1/services/new.example.com",

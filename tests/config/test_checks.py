@@ -6,6 +6,7 @@ import pytest
 
 from node.health.rule import Rule
 from node.health.service import Check, Part
+from node.health.steadiness import Failback, FlapLimit
 from node.plan import plan_of
 from node.zone.name import from_text
 from tests.config.helpers import LONE, accepted, faults_of
@@ -81,6 +82,19 @@ def test_rules() -> None:
     )
     assert Rule("any") == accepted('[health]\nrule = "any"\n' + service('"{}:1"')).services[0].rule
     assert '"most" is no rule' in faults_of(service('"{}:1"', 'rule = "most"\n'))[0][2]
+
+
+def test_when_an_endpoint_comes_back() -> None:
+    """A service has the limits of [health], its own, or none."""
+    health = '[health]\nflap_limit = { changes = 4 }\nfailback = "10m"\n'
+    made = [
+        accepted(health + service('"{}:1"', text)).services[0]
+        for text in ("", "flap_limit = false\n", 'flap_limit = { hold = "1m" }\nfailback = "manual"\n')
+    ]
+    assert [FlapLimit(4), None, FlapLimit(6, 600_000, 60_000)] == [each.flap_limit for each in made]
+    after = Failback("after", 600_000)
+    assert [after, after, Failback("manual")] == [each.failback for each in made]
+    assert "is not a duration" in faults_of(service('"{}:1"', 'failback = "soon"\n'))[0][2]
 
 
 def test_what_probing_needs_of_the_machine_reaches_the_prober() -> None:

@@ -10,6 +10,7 @@ from node.dns.explain import explain
 from node.dns.lookup import lookup
 from node.health.rule import Rule
 from node.health.service import Check, Endpoint, Service
+from node.health.steadiness import Failback, FlapLimit
 from node.state.command import (
     Ballot,
     CastVotes,
@@ -17,7 +18,9 @@ from node.state.command import (
     ClearOverrides,
     Command,
     DropVotes,
+    EndWaits,
     Entry,
+    KeepSchedule,
     LeaseWish,
     Member,
     Place,
@@ -150,7 +153,7 @@ def test_fail_open_and_a_verdict_that_only_stays() -> None:
 
 PLACE = st.sampled_from([Place(WWW, address) for address in ADDRESSES])
 SERVICES = st.builds(
-    lambda rule, mode, percent, when_down, least, most: {
+    lambda rule, mode, percent, when_down, least, most, limit, failback: {
         "rule": rule,
         "mode": mode,
         "fail_open_percent": percent,
@@ -158,6 +161,8 @@ SERVICES = st.builds(
         "fallback": ("198.51.100.7",) if when_down == "fallback" else (),
         "min_up": least,
         "max_answers": most,
+        "flap_limit": limit,
+        "failback": failback,
     },
     st.sampled_from(
         [Rule(), Rule("any"), Rule("all"), Rule("count", 2), Rule("fraction", 60), Rule("regions")]
@@ -167,6 +172,8 @@ SERVICES = st.builds(
     st.sampled_from(["nodata", "all", "last_good", "fallback"]),
     st.integers(0, 2),
     st.integers(0, 2),
+    st.sampled_from([None, FlapLimit(2, 60_000, 10_000)]),
+    st.sampled_from([Failback(), Failback("after", 20_000), Failback("manual")]),
 )
 ACTIONS = st.one_of(
     st.tuples(st.just("vote"), st.sampled_from(ADDRESSES), st.booleans(), st.sampled_from(NODES)),
@@ -177,6 +184,8 @@ ACTIONS = st.one_of(
     ),
     st.builds(lambda place: ("do", ClearOverrides((place,))), PLACE),
     st.builds(lambda on: ("do", SetMaintenance(WWW, on)), st.booleans()),
+    st.builds(lambda place: ("do", EndWaits((place,))), PLACE),
+    st.builds(lambda after_s: ("do", KeepSchedule(1_700_000_000_000 + after_s * 1000)), st.integers(0, 60)),
     st.builds(lambda node: ("do", DropVotes(node)), st.sampled_from(NODES)),
 )
 NAMES = ("www", "alias", "loop", "x.wild", "deep", "off", "short", "nothing")

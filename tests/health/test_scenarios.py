@@ -12,12 +12,14 @@ import pytest
 from node.dns.explain import explain
 from node.health.rule import read_rule
 from node.health.service import Check, Endpoint, Service
+from node.health.steadiness import FlapLimit, read_failback
 from node.state.command import (
     Ballot,
     CastVotes,
     ClearOverrides,
     Command,
     DropVotes,
+    EndWaits,
     Entry,
     KeepSchedule,
     Member,
@@ -30,6 +32,7 @@ from node.state.command import (
     ZoneSettings,
     encode,
 )
+from node.state.judging import selection_of
 from node.state.machine import apply
 from node.state.state import Refused, Result, ServiceState, State
 from node.zone.name import from_text, to_text
@@ -77,6 +80,11 @@ class Player:
         for key, _, value in (word.partition("=") for word in words if "=" in word):
             if key == "rule":
                 fields[key] = read_rule(value)
+            elif key == "flaps":
+                fields["flap_limit"] = FlapLimit(*(int(each) for each in value.split("/")))
+            elif key == "failback":
+                milliseconds = int(value) * 1000 if value.isdigit() else None
+                fields[key] = read_failback(value, milliseconds)
             elif key == "fallback":
                 fields |= {"fallback": (value,), "when_down": "fallback"}
             else:
@@ -112,6 +120,9 @@ class Player:
     def release(self, letters: str) -> None:
         self.do(ClearOverrides(self._places(letters)))
 
+    def failback(self, letters: str) -> None:
+        self.do(EndWaits(self._places(letters)))
+
     def failover(self, letters: str) -> None:
         """``failover b``: all others are forced down in the same step"""
         known = {address: letter for letter, address in LETTERS.items()}
@@ -125,7 +136,8 @@ class Player:
         self.do(SetMaintenance(WWW, word == "on", from_ms, until_ms))
 
     def wait(self, seconds: str) -> None:
-        """``wait 30``: the leader looks at what is due"""
+        """``wait 30``: the leader looks at what is due, before and after"""
+        self.do(KeepSchedule(self.now_ms))
         self.now_ms += int(seconds) * 1000
         self.do(KeepSchedule(self.now_ms))
 
@@ -147,6 +159,17 @@ class Player:
         assert [word] * len(letters) == [
             dict(self.known.endpoints)[LETTERS[letter]].verdict for letter in letters
         ]
+
+    def reason(self, letters: str, *words: str) -> None:
+        """``reason a forced up``: the word for why"""
+        reasons = dict(selection_of(self.known).reasons)
+        assert [" ".join(words)] * len(letters) == [reasons[LETTERS[letter]] for letter in letters]
+
+    def explained(self, letter: str, text: str) -> None:
+        """``explained a 'held until'``: the explanation of an endpoint says this"""
+        stories = {each.address: each for each in explain(self.state, WWW, 1).endpoints}
+        said = "\n".join(line.text for line in stories[LETTERS[letter]].lines)
+        assert text in said, said
 
     def failopen(self, word: str) -> None:
         assert (word == "on") == self.known.fail_open

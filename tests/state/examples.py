@@ -22,6 +22,7 @@ from node.state.command import (
     DeleteZone,
     DropImports,
     DropVotes,
+    EndWaits,
     Entry,
     ExpireLeases,
     Grant,
@@ -107,6 +108,7 @@ COMMANDS: tuple[Command, ...] = (
     ReportNotice("ops", "ns1", "failed", 7, "HTTP 503"),
     PutToken(ApiToken("ci", b"\x01" * 32, ("records:write zone=example.org", "acme"), 5), 9),
     RevokeToken("ci", 10),
+    EndWaits((Place(WWW, "192.0.2.1"),)),
 )
 ENTRIES = tuple(
     Entry(command, 1_700_000_000_000 + number, "actor", "reason", Ticket("client", number, b"\x01" * 8, 4))

@@ -20,7 +20,7 @@ from node.api.operations import (
 from node.api.problem import Problem
 from node.api.views import Row, maintenance_row, override_row
 from node.health.override import OverrideKind
-from node.state.command import ClearOverrides, Command, Place, SetMaintenance, SetOverrides
+from node.state.command import ClearOverrides, Command, EndWaits, Place, SetMaintenance, SetOverrides
 from node.state.state import Accepted, State
 from node.state.targets import covers
 
@@ -51,9 +51,11 @@ def delete_force(context: ApiContext, request: Request) -> Proposal:
 
 
 def post_overrides(context: ApiContext, request: Request) -> Proposal:
-    """Drain, force or release many endpoints by patterns, all or nothing."""
+    """Drain, force or release many endpoints by patterns, or let them come back, all or nothing."""
     body = read_model(OverridesBody, request)
     places = places_of(context.state(), body.places)
+    if body.action == "failback":
+        return _proposal(EndWaits(places), places)
     if body.action == "release":
         return _proposal(ClearOverrides(places), places)
     return _set(context, places, _KINDS[body.action], body)

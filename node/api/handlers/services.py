@@ -12,7 +12,7 @@ from node.api.models import EndpointSettings, ServiceBody
 from node.api.names import closest_zone, no_zone_for, plain, read_name
 from node.api.problem import Problem
 from node.api.views import Row, service_definition, service_row
-from node.health.service import Endpoint, Service, canonical_address, endpoint_of
+from node.health.service import Endpoint, canonical_address, endpoint_of
 from node.state.command import DeleteEndpoint, DeleteService, PutEndpoint, PutService
 from node.state.state import ServiceState, State
 from node.zone.name import Name
@@ -37,25 +37,7 @@ def put_service(context: ApiContext, request: Request) -> Proposal:
     fqdn = read_name(request.values["fqdn"])
     body = read_model(ServiceBody, request)
     state = context.state()
-    service = Service(
-        fqdn=fqdn,
-        zone=_zone_of(state, fqdn, body.zone),
-        check=body.check.check(),
-        endpoints=tuple(each.endpoint(each.address) for each in body.endpoints),
-        ttl=body.ttl,
-        interval_ms=body.interval_ms,
-        timeout_ms=body.timeout_ms,
-        recheck_ms=body.recheck_ms,
-        rise=body.rise,
-        fall=body.fall,
-        fail_open_percent=body.fail_open_percent,
-        mode=body.mode,
-        rule=body.rule.rule(),
-        when_down="fallback" if body.fallback and body.when_down == "nodata" else body.when_down,
-        fallback=tuple(body.fallback),
-        min_up=body.min_up,
-        max_answers=body.max_answers,
-    )
+    service = body.service(fqdn, _zone_of(state, fqdn, body.zone))
     return write(PutService(service, if_index(request, _definition_index(state, fqdn))), _shower(fqdn))
 
 

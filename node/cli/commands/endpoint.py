@@ -17,7 +17,7 @@ _ADD = "qdns endpoint add www.example.org 192.0.2.12"
 
 @click.group(cls=Group, aliases={"rm": "remove"}, example=_ADD)
 def endpoint() -> None:
-    """Endpoints of services: list, add, remove, drain, undrain, force."""
+    """Endpoints of services: list, add, remove, drain, undrain, force, failback."""
 
 
 @endpoint.command("list", example="qdns endpoint list www.example.org")
@@ -116,6 +116,17 @@ def force(
     reply = _override(session, places, action, for_s, reason, allow_empty=allow_empty)
     undo = "" if verdict == "auto" else f"qdns endpoint force {_quoted(places)} auto"
     operation_view.show_places(session.out, word, reply, undo)
+
+
+@endpoint.command("failback", example="qdns endpoint failback 'api.example.org/*'")
+@click.argument("places", nargs=-1, required=True, metavar="SERVICE/ENDPOINT...")
+@reason_option
+@client_options
+@click.pass_obj
+def failback(session: Session, places: tuple[str, ...], reason: str) -> None:
+    """Let endpoints come back into DNS that are up and wait, or are held for flapping."""
+    reply = _override(session, places, "failback", None, reason)
+    operation_view.show_places(session.out, "back", reply, "")
 
 
 def _override(

@@ -14,6 +14,7 @@ from node.cli.faults import ExitCode, Failure, usage
 from node.cli.group import Group
 from node.cli.options import Duration, client_options, reason_option, watch_option, yes_option
 from node.cli.session import Session
+from node.cli.steadiness import steadiness
 from node.cli.watch import watch
 
 if TYPE_CHECKING:
@@ -113,6 +114,16 @@ def _events(client: "Client", fqdn: str) -> list[Json]:
 @click.option("--fallback", multiple=True, metavar="ADDRESS", help="In DNS when all is down; repeatable.")
 @click.option("--min-up", type=int, metavar="N", help="With fewer up than this all are kept.")
 @click.option("--max-answers", type=int, metavar="N", help="At most so many in DNS at a time.")
+@click.option(
+    "--flap-limit",
+    metavar="N/TIME/TIME",
+    help="6/10m/5m: so many changes within a time, then out of DNS until steady so long (none).",
+)
+@click.option(
+    "--failback",
+    metavar="WHEN",
+    help="What was withdrawn and is up comes back: auto, manual, or after 10m (auto).",
+)
 @click.option("--replace", is_flag=True, help="Change a service that exists.")
 @reason_option
 @client_options
@@ -129,7 +140,8 @@ def create_service(
 ) -> None:
     """Create a service with its endpoints. They are in DNS until a majority says down."""
     rule = _rule(options.pop("rule"), options.pop("min_voters"))
-    body = {"check": check, "endpoints": list(addresses)} | _definition(options) | rule
+    steady = steadiness(options.pop("flap_limit"), options.pop("failback"))
+    body = {"check": check, "endpoints": list(addresses)} | _definition(options) | rule | steady
     try:
         reply = session.client.write(
             "PUT", f"/v1/services/{segment(fqdn)}", body, reason=reason, is_new=not replace

@@ -159,8 +159,9 @@ async def _measure_in_process(ours: Ours, etcd: Etcd, seconds: float, table: Tab
             load = await each.write(writers, seconds)
             table.add_load(f"writes, {writers} writer{'s' if writers > 1 else ''}", each.name, load)
         table.add_load("reads of the latest, 64 readers", each.name, await each.read(64, seconds))
-        load = await each.write(1, seconds, records=1000)
-        table.add_load("entries of 1,000 records, 1 writer", each.name, load, records=1000)
+        for writers, title in ((1, "1 writer"), (8, "8 writers")):
+            load = await each.write(writers, seconds, records=1000)
+            table.add_load(f"entries of 1,000 records, {title}", each.name, load, records=1000)
 
 
 async def _measure_with(ours: Ours, etcd: Etcd, records: int, snapshot_entries: int, table: Table) -> None:

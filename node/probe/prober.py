@@ -53,6 +53,7 @@ class Prober:
         *,
         run: Run = checks.run,
         clock_s: Callable[[], float] = time.monotonic,
+        wall_s: Callable[[], float] = time.time,
         random: Callable[[], float] = random_share,
         is_local: Callable[[str], bool] | None = None,
     ) -> None:
@@ -62,6 +63,7 @@ class Prober:
         self._settings = settings
         self._run = run
         self._clock_s = clock_s
+        self._wall_s = wall_s
         self._random = random
         self._guard = Guard(settings.isolation_hold_s)
         self._roster = Roster(node, self._guard, settings.references, is_local)
@@ -173,16 +175,33 @@ class Prober:
         for slot in changes.new:
             self._begin(slot)
         for slot in changes.replanned:
+            slot.beat_s = now_s + self._until_beat_s(slot)
             if slot in self._schedule:
-                self._schedule.put(slot, min(slot.due_s, now_s + slot.plan.interval_s))
+                self._schedule.put(slot, min(slot.due_s, slot.beat_s))
+        for slot in changes.contradicted:  # another node has seen something: look now, and judge by oneself
+            if slot in self._schedule and slot.due_s > now_s:
+                self._schedule.put(slot, now_s)
         self._voter.note(changes.touched)
 
     def _begin(self, slot: Slot) -> None:
-        """Spread the first probes, so that neither nodes nor endpoints keep step."""
-        seed = b"\0".join((self._node.encode(), slot.fqdn, slot.address.encode()))
+        """Let the first probe come at the endpoint's beat, or soon where the beat is slow."""
+        now_s, wait_s = self._clock_s(), self._until_beat_s(slot)
+        slot.beat_s = now_s + wait_s
+        self._schedule.put(slot, now_s + wait_s * min(1.0, _START_SPREAD_MAX_S / slot.plan.interval_s))
+
+    def _until_beat_s(self, slot: Slot) -> float:
+        """Return the time until the slot's next beat.
+
+        Endpoints are spread over the interval, and the nodes over each endpoint's beat: by the wall clock they take
+        turns, so that three nodes see a failure after a third of the interval. Clocks that differ cost that, no more.
+        """
+        seed = slot.fqdn + b"\0" + slot.address.encode()
         share = int.from_bytes(blake2b(seed, digest_size=8).digest()) / 2**64
-        spread_s = min(slot.plan.interval_s, _START_SPREAD_MAX_S)
-        self._schedule.put(slot, self._clock_s() + spread_s * ((share + self._random() / 8) % 1.0))
+        names = sorted(member.name for member in self._state().members)
+        if self._node in names:
+            share += names.index(self._node) / len(names)
+        interval_s = slot.plan.interval_s
+        return (share * interval_s - self._wall_s()) % interval_s
 
     def _launch(self, slot: Slot, now_s: float) -> None:
         self._meter.start(now_s - slot.due_s)
@@ -252,7 +271,9 @@ class Prober:
             self._voter.nudge()
 
     def _put_next(self, slot: Slot, started_s: float) -> None:
-        next_s = slot.due_s + slot.plan.interval_s
+        beats = (started_s - slot.beat_s) // slot.plan.interval_s + 1
+        slot.beat_s += max(beats, 0) * slot.plan.interval_s
+        next_s = slot.beat_s
         last = slot.last
         if last is not None and last.tried and wants_recheck(slot.opinion, last.up):
             next_s = min(next_s, started_s + slot.plan.recheck_s)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from node.health.service import Check, Service
 from node.probe.guard import Guard
 from node.probe.slot import Plan, Slot, plan_of
-from node.state.state import ServiceState, State
+from node.state.state import EndpointState, ServiceState, State
 from node.zone.name import ROOT, Name
 
 _REFERENCE_INTERVAL_S = 2.0
@@ -25,6 +25,8 @@ class Changes:
     gone: list[Slot] = field(default_factory=list)
     replanned: list[Slot] = field(default_factory=list)
     touched: list[Slot] = field(default_factory=list)
+    contradicted: list[Slot] = field(default_factory=list)
+    """Those on which another node has just voted against this one's opinion."""
 
 
 class Roster:
@@ -77,12 +79,19 @@ class Roster:
                 self._replan(now.service, changes)
             known = dict(before.endpoints) if before else {}
             slots = self._slots[fqdn]
-            changes.touched += (
-                slots[address]
-                for address, endpoint in now.endpoints
-                if address in slots and known.get(address) is not endpoint
-            )
+            for address, endpoint in now.endpoints:
+                if address in slots and known.get(address) is not endpoint:
+                    self._touch(slots[address], endpoint, changes)
         return changes
+
+    def _touch(self, slot: Slot, endpoint: EndpointState, changes: Changes) -> None:
+        changes.touched.append(slot)
+        own = slot.opinion.vote
+        contrary = (vote.index for name, vote in endpoint.votes if name != self._node and vote.up is not own)
+        newest = max(contrary, default=0)
+        if own is not None and newest > slot.contradicted_index:
+            slot.contradicted_index = newest
+            changes.contradicted.append(slot)
 
     def _replan(self, service: Service, changes: Changes) -> None:
         plan = plan_of(service)

@@ -45,12 +45,16 @@ class Slot:
     is_remote: bool = True
     """Whether it lies beyond this node's uplink; an address of this node says nothing of that."""
     due_s: float = 0.0
+    beat_s: float = 0.0
+    """When the next ordinary probe is due; what comes in between does not move it."""
     flight: "asyncio.Task[None] | None" = None
     is_gone: bool = False
     opinion: Opinion = field(default_factory=Opinion)
     last: ProbeResult | None = None
     turned_s: float = 0.0
     """When the opinion became "down"."""
+    contradicted_index: int = 0
+    """The newest vote of another node against the opinion that was acted on, by its log index."""
     is_settled: bool = False
     """Whether the State is known to hold the opinion's vote."""
 

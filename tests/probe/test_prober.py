@@ -9,7 +9,7 @@ import structlog
 
 from node.health.service import Check
 from node.probe.prober import ProberSettings
-from node.state.command import CastVotes, DeleteService, DropVotes
+from node.state.command import Ballot, CastVotes, DeleteService, DropVotes
 from node.state.state import Refused
 from node.zone.name import from_text
 from raft.proposal import Committed, Unknown
@@ -221,21 +221,38 @@ def test_proposals_are_proportional_to_changes():
     assert (0, 0) == (summary.started_late, summary.overdue)
 
 
-def test_first_probes_are_spread():
-    """Endpoints do not keep step with one another, nor nodes with nodes."""
-    world = World(service("www", *(f"192.0.2.{number}" for number in range(1, 101)), interval_ms=1000))
+def test_probes_are_spread():
+    """Endpoints do not keep step with one another, and the nodes take turns at each of them."""
+    addresses = [f"192.0.2.{number}" for number in range(1, 101)]
+    world = World(service("www", *addresses, interval_ms=1000))
 
     async def script(_):
         await asyncio.sleep(1.1)
 
-    play(world, script, "ns1", "ns2")
+    play(world, script, "ns1", "ns2", "ns3")
     firsts = {}
     for at, node, _, address in world.probed:
         firsts.setdefault((node, address), at)
     tenths = [int(at * 10) % 10 for at in firsts.values()]
-    assert 200 == len(firsts)
-    assert all(5 <= tenths.count(tenth) <= 40 for tenth in range(10))
-    assert any(abs(firsts["ns1", f"192.0.2.{n}"] - firsts["ns2", f"192.0.2.{n}"]) > 0.1 for n in range(1, 101))
+    assert 300 == len(firsts)
+    assert all(10 <= tenths.count(tenth) <= 60 for tenth in range(10))
+    for address in addresses:
+        turns = sorted(firsts[node, address] % 1 for node in ("ns1", "ns2", "ns3"))
+        assert all(abs(after - before - 1 / 3) < 0.02 for before, after in pairwise(turns))
+
+
+def test_slow_beats_begin_soon():
+    """An endpoint that is probed once an hour is probed within ten seconds of the start, and then at its beat."""
+    world = World(service("www", "192.0.2.1", interval_ms=3_600_000, rise=1))
+
+    async def script(_):
+        begin_s = asyncio.get_running_loop().time()
+        await asyncio.sleep(3 * 3600)
+        return [at - begin_s for at in times_of(world, "192.0.2.1")]
+
+    first, second, *_, before, last = play(world, script)
+    assert first < 10 < second
+    assert 3600 == round(last - before)
 
 
 def test_definitions_are_followed_at_commit():
@@ -430,6 +447,35 @@ def test_lateness_is_logged_when_it_begins_and_ends():
     assert ["probe.behind", "probe.in_time"] == [line["event"] for line in told]
     assert told[0]["late_percent"] > 1
     assert told[0]["longest_delay_ms"] > 100
+
+
+def test_a_contrary_vote_is_looked_into_at_once():
+    """When another node votes otherwise, this one probes at once, votes by what it sees itself, and keeps its pace."""
+    world = World(service("www", "192.0.2.1", "192.0.2.2", interval_ms=60_000, fall=1, rise=1))
+
+    def cast(node, address, up):
+        world.do(CastVotes(node, (Ballot(from_text("www.example.test"), address, up),)))
+
+    async def script(_):
+        await asyncio.sleep(120)
+        world.answers["192.0.2.1"] = REFUSED
+        before = len(world.probed)
+        cast("ns2", "192.0.2.1", False)
+        cast("ns2", "192.0.2.2", False)
+        await asyncio.sleep(0.3)
+        both = sorted(address for *_, address in world.probed[before:])
+        await asyncio.sleep(0.7)
+        cast("ns2", "192.0.2.1", True)
+        cast("ns2", "192.0.2.1", False)
+        await asyncio.sleep(100)
+        return both, world.votes("www"), len(world.probed) - before
+
+    both, votes, probes = play(world, script)
+    assert ["192.0.2.1", "192.0.2.2"] == both
+    assert {"192.0.2.1": False, "192.0.2.2": True} == votes
+    assert probes <= 8
+    good = times_of(world, "192.0.2.2")
+    assert 0 == round(good[-1] - good[1]) % 60  # what came in between did not move the beat
 
 
 def test_stop_is_quiet():

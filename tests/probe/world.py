@@ -108,6 +108,7 @@ class World:
             settings,
             run=run,
             clock_s=loop.time,
+            wall_s=loop.time,
             random=lambda: 0.5,
             **options,
         )

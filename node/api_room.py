@@ -113,4 +113,5 @@ def api_context(
         trust=trust,
         explain=explain,
         refresh_target=pusher.refresh,
+        series=prober.history.cells,
     )

@@ -21,7 +21,7 @@ from node.api.problem import Problem
 from node.state.scopes import includes
 
 COOKIE = "qdns_token"
-"""Where the status page keeps a token; a cookie lets read, nothing else."""
+"""Where the pages keep a token; it lets read, and send the pages' own forms, nothing else."""
 _CHALLENGE = (("WWW-Authenticate", 'Bearer realm="quorumdns"'),)
 
 
@@ -29,12 +29,13 @@ class BadToken(Problem):
     """The request shows a secret that is not known; the caller counts these."""
 
 
-def identify(context: ApiContext, request: Request) -> Identity:
+def identify(context: ApiContext, request: Request, *, form: bool = False) -> Identity:
     """Return who asks. Raises ``Problem``; ``BadToken`` when a secret was shown and is wrong.
 
-    Where no tokens are configured, this machine's clients may show any: many cannot leave it out.
+    For a form of the pages, which proves where it comes from by itself, the cookie serves too. Where no tokens
+    are configured, this machine's clients may show any: many cannot leave it out.
     """
-    secret = shown_secret(request)
+    secret = shown_secret(request) or (page_secret(request) if form else None)
     is_open = is_trusted(context, request)
     if secret is not None and not is_open:
         return _bearer(context, secret)
@@ -73,12 +74,17 @@ def _host_of(origin: str) -> str | None:
         return None
 
 
+def grants(identity: Identity, scope: str) -> bool:
+    """Say whether one of the identity's scopes includes this one, under whatever conditions."""
+    return includes(identity.scopes, scope)
+
+
 def require_scope(identity: Identity, scope: str) -> None:
     """Refuse what none of the identity's scopes includes, under whatever conditions. Raises ``Problem``.
 
     Conditions are judged when it is known what is to be changed: ``node.api.allowance``.
     """
-    if not includes(identity.scopes, scope):
+    if not grants(identity, scope):
         raise Problem("forbidden", f"the token {identity.name} lacks the scope {scope}")
 
 
@@ -89,10 +95,11 @@ def shown_secret(request: Request) -> str | None:
         return secret.strip() if scheme.lower() == "bearer" else ""
     if "x-api-key" in request.headers:
         return request.headers["x-api-key"]
-    return _cookie(request) if request.method in SAFE else None
+    return page_secret(request) if request.method in SAFE else None
 
 
-def _cookie(request: Request) -> str | None:
+def page_secret(request: Request) -> str | None:
+    """Return the secret that the page's cookie holds, None without one."""
     pairs = (part.strip().partition("=") for part in request.headers.get("cookie", "").split(";"))
     return next((value for key, _, value in pairs if key == COOKIE), None)
 

@@ -5,6 +5,7 @@ other rooms, so that a test can pass plain values.
 """
 
 import contextlib
+import secrets
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -234,6 +235,30 @@ class TrustSummary:
     """By the name of the other node: why there is no connection with it."""
 
 
+class SeriesCell(Protocol):
+    """What a node's own probes of one span of time came to; see ``node.probe.history.Cell``."""
+
+    @property
+    def probes(self) -> int:
+        """How many there were."""
+
+    @property
+    def good(self) -> int:
+        """How many of them found the endpoint up."""
+
+    @property
+    def mean_ms(self) -> int:
+        """The mean latency of the good ones."""
+
+    @property
+    def longest_ms(self) -> int:
+        """The longest latency of the good ones."""
+
+
+def _no_series(_fqdn: Name, _address: str, count: int, _minutes: int) -> Sequence[SeriesCell | None]:
+    return [None] * count
+
+
 class ImportGate:
     """Lets so many zone files be read at one time; each needs much memory."""
 
@@ -310,3 +335,7 @@ class ApiContext:
     """Says why a question is answered as it is."""
     refresh_target: Callable[[str], bool] = lambda _name: False
     """Lets this node read a push target anew and repair it; False when it follows no such target."""
+    series: Callable[[Name, str, int, int], Sequence[SeriesCell | None]] = _no_series
+    """This node's own probes of an endpoint: so many spans of so many minutes, oldest first."""
+    form_key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
+    """What this process makes the tokens of its pages' forms with."""

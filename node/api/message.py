@@ -49,6 +49,8 @@ class Request:
     client: str = ""
     """The client's IP address; over the Unix socket ``unix:`` and the user's name."""
     identity: Identity = LOCAL
+    form: Mapping[str, str] = field(default_factory=dict)
+    """The fields of a page's form, once it is clear that the page was ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,14 @@ class AskPeers:
     """Fetch the other nodes' own rows, then answer with them."""
 
     answer: Callable[[Mapping[str, "PeerAnswer"]], Response]
+
+
+@dataclass(frozen=True, slots=True)
+class AskPeersBoth:
+    """Fetch the other nodes' own rows and what they answer on another path, then answer with both."""
+
+    path: str
+    answer: Callable[[Mapping[str, "PeerAnswer"], Mapping[str, "PeerAnswer"]], Response]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +160,7 @@ class Steps:
 
 
 Streamed = Follow | Download
-Reply = Response | Proposal | ChangeNodes | AskPeers | Watch | Streamed | Compute | Steps
+Reply = Response | Proposal | ChangeNodes | AskPeers | AskPeersBoth | Watch | Streamed | Compute | Steps
 Handler = Callable[[ApiContext, Request], Reply]
 
 

@@ -1,4 +1,4 @@
-"""Asking the other nodes for their own status rows: in threads, all at once, with one deadline.
+"""Asking the other nodes for what only they know, such as their status rows: in threads, all at once, with one deadline.
 
 The answer is kept for a second and asked for once, however many clients want it.
 """
@@ -19,6 +19,7 @@ DEADLINE_S = 1.0
 KEPT_S = 1.0
 THREADS_MAX = 16
 ROW_OCTETS_MAX = 256 * 1024
+_ROW_PATH = "/v1/status?scope=local"
 
 
 class Peers:
@@ -29,32 +30,46 @@ class Peers:
         self._urls: Mapping[str, str] = urls()
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._pool = ThreadPoolExecutor(THREADS_MAX, "api-peers")
-        self._asked: asyncio.Task[Mapping[str, PeerAnswer]] | None = None
-        self._asked_at_s = float("-inf")
+        self._asked: dict[str, tuple[float, asyncio.Task[Mapping[str, PeerAnswer]]]] = {}
+        """By path: when it was asked for, and what came of that."""
         self._closed = False
 
     async def rows(self) -> Mapping[str, PeerAnswer]:
         """Return every other node's row, or a sentence that says why there is none."""
+        return await self.ask(_ROW_PATH)
+
+    async def ask(self, path: str) -> Mapping[str, PeerAnswer]:
+        """Return what every other node answers on a path, an object with its ``name``; as ``rows`` does."""
         self._urls = self._find_urls()
         if self._closed:
             return {name: PeerAnswer(error="not asked: this node is stopping") for name in self._urls}
         if not self._urls:
             return {}
         now_s = time.monotonic()
-        if self._asked is None or (self._asked.done() and now_s - self._asked_at_s > KEPT_S):
-            self._asked_at_s = now_s
-            self._asked = asyncio.create_task(self._ask_all())
-        return await asyncio.shield(self._asked)
+        asked_at_s, task = self._asked.get(path, (float("-inf"), None))
+        if task is None or (task.done() and now_s - asked_at_s > KEPT_S):
+            task = asyncio.create_task(self._ask_all(path))
+            self._keep(path, now_s, task)
+        return await asyncio.shield(task)
+
+    def _keep(self, path: str, now_s: float, task: asyncio.Task[Mapping[str, PeerAnswer]]) -> None:
+        """Remember a question, and let go what is no longer fresh."""
+        self._asked = {
+            each: (at_s, kept)
+            for each, (at_s, kept) in self._asked.items()
+            if not kept.done() or now_s - at_s <= KEPT_S
+        }
+        self._asked[path] = now_s, task
 
     def close(self) -> None:
         """Ask no more; threads that still wait end by their own deadline."""
         self._closed = True
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    async def _ask_all(self) -> Mapping[str, PeerAnswer]:
+    async def _ask_all(self, path: str) -> Mapping[str, PeerAnswer]:
         loop = asyncio.get_running_loop()
         asked = self._urls.items()
-        futures = {name: loop.run_in_executor(self._pool, self._ask, url) for name, url in asked}
+        futures = {name: loop.run_in_executor(self._pool, self._ask, url, path) for name, url in asked}
         await asyncio.wait(futures.values(), timeout=DEADLINE_S)
         late = PeerAnswer(error=f"no answer within {DEADLINE_S:g} s")
         return {
@@ -62,12 +77,12 @@ class Peers:
             for name, future in futures.items()
         }
 
-    def _ask(self, url: str) -> PeerAnswer:
-        """Fetch one row; runs in a thread and never raises."""
+    def _ask(self, url: str, path: str) -> PeerAnswer:
+        """Fetch one answer; runs in a thread and never raises."""
         where = urlsplit(url).netloc
         asked_at_s = time.time()
         try:
-            row = _fetch(url, self._headers)
+            row = _fetch(url.rstrip("/") + path, self._headers)
             return PeerAnswer(row=row, clock_offset_s=_offset_s(row, asked_at_s, time.time()))
         except requests.exceptions.Timeout:
             return PeerAnswer(error=f"timed out {where}")
@@ -83,7 +98,7 @@ def _fetch(url: str, headers: Mapping[str, str]) -> Mapping[str, Any]:
     with requests.Session() as session:
         session.trust_env = False
         response = session.get(
-            f"{url.rstrip('/')}/v1/status?scope=local",
+            url,
             headers=dict(headers),
             timeout=DEADLINE_S,
             allow_redirects=False,

@@ -11,9 +11,18 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from node.api.access import BadToken, identify, is_trusted, require_same_site, require_scope, shown_secret
+from node.api.access import (
+    BadToken,
+    identify,
+    is_trusted,
+    page_secret,
+    require_same_site,
+    require_scope,
+    shown_secret,
+)
 from node.api.allowance import require_allowed
 from node.api.context import ApiContext
+from node.api.dash.forms import with_form
 from node.api.feed import Feed
 from node.api.handlers.common import written
 from node.api.idempotency import declined, ticket_of
@@ -22,6 +31,7 @@ from node.api.logins import FailedLogins
 from node.api.message import (
     SAFE,
     AskPeers,
+    AskPeersBoth,
     ChangeNodes,
     Compute,
     Proposal,
@@ -85,6 +95,8 @@ async def respond(room: Room, request: Request, read_body: ReadBody) -> Response
         request = replace(
             request, body=await read_body(route.body_octets_max if route.scope else OPEN_BODY_OCTETS_MAX)
         )
+        if route.is_form:
+            request = with_form(room.context, request)
         if route.scope is not None:  # who need not say who they are cannot make the log work
             await _wait_until_fresh(room, request)
         if request.method not in SAFE:
@@ -109,7 +121,8 @@ async def respond(room: Room, request: Request, read_body: ReadBody) -> Response
 
 def _require_patience(room: Room, route: Route, request: Request) -> None:
     """Refuse unheard who has shown too many wrong secrets. Raises ``Problem``."""
-    shows = route.takes_secret or (route.scope is not None and shown_secret(request) is not None)
+    secret = shown_secret(request) or (page_secret(request) if route.is_form else None)
+    shows = route.takes_secret or (route.scope is not None and secret is not None)
     if not shows or is_trusted(room.context, request):
         return
     wait_s = room.logins.wait_s(request.client, time.monotonic())
@@ -123,7 +136,7 @@ def _admitted(room: Room, route: Route, request: Request) -> Request:
     require_same_site(request)
     if route.scope is None:
         return request
-    identity = identify(room.context, request)
+    identity = identify(room.context, request, form=route.is_form)
     require_scope(identity, route.scope)
     return replace(request, identity=identity)
 
@@ -195,6 +208,9 @@ async def _carry_out(room: Room, request: Request, reply: Reply, route: Route) -
         return await _change_nodes(room, request, reply)
     if isinstance(reply, AskPeers):
         return reply.answer(await room.peers.rows())
+    if isinstance(reply, AskPeersBoth):
+        rows, more = await asyncio.gather(room.peers.rows(), room.peers.ask(reply.path))
+        return reply.answer(rows, more)
     if isinstance(reply, Watch):
         return await _watch(room, reply)
     if isinstance(reply, Compute):

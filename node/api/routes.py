@@ -32,6 +32,8 @@ class Route:
     """How long a body may be; None for the usual limit."""
     takes_secret: bool = False
     """Whether the body holds a secret, so that guessing is counted here too."""
+    is_form: bool = False
+    """Whether the body is a form of the pages, for which their cookie serves."""
     answers_early: bool = False
     """Whether it tells the truth also before the node has caught up after its start."""
 

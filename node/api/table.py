@@ -1,6 +1,7 @@
 """Every path of the API, in the order of the documentation."""
 
 from node.api.context import ApiContext
+from node.api.dash.table import ROUTES as DASHBOARD
 from node.api.etcd import errors as etcd_errors
 from node.api.etcd import reads as etcd_reads
 from node.api.etcd import writes as etcd_writes
@@ -12,9 +13,9 @@ from node.api.handlers import (
     nodes,
     notify,
     overrides,
-    page,
     push,
     rrsets,
+    series,
     services,
     status,
     tokens,
@@ -98,6 +99,7 @@ _V1 = (
     Route("PUT", _ENDPOINT, services.put_endpoint, _SERVICES, "Add or change an endpoint", EndpointSettings),
     Route("DELETE", _ENDPOINT, services.delete_endpoint, _SERVICES, "Remove an endpoint"),
     Route("GET", "/v1/explain", explain.get_explain, "read", "Why a name is answered as it is"),
+    Route("GET", "/v1/series", series.get_series, "read", "What this node's own probes of a service came to"),
     Route("GET", "/v1/nodes", nodes.list_nodes, "read", "List the nodes"),
     Route("GET", _NODE, nodes.get_node, "read", "Show a node"),
     Route(
@@ -195,22 +197,7 @@ def _describe(context: ApiContext, _request: Request) -> Response:
     return shown(document(TABLE.routes, context.version))
 
 
-_PAGE = (
-    Route("GET", "/openapi.json", _describe, None, "This description"),
-    Route("GET", "/", page.get_page, "read", "The status page", refuse=page.tell),
-    Route("GET", "/static/{name}", page.get_static, None, "The page's files", documented=False),
-    Route(
-        "POST",
-        "/login",
-        page.log_in,
-        None,
-        "Log in to the page",
-        refuse=page.tell,
-        documented=False,
-        takes_secret=True,
-    ),
-    Route("POST", "/logout", page.log_out, None, "Log out", refuse=page.tell, documented=False),
-)
+_DESCRIPTION = (Route("GET", "/openapi.json", _describe, None, "This description"),)
 
 _OLD = (
     Route("GET", "/dash", _to_page, None, "The page has moved", documented=False),
@@ -220,4 +207,4 @@ _OLD = (
     ),
 )
 
-TABLE = Table((*_V1, *_OPERATIONS, *_HEALTH, *_ETCD, *POWERDNS, *_PAGE, *_OLD))
+TABLE = Table((*_V1, *_OPERATIONS, *_HEALTH, *_ETCD, *POWERDNS, *_DESCRIPTION, *DASHBOARD, *_OLD))

@@ -1,6 +1,7 @@
 """What the cluster said of each endpoint during the last hour, minute by minute, from committed events. Pure."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 
 from node.api.events import oldest_number
 from node.state.state import EndpointState, Event, State
@@ -11,16 +12,17 @@ CELL_MS = 60_000
 _WORST = {"down": 2, "up": 1, "undecided": 0}
 
 
-def verdict_cells(state: State, now_ms: int) -> dict[tuple[Name, str], list[str]]:
-    """Return for every endpoint the worst verdict of each minute of the last hour, oldest first.
+def verdict_cells(state: State, now_ms: int, fqdns: Iterable[Name]) -> dict[tuple[Name, str], list[str]]:
+    """Return for every endpoint of some services the worst verdict of each minute of the last hour, oldest first.
 
     The times are those of the entries, as people see them; nothing is decided by them.
     """
     changes = _recent_changes(state, now_ms - CELLS * CELL_MS)
     return {
         (fqdn, address): _cells(changes.get((to_text(fqdn), address), []), known, now_ms)
-        for fqdn, service in state.services.items()
-        for address, known in service.endpoints
+        for fqdn in fqdns
+        if fqdn in state.services
+        for address, known in state.services[fqdn].endpoints
     }
 
 

@@ -13,6 +13,7 @@ from node.health.vote import Opinion, observe, wants_recheck
 from node.probe import checks
 from node.probe.ballots import is_up_for_others
 from node.probe.guard import Guard
+from node.probe.history import History
 from node.probe.result import ProbeResult
 from node.probe.roster import Roster
 from node.probe.schedule import Schedule
@@ -65,6 +66,7 @@ class Prober:
         self._clock_s = clock_s
         self._wall_s = wall_s
         self._random = random
+        self.history = History(clock_s)
         self._guard = Guard(settings.isolation_hold_s)
         self._roster = Roster(node, self._guard, settings.references, is_local)
         self._voter = Voter(node, state, propose, self._guard, settings.batch_s, self._call_witnesses, random)
@@ -170,6 +172,7 @@ class Prober:
         changes = self._roster.refresh(self._state())
         for slot in changes.gone:
             self._schedule.remove(slot)
+            self.history.forget(slot.fqdn, slot.address)
             if slot.flight is not None:
                 slot.flight.cancel()
         for slot in changes.new:
@@ -257,6 +260,8 @@ class Prober:
             fqdn = to_text(slot.fqdn)
             logger.warning("probe.untried", fqdn=fqdn, address=slot.address, detail=result.evidence)
         slot.last = result
+        if result.tried and not self._roster.is_reference(slot):
+            self.history.add(slot.fqdn, slot.address, up=result.up, latency_ms=result.latency_ms)
         if result.tried:
             slot.opinion = observe(slot.opinion, result.up, slot.plan.rise, slot.plan.fall)
         if slot.opinion.vote is False and vote_before is not False:

@@ -1,28 +1,20 @@
-"""The status page: what it says, that it escapes, its policy, its size, logging in, and live in a browser."""
+"""The overview: what it says, that it escapes, its policy, its size, and logging in."""
 
-import asyncio
 import gzip
 import hashlib
 import re
-import shutil
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
-import requests
 
 from node.api.context import Token
-from node.api.page import ago, strip_text
-from node.api.server import ApiServer
+from node.api.dash.rendering import ago, strip_text
 from node.api.timeline import CELL_MS, CELLS, verdict_cells
 from node.health.service import Endpoint
 from node.state.command import PutEndpoint
 from tests.api.conftest import NOW_MS, WWW, Api, FakeCluster
-from tests.api.test_server import serve, until
 
 SECRET = "qdns_reader_1234"
 
@@ -47,8 +39,7 @@ def test_says_what_is_served_and_why(api: Api) -> None:
         "✕ down, withdrawn ▼ down HTTP 503 ▼ down HTTP 503 · no vote",
         "◐ undecided",
         "▲ up 12 ms",
-        "knot",
-        "example.org 3 3",
+        "pushed to knot",
         "verdict.changed",
         "up 1, down 0 of the last 60 minutes",
     ):
@@ -134,10 +125,10 @@ def test_cells(cluster: FakeCluster) -> None:
     cluster.now_ms += 3 * CELL_MS
     cluster.vote("192.0.2.10", True)
     now_ms = cluster.now_ms + 10 * CELL_MS + 1
-    cells = verdict_cells(cluster.state, now_ms)[WWW, "192.0.2.10"]
+    cells = verdict_cells(cluster.state, now_ms, [WWW])[WWW, "192.0.2.10"]
     assert ["up"] * 46 + ["down"] * 4 + ["up"] * 10 == cells
     assert "up 56, down 4 of the last 60 minutes" == strip_text(cells)
-    assert ["undecided"] * CELLS == verdict_cells(cluster.state, now_ms)[WWW, "192.0.2.11"]
+    assert ["undecided"] * CELLS == verdict_cells(cluster.state, now_ms, [WWW])[WWW, "192.0.2.11"]
 
 
 def test_ago() -> None:
@@ -154,101 +145,3 @@ def test_ago() -> None:
             (5, None),
         )
     ]
-
-
-class Browser:
-    """Debian's chromium, driven over the WebDriver protocol (W3C) by plain requests."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        options = {
-            "binary": shutil.which("chromium"),
-            "args": [
-                "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync",
-                "--disable-background-networking", "--disable-component-update", "--window-size=360,800",
-            ],
-        }  # fmt: skip
-        wanted = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
-        answer = self._send("POST", "/session", {"capabilities": {"alwaysMatch": wanted}})
-        self._url += f"/session/{answer['sessionId']}"
-
-    def _send(self, method: str, path: str, body: Any = None) -> Any:
-        response = requests.request(method, self._url + path, json=body, timeout=30)
-        assert response.ok, response.text
-        return response.json()["value"]
-
-    def open(self, url: str) -> None:
-        """Load a page."""
-        self._send("POST", "/url", {"url": url})
-
-    def run(self, script: str) -> Any:
-        """Run a script in the page; by the debugger, so the page's policy does not forbid it."""
-        body = {"cmd": "Runtime.evaluate", "params": {"expression": script, "returnByValue": True}}
-        return self._send("POST", "/goog/cdp/execute", body)["result"].get("value")
-
-    def resize(self, width: int) -> None:
-        """Show the page at this width."""
-        size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": True}
-        self._send("POST", "/goog/cdp/execute", {"cmd": "Emulation.setDeviceMetricsOverride", "params": size})
-
-    def log(self) -> list[str]:
-        """Return what the console says."""
-        return [entry["message"] for entry in self._send("POST", "/se/log", {"type": "browser"})]
-
-    def close(self) -> None:
-        """End the session."""
-        self._send("DELETE", "")
-
-
-@contextmanager
-def browser() -> Iterator[Browser]:
-    """Start a driver and a browser, and end both."""
-    driver = subprocess.Popen(
-        ["chromedriver", "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    try:
-        assert driver.stdout is not None
-        port = next(found[1] for line in driver.stdout if (found := re.search(r"on port (\d\d+)", line)))
-        opened = Browser(f"http://127.0.0.1:{port}")
-        yield opened
-        opened.close()
-    finally:
-        driver.terminate()
-        driver.wait(10)
-
-
-@pytest.mark.real
-@pytest.mark.skipif(
-    not (shutil.which("chromedriver") and shutil.which("chromium")), reason="chromium or its driver is missing"
-)
-def test_live_in_a_browser(cluster: FakeCluster) -> None:
-    """A verdict shows within a second without a reload; nothing breaks the policy; 360 px is wide enough."""
-    for address in ("192.0.2.10", "192.0.2.11", "2001:db8::12"):
-        cluster.vote(address, True)
-
-    async def work(server: ApiServer, client: httpx.AsyncClient) -> None:
-        with browser() as chromium:
-
-            async def run(script: str) -> Any:
-                return await asyncio.to_thread(chromium.run, script)
-
-            async def shown(expected: str) -> float:
-                loop = asyncio.get_running_loop()
-                began = loop.time()
-                while expected not in await run("document.body.innerText"):
-                    assert 10 > loop.time() - began, expected
-                return loop.time() - began
-
-            await asyncio.to_thread(chromium.open, f"http://{server.addresses[0]}/")
-            await shown("● live, served by ns1")
-            await run("window.before = 1")
-            app = server._app
-            await until(lambda: app is not None and app._streams == 1)
-            cluster.vote("192.0.2.11", False, evidence="refused")
-            assert 1 > await shown("down, withdrawn")
-            assert 1 == await run("window.before")
-            await asyncio.to_thread(chromium.resize, 360)
-            assert 360 == await run("document.documentElement.scrollWidth")
-            assert [] == await asyncio.to_thread(chromium.log)
-
-    serve(cluster, work)

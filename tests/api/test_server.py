@@ -33,15 +33,16 @@ def serve(
     work: Callable[[ApiServer, httpx.AsyncClient], Awaitable[Any]],
     settings: ApiSettings = SETTINGS,
     limit_s: float = 20,
+    **fields: Any,
 ) -> Any:
     """Run work against a started server and stop it, within a time."""
 
     async def go() -> Any:
-        server = ApiServer(settings, cluster.context())
+        server = ApiServer(settings, cluster.context(**fields))
         await server.start()
         try:
             async with (
-                asyncio.timeout(20),
+                asyncio.timeout(limit_s),
                 httpx.AsyncClient(base_url=f"http://{server.addresses[0]}") as client,
             ):
                 return await work(server, client)

@@ -20,7 +20,7 @@ def list_events(context: ApiContext, request: Request) -> Response | Follow:
     if "text/event-stream" in request.headers.get("accept", ""):
         last = request.headers.get("last-event-id") or request.query.get("after")
         return Follow(_read_cursor(last)[0] if last else state.index)
-    limit, patterns = read_limit(request), _read_patterns(request.query.get("kind", ""))
+    limit, patterns = read_limit(request), read_patterns(request.query.get("kind", ""))
     after = request.query.get("after")
     if after is None:
         found = [event for event in newest(state, EVENTS_MAX) if matches(event, patterns)][-limit:]
@@ -38,7 +38,7 @@ def _page(state: State, after: str, patterns: list[str], limit: int) -> Response
     return shown({"items": items, "next": cursor, "gap": has_gap(state, index)}, state.index)
 
 
-def _read_patterns(text: str) -> list[str]:
+def read_patterns(text: str) -> list[str]:
     """Read ``verdict.*,push.failed``; each pattern is tried on each event. Raises ``Problem``."""
     patterns = [each.strip() for each in text.split(",") if each.strip()]
     if len(patterns) > PATTERNS_MAX or len(text) > PATTERNS_CHARACTERS_MAX:

@@ -41,15 +41,23 @@ def list_rrsets(context: ApiContext, request: Request) -> Reply:
 
 
 def _page(context: ApiContext, state: State, zone: Zone, request: Request) -> Response:
+    items, last = matching_rows(context, state, zone, request)
+    return shown({"items": items, "next": last}, state.index)
+
+
+def matching_rows(
+    context: ApiContext, state: State, zone: Zone, request: Request
+) -> tuple[list[Row], str | None]:
+    """Return the rows that the query asks for, and what to go on after, None at the end. Raises ``Problem``."""
     limit = read_limit(request)
     items: list[Row] = []
     last = None
     for rrset, index in _iter_matching(context, zone, request):
         if len(items) == limit:
-            return shown({"items": items, "next": last}, state.index)
+            return items, last
         items.append(_row(context, state, zone.name, rrset, index))
         last = f"{to_text(rrset.name)}/{type_to_text(rrset.type)}"
-    return shown({"items": items, "next": None}, state.index)
+    return items, None
 
 
 def _iter_matching(context: ApiContext, zone: Zone, request: Request) -> Iterator[tuple[RRset, int]]:

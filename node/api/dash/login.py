@@ -1,29 +1,19 @@
-"""``/``: the status page, its files, and logging in to it with a token."""
+"""Logging in to the pages with a token, out again, and the pages' files."""
 
-from collections.abc import Mapping
 from urllib.parse import parse_qs
 
 from node.api.access import COOKIE, BadToken, token_for
 from node.api.context import ApiContext
-from node.api.message import TEXT, AskPeers, PeerAnswer, Request, Response
-from node.api.page import login_page, static_file, status_page
-from node.api.problem import Problem
+from node.api.dash.rendering import html, login_page, static_file
+from node.api.message import Request, Response
+from node.api.problem import Problem, rendered
 from node.state.state import State
 
 _COOKIE_FLAGS = "Path=/; HttpOnly; SameSite=Strict"
 
 
-def get_page(context: ApiContext, _request: Request) -> AskPeers:
-    """Show the page."""
-
-    def answer(answers: Mapping[str, PeerAnswer]) -> Response:
-        return status_page(context, answers)
-
-    return AskPeers(answer)
-
-
 def get_static(_context: ApiContext, request: Request) -> Response:
-    """Serve one of the page's files."""
+    """Serve one of the pages' files."""
     found = static_file(request.values["name"])
     if found is None:
         raise Problem("not_found", "there is no such file")
@@ -31,7 +21,7 @@ def get_static(_context: ApiContext, request: Request) -> Response:
 
 
 def log_in(context: ApiContext, request: Request) -> Response:
-    """Keep a token in a cookie, which serves for reading only; ask again when it is not known."""
+    """Keep a token in a cookie, which serves the pages alone; ask again when it is not known."""
     fields = parse_qs(request.body.decode("utf-8", "replace"), max_num_fields=10)
     secret = fields.get("token", [""])[0].strip()
     if token_for(context, secret) is None:
@@ -45,15 +35,14 @@ def log_out(_context: ApiContext, _request: Request) -> Response:
 
 
 def tell(problem: Problem, _state: State) -> Response:
-    """Tell of a problem to a person: the log-in form where a token is asked for, else plain text."""
+    """Tell of a problem to a person: the log-in form where a token is asked for, else a page of its own."""
     if problem.code == "unauthorized":
         return login_page(problem.detail if isinstance(problem, BadToken) else "", 401)
-    status = {
-        "forbidden": 403,
-        "not_found": 404,
-        "too_large": 413,
-        "too_many": 429,
-        "bad_request": 400,
-        "failed": 500,
-    }.get(problem.code, 503)
-    return Response(status, f"{problem.detail}\n{problem.hint}\n".encode(), TEXT, problem.headers)
+    page = html(
+        "problem.html.j2",
+        status_code=rendered(problem).status,
+        detail=problem.detail,
+        hint=problem.hint,
+        errors=[f"{each['pointer'].removeprefix('/')}: {each['message']}" for each in problem.errors],
+    )
+    return Response(page.status, page.body, page.content_type, (*page.headers, *problem.headers))

@@ -15,8 +15,11 @@ def get_cluster(context: ApiContext, request: Request) -> AskPeers:
 
     def answer(answers: Mapping[str, PeerAnswer]) -> Response:
         status = build(context, answers)
-        found = (*context.tokens, *(each.token for each in context.state().tokens.values()))
-        tokens = [{"name": each.name, "scopes": each.scopes} for each in found]
+        tokens = [{"name": each.name, "scopes": each.scopes} for each in context.tokens]
+        tokens += [
+            {"name": known.token.name, "scopes": known.token.scopes}
+            for known in context.state().tokens.values()
+        ]
         return framed(
             "cluster.html.j2", context, request, part="cluster", command="qdns node list",
             status=status, tokens=tokens,

@@ -1,5 +1,7 @@
 """What the HTTP API knows of this node: the log, the other rooms' summaries, and who may ask."""
 
+from collections.abc import Sequence
+
 from node.api.context import (
     ApiContext,
     NotTold,
@@ -8,6 +10,7 @@ from node.api.context import (
     PushProgress,
     PushUnreadable,
     ReceiverRow,
+    Token,
     TrustSummary,
 )
 from node.cluster import Cluster, now_ms
@@ -33,6 +36,7 @@ def api_context(
     notifier: Notifier,
     vitals: Vitals,
     served: ServedZones,
+    tokens: Sequence[Token],
 ) -> ApiContext:
     """Return the context: the rooms' own values, in the shapes that the API shows."""
 
@@ -98,7 +102,8 @@ def api_context(
         configured=plan.configured,
         change_nodes=cluster.change_nodes,
         node_token=plan.node_token,
-        tokens=plan.tokens,
+        tokens=tokens,
+        api_ca=plan.api.ca,
         dev=plan.dev,
         pushes=pushes,
         push_diff=push_diff,
@@ -108,7 +113,6 @@ def api_context(
         vitals=vitals.look,
         answers=dns.answer_counts,
         restoring=lambda: not cluster.state.seeded and plan.restore is not None,
-        trusted_loopback=True,
         lease_left_s=served.clock.left_s,
         trust=trust,
         explain=explain,

@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from node.certificate import CertificateFiles
 from node.config import Config, SecretError
 from node.config.addresses import host_of
 from node.config.model import Allowed, DnsSettings
 from node.config.rules_dns import cookie_octets
 from node.dns import fast, native
 from node.dns import table_layout as layout
-from node.dns.certificate import CertificateFiles
 from node.dns.forwarder import ForwardSettings
 from node.dns.grants import LOOPBACK, Access
 from node.dns.limiter import LimiterSettings

@@ -14,10 +14,10 @@ from typing import Any
 
 import structlog
 
+from node.certificate import BadCertificate, Certificate
 from node.dns import answerer_stats as stats
 from node.dns import proofs
 from node.dns.answer_counts import answer_row
-from node.dns.certificate import BadCertificate, Certificate
 from node.dns.cookie import RollingSecrets
 from node.dns.fast import FastDns
 from node.dns.forwarder import Forwarder

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import structlog
 
-from node.api.context import Token
+from node.api_plan import ApiPlan, api_plan_of
 from node.config import Config, Secret, SecretError
 from node.config.model import ClusterTls
 from node.config.rules_secrets import tsig_octets
@@ -61,12 +61,11 @@ class Plan:
     seed: Seed
     dns: DnsPlan
     duties: DutySettings
-    api_listen: str
+    api: ApiPlan
     peer_urls: Mapping[str, str]
     configured: Mapping[str, str]
     """Where each node's log listens, by name; empty where nothing is configured."""
     node_token: str | None
-    tokens: tuple[Token, ...]
     tsig: Mapping[str, TsigSecret] = field(repr=False)
     """By key name in lower case without final dot."""
     push_tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -121,14 +120,10 @@ def plan_of(config: Config, environ: Mapping[str, str] = os.environ) -> Plan:
         seed=config.seed(),
         dns=_dns(config, keys, secret, environ),
         duties=DutySettings(vote_lease_s=(3 * health.interval_ms + health.timeout_ms) / 1000),
-        api_listen=config.api.listen,
+        api=_api(config, environ),
         configured={each.name: each.raft for each in config.nodes},
         peer_urls={each.name: each.api for each in config.nodes if each.name != config.node.name},
         node_token=None if secret is None else _node_token(config.cluster.name, secret),
-        tokens=tuple(
-            Token(each.name, hashlib.sha256(_read(each.secret, environ)).hexdigest(), each.scopes)
-            for each in config.api.tokens
-        ),
         tsig=keys,
         push_tokens=push_tokens(config, environ),
         notify=notifier_settings(config, environ),
@@ -162,11 +157,10 @@ def dev_plan(settings: DevSettings, seed_demo: Seed | None = None) -> Plan:
         seed=seed,
         dns=_dev_dns(settings, node),
         duties=DutySettings(),
-        api_listen=f"{LOOPBACK}:{settings.api_port}",
+        api=ApiPlan((f"{LOOPBACK}:{settings.api_port}",)),
         peer_urls={},
         configured={},
         node_token=None,
-        tokens=(),
         tsig={},
         log_format="console",
         dev=True,
@@ -206,6 +200,18 @@ def reloaded_dns(config: Config, environ: Mapping[str, str] = os.environ) -> Dns
     """Return the DNS of a configuration that was read again. Raises ``StartError`` for unreadable secrets."""
     secret = None if config.cluster.secret is None else _read(config.cluster.secret, environ)
     return _dns(config, _keys(config, environ), secret, environ)
+
+
+def reloaded_api(config: Config, environ: Mapping[str, str] = os.environ) -> ApiPlan:
+    """Return the API of a configuration that was read again. Raises ``StartError`` for unreadable secrets."""
+    return _api(config, environ)
+
+
+def _api(config: Config, environ: Mapping[str, str]) -> ApiPlan:
+    try:
+        return api_plan_of(config, environ)
+    except SecretError as error:
+        raise StartError(str(error)) from None
 
 
 def _dns(

@@ -7,14 +7,15 @@ from collections.abc import Callable
 
 import structlog
 
+from node.api_plan import ApiPlan
 from node.config import Config, ConfigError, load
 from node.config.compare import compare
 from node.dns_plan import DnsPlan
-from node.plan import StartError, reloaded_dns
+from node.plan import StartError, reloaded_api, reloaded_dns
 
 logger = structlog.get_logger()
 
-_TAKEN = ("dns", "tsig")
+_TAKEN = ("dns", "tsig", "api.tokens", "api.certificate")
 """Keys of ``compare`` that are taken over; the keys that pushes sign with stay until the next start."""
 
 
@@ -24,13 +25,18 @@ class Reloader:
     def __init__(self, config: Config) -> None:
         self._started = self.config = config
         self._take: Callable[[DnsPlan], None] | None = None
+        self._take_api: Callable[[ApiPlan], None] | None = None
         self._read_certificates: Callable[[], object] | None = None
 
     def listen(
-        self, take_dns: Callable[[DnsPlan], None], read_certificates: Callable[[], object] | None = None
+        self,
+        take_dns: Callable[[DnsPlan], None],
+        take_api: Callable[[ApiPlan], None],
+        read_certificates: Callable[[], object],
     ) -> None:
         """Hand what has changed over at every SIGHUP; call it in the loop's thread."""
         self._take = take_dns
+        self._take_api = take_api
         self._read_certificates = read_certificates
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hang_up)
 
@@ -45,7 +51,7 @@ class Reloader:
         path = self.config.path
         try:
             fresh = load(path, os.environ, self.config.node.name)
-            plan = reloaded_dns(fresh)
+            plan, api = reloaded_dns(fresh), reloaded_api(fresh)
         except (ConfigError, StartError) as error:
             detail = error.render() if isinstance(error, ConfigError) else str(error)
             logger.error("config.refused", path=str(path), detail=detail)
@@ -53,6 +59,8 @@ class Reloader:
         self._say_what_is_left(fresh)
         if self._take is not None:
             self._take(plan)
+        if self._take_api is not None:
+            self._take_api(api)
         taken = [key for key in compare(self.config, fresh).reload if key in _TAKEN]
         logger.info("config.reloaded", path=str(path), keys=taken)
         self.config = fresh

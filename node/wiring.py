@@ -19,8 +19,9 @@ from typing import Any
 import structlog
 
 from node.api.peers import Peers
-from node.api.server import ApiError, ApiServer, ApiSettings
+from node.api.server import ApiError
 from node.api.status import peer_urls
+from node.api_port import ApiPort
 from node.api_room import api_context
 from node.cluster import Cluster, now_ms
 from node.config import Config
@@ -201,13 +202,14 @@ async def _running(
         checker = SelfCheck(lambda: server.addresses, lambda: min(cluster.state.zones, default=None))
         stack.push_async_callback(checker.close)
         vitals = Vitals(cluster, checker, prober)
-        context = api_context(plan, cluster, dns, prober, pusher, notifier, vitals, served)
-        api = ApiServer(ApiSettings(listen=(plan.api_listen,)), context)
+        tokens = list(plan.api.tokens)
+        context = api_context(plan, cluster, dns, prober, pusher, notifier, vitals, served, tokens)
+        api = ApiPort(plan.api, context, tokens)
         _follow(cluster, dns, prober, pusher, notifier)
         for room in (prober, pusher, notifier, api):
             await room.start()
             stack.push_async_callback(room.stop)
-        peers = Peers(lambda: peer_urls(context), plan.node_token)
+        peers = Peers(lambda: peer_urls(context), plan.node_token, plan.api.ca)
         stack.callback(peers.close)
         duties = asyncio.create_task(_duties(plan, cluster, peers).run())
         stack.push_async_callback(_cancelled, duties)
@@ -217,10 +219,10 @@ async def _running(
         watching = asyncio.create_task(manager.watch(vitals.reason_to_restart))
         stack.push_async_callback(_cancelled, watching)
         if reloader is not None:
-            reloader.listen(dns.reload, cluster.reload_certificates)
+            reloader.listen(dns.reload, api.reload, cluster.reload_certificates)
         if plan.dns.directory is not None:
             parting.offer(dns, plan.dns.directory)
-        yield _info(plan, demo, server.addresses, f"http://{api.addresses[0]}")
+        yield _info(plan, demo, server.addresses, api.url)
 
 
 def _duties(plan: Plan, cluster: Cluster, peers: Peers) -> Duties:

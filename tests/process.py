@@ -16,7 +16,7 @@ CONFIG = """
 [[nodes]]
 name = "ns1"
 raft = "127.0.0.1:{raft}"
-api  = "http://127.0.0.1:{api}"
+api  = "{scheme}://127.0.0.1:{api}"
 
 [raft]
 data_dir = "{folder}/data"
@@ -48,8 +48,11 @@ def free_port() -> int:
 class Process:
     """One node; ``more`` of the configuration stands behind what every test needs."""
 
-    def __init__(self, folder: Path, more: str, secrets: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, more: str, secrets: Mapping[str, str] | None = None, scheme: str = "http"
+    ) -> None:
         self.folder = folder
+        self.scheme = scheme
         self.port, self.tls_port = free_port(), free_port()
         self.raft, self.api = free_port(), free_port()
         for name, text in (secrets or {}).items():
@@ -61,6 +64,7 @@ class Process:
     def write(self, more: str) -> None:
         """Write the configuration anew; ``{port}``, ``{tls_port}`` and ``{folder}`` are put in."""
         names = {"port": self.port, "tls_port": self.tls_port, "raft": self.raft, "api": self.api}
+        names["scheme"] = self.scheme
         text = CONFIG + more
         for name, value in {**names, "folder": self.folder}.items():
             text = text.replace(f"{{{name}}}", str(value))

@@ -19,7 +19,7 @@ import pytest
 import trustme
 from immutables import Map
 
-from node.dns.certificate import CertificateFiles
+from node.certificate import CertificateFiles
 from node.dns_plan import DnsPlan
 from node.dns_room import DnsRoom
 from node.state.command import ChangeZone

@@ -42,7 +42,10 @@ class ApiApp:
         self._settings = settings
         self._context = context
         self._room = Room(
-            context, TABLE, Feed(context.subscribe), Peers(lambda: peer_urls(context), context.node_token)
+            context,
+            TABLE,
+            Feed(context.subscribe),
+            Peers(lambda: peer_urls(context), context.node_token, context.api_ca),
         )
         self._streams = 0
         self._downloads = 0
@@ -190,6 +193,7 @@ def _head(request: HttpRequest) -> Request:
         query=dict(request.query_params),
         headers={key.decode("latin-1"): _text(value) for key, value in request.headers.raw},
         client=request.client.host if request.client is not None else "unknown",
+        is_tls=request.scope.get("scheme") == "https",
     )
 
 

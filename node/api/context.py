@@ -303,6 +303,8 @@ class ApiContext:
     configured: Mapping[str, str] = field(default_factory=dict)
     """Where each node's log listens by this node's configuration, by name; empty where there is none."""
     change_nodes: ChangeMembers = _no_changes
+    api_ca: str | None = None
+    """A file of authorities that the other nodes' API certificates are checked by; None for the system's."""
     node_token: str | None = None
     """The secret that nodes show each other; it may read, nothing else."""
     tokens: Sequence[Token] = ()

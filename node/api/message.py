@@ -51,6 +51,8 @@ class Request:
     identity: Identity = LOCAL
     form: Mapping[str, str] = field(default_factory=dict)
     """The fields of a page's form, once it is clear that the page was ours."""
+    is_tls: bool = False
+    """Whether it came over TLS."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,9 @@ _ROW_PATH = "/v1/status?scope=local"
 class Peers:
     """The other nodes' APIs by node name, and the token that lets us read there."""
 
-    def __init__(self, urls: Callable[[], Mapping[str, str]], token: str | None) -> None:
+    def __init__(self, urls: Callable[[], Mapping[str, str]], token: str | None, ca: str | None = None) -> None:
+        """``ca`` is a file of authorities that the other nodes' certificates are checked by; else the system's."""
+        self._verify: str | bool = ca or True
         self._find_urls = urls
         self._urls: Mapping[str, str] = urls()
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -82,7 +84,7 @@ class Peers:
         where = urlsplit(url).netloc
         asked_at_s = time.time()
         try:
-            row = _fetch(url.rstrip("/") + path, self._headers)
+            row = _fetch(url.rstrip("/") + path, self._headers, self._verify)
             return PeerAnswer(row=row, clock_offset_s=_offset_s(row, asked_at_s, time.time()))
         except requests.exceptions.Timeout:
             return PeerAnswer(error=f"timed out {where}")
@@ -92,7 +94,7 @@ class Peers:
             return PeerAnswer(error=f"{where}: {error}")
 
 
-def _fetch(url: str, headers: Mapping[str, str]) -> Mapping[str, Any]:
+def _fetch(url: str, headers: Mapping[str, str], verify: str | bool) -> Mapping[str, Any]:
     """Read one row within the deadline and the size limit. Raises ``RequestException`` or ``ValueError``."""
     ends_s = time.monotonic() + DEADLINE_S
     with requests.Session() as session:
@@ -100,6 +102,7 @@ def _fetch(url: str, headers: Mapping[str, str]) -> Mapping[str, Any]:
         response = session.get(
             url,
             headers=dict(headers),
+            verify=verify,
             timeout=DEADLINE_S,
             allow_redirects=False,
             stream=True,
@@ -109,6 +112,8 @@ def _fetch(url: str, headers: Mapping[str, str]) -> Mapping[str, Any]:
             body += piece
             if len(body) > ROW_OCTETS_MAX or time.monotonic() > ends_s:
                 raise ValueError("its answer is too long or too slow")
+        if response.status_code == 401:
+            raise ValueError("it asks for a token, and the nodes share no [cluster] secret to show it")
         if response.status_code != 200:
             raise ValueError(f"it answers {response.status_code} {response.reason}")
     row = json.loads(body)

@@ -45,7 +45,7 @@ class ApiServer:
             self._close_sockets()
             raise
         self._app = ApiApp(self._settings, self._context)
-        self._server = _Server(_uvicorn_config(self._app, self._settings))
+        self._server = _Server(_uvicorn_config(self._app, self._settings), self._settings)
         self._serving = asyncio.create_task(self._server.serve(sockets=self._sockets))
         serves = asyncio.create_task(self._server.listening.wait())
         await asyncio.wait((serves, self._serving), return_when=asyncio.FIRST_COMPLETED)
@@ -78,13 +78,36 @@ class ApiServer:
 class _Server(uvicorn.Server):
     """uvicorn without its hands on the process's signals, and with word of when it listens."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, settings: ApiSettings) -> None:
         super().__init__(config)
         self.listening = asyncio.Event()
+        self._settings = settings
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        """Listen on each socket: with TLS if there is a certificate, but never on a Unix socket.
+
+        uvicorn would take one context for all, and give a handshake a minute.
+        """
+        await self.lifespan.startup()
+        self.servers = [await self._listening(each) for each in sockets or ()]
+        self.started = True
         self.listening.set()
+
+    async def _listening(self, bound: socket.socket) -> asyncio.Server:
+        tls = None if bound.family == socket.AF_UNIX else self._settings.tls
+        return await asyncio.get_running_loop().create_server(
+            self._protocol,
+            sock=bound,
+            ssl=tls,
+            ssl_handshake_timeout=self._settings.handshake_s if tls is not None else None,
+        )
+
+    def _protocol(self) -> asyncio.Protocol:
+        made = self.config.http_protocol_class(  # type: ignore[call-arg]
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        assert isinstance(made, asyncio.Protocol)
+        return made
 
     def drop_connections(self) -> None:
         """End what came between the last look at the listening sockets and their end: nobody serves it."""

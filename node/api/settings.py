@@ -1,5 +1,6 @@
 """Where the API listens, and its limits."""
 
+import ssl
 from dataclasses import dataclass
 
 
@@ -9,6 +10,9 @@ class ApiSettings:
 
     listen: tuple[str, ...] = ("127.0.0.1:7380",)
     """``ip:port``, ``[ip6]:port`` or ``unix:/path``; port 0 takes a free one."""
+    tls: ssl.SSLContext | None = None
+    """What the TCP addresses show; None for plain HTTP. A Unix socket needs none."""
+    handshake_s: float = 5.0
     body_octets_max: int = 4 * 1024 * 1024
     body_time_s: float = 30.0
     connections_max: int = 512

@@ -1,18 +1,23 @@
-"""Where the API is and who we are: flags, environment, the configuration found, the default.
+"""Where the API is and who we are: flags, environment, the Unix socket, the configuration found, the default.
 
 The configuration is only looked through for addresses here. Checking it is the business of
 ``node.config``, which takes longer to import than a whole ``qdns status`` may take.
 """
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from node.cli.faults import ExitCode, Failure, usage
 
 API_PORT = 7380
 DEFAULT_URL = f"http://127.0.0.1:{API_PORT}"
+SOCKET = Path("/run/quorumdns/api.sock")
+"""Where the systemd unit has it."""
+UNIX_SCHEME = "http+unix://"
+_UNIX = "unix:"
 SEARCH = (Path("cluster.toml"), Path("/etc/quorumdns/cluster.toml"))
 
 
@@ -30,11 +35,39 @@ def api_urls(flag: str | None, config: Path | None, environ: Mapping[str, str]) 
             raise usage("--api names no URL", f"qdns status --api {DEFAULT_URL}")
         return urls
     path = config_path(config, environ)
-    return (_of_file(path, environ) if path is not None else ()) or (DEFAULT_URL,)
+    is_told = config is not None or bool(environ.get("CONF"))
+    usual = () if is_told else _of_socket(SOCKET)
+    found = (*usual, *(_of_file(path, environ) if path is not None else ()))
+    return tuple(dict.fromkeys(found)) or (DEFAULT_URL,)
+
+
+def shown(url: str) -> str:
+    """Write a base URL for people: that of a Unix socket as ``unix:PATH``."""
+    return _UNIX + unquote(url.removeprefix(UNIX_SCHEME)) if url.startswith(UNIX_SCHEME) else url
+
+
+def _of_socket(path: Path) -> tuple[str, ...]:
+    """Return the URL of a Unix socket that is there and that we may write to."""
+    return (_unix_url(str(path)),) if path.is_socket() and os.access(path, os.W_OK) else ()
+
+
+def _unix_url(path: str) -> str:
+    return f"{UNIX_SCHEME}{quote(path, safe='')}"
+
+
+def authorities(config: Path | None, environ: Mapping[str, str]) -> str | None:
+    """Return the file of authorities that the configuration found has for the API, None without. Raises ``Failure``."""
+    path = config_path(config, environ)
+    if path is None or path.suffix.lower() == ".json":
+        return None
+    tls = _table(_table(_parse(path), "api"), "tls")
+    return str(path.parent / tls["ca"]) if isinstance(tls.get("ca"), str) else None
 
 
 def _url(text: str) -> str:
-    """Complete what people type: ``ns1:7380`` is meant to be a URL."""
+    """Complete what people type: ``ns1:7380`` is meant to be a URL, ``unix:PATH`` names a Unix socket."""
+    if text.startswith((_UNIX, UNIX_SCHEME)):
+        return text if text.startswith(UNIX_SCHEME) else _unix_url(text.removeprefix(_UNIX))
     url = text if "://" in text else f"http://{text}"
     if not url.startswith(("http://", "https://")) or not url.partition("://")[2]:
         raise usage(f'"{text}" is not the URL of an API', f"write it like {DEFAULT_URL}")
@@ -64,26 +97,42 @@ def _of_file(path: Path, environ: Mapping[str, str]) -> tuple[str, ...]:
     nodes = _tables(data, "nodes")
     own = environ.get("LOCAL_NODE")
     nodes.sort(key=lambda each: own not in (each.get("name"), each.get("raft")))
-    urls = tuple(url for url in map(_of_node, nodes) if url)
-    return urls or _of_listen(data)
+    scheme = "https" if _table(data, "api").get("tls") else "http"
+    urls = tuple(url for url in (_of_node(each, scheme) for each in nodes) if url)
+    return (*_of_own_socket(data, path, nodes), *(urls or _of_listen(data, scheme)))
 
 
-def _of_node(node: Mapping[str, Any]) -> str | None:
+def _of_own_socket(data: Mapping[str, Any], path: Path, nodes: list[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Return the URLs of the Unix sockets that the file has for its nodes, those that are there."""
+    socket = _table(data, "api").get("socket")
+    if not isinstance(socket, str):
+        return ()
+    names = [str(each.get("name")) for each in nodes] or [""]
+    places = dict.fromkeys(path.parent / socket.replace("{node}", name) for name in names)
+    return tuple(url for place in places for url in _of_socket(place.absolute()))
+
+
+def _of_node(node: Mapping[str, Any], scheme: str) -> str | None:
     if isinstance(node.get("api"), str):
-        return str(node["api"]).rstrip("/")
+        url = str(node["api"]).rstrip("/")
+        return url if "://" in url else f"{scheme}://{url}"
     raft = node.get("raft")
-    return f"http://{raft.rpartition(':')[0]}:{API_PORT}" if isinstance(raft, str) else None
+    return f"{scheme}://{raft.rpartition(':')[0]}:{API_PORT}" if isinstance(raft, str) else None
 
 
-def _of_listen(data: Mapping[str, Any]) -> tuple[str, ...]:
+def _of_listen(data: Mapping[str, Any], scheme: str) -> tuple[str, ...]:
     """Return the URL of a cluster of one, whose file names no nodes."""
-    api = data.get("api")
-    listen = api.get("listen") if isinstance(api, dict) else None
+    listen = _table(data, "api").get("listen")
     if not isinstance(listen, str):
         return ()
     host, _, port = listen.rpartition(":")
     host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]", "{address}": "127.0.0.1"}.get(host, host)  # noqa: S104
-    return (f"http://{host}:{port}",)
+    return (f"{scheme}://{host}:{port}",)
+
+
+def _table(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    found = data.get(key)
+    return found if isinstance(found, dict) else {}
 
 
 def _tables(data: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:

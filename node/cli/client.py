@@ -11,9 +11,12 @@ from typing import Any
 import requests
 import urllib3
 
+from node.cli.addresses import UNIX_SCHEME, shown
 from node.cli.changes import Json
 from node.cli.faults import ExitCode, Failure
 from node.cli.repeating import Passed, new_key, send_until_known
+from node.cli.unix_socket import UnixAdapter
+from node.cli.upload import Upload
 
 PAGE_ITEMS = 1000
 CONNECT_TIMEOUT_S = 2.0
@@ -66,7 +69,13 @@ class Client:
     """Asks the first node of a list that can be reached."""
 
     def __init__(
-        self, urls: tuple[str, ...], *, token: str | None, timeout_s: float, environ: Mapping[str, str]
+        self,
+        urls: tuple[str, ...],
+        *,
+        token: str | None,
+        timeout_s: float,
+        environ: Mapping[str, str],
+        ca: str | None = None,
     ) -> None:
         self.urls = urls
         self._token = token
@@ -76,14 +85,16 @@ class Client:
         self._session = requests.Session()
         # Neither a proxy nor a line of ~/.netrc may come between us and our own nodes.
         self._session.trust_env = False
-        self._session.verify = environ.get("REQUESTS_CA_BUNDLE") or environ.get("SSL_CERT_FILE") or True
+        self._session.mount(UNIX_SCHEME, UnixAdapter())
+        self._ca = ca
+        self._session.verify = environ.get("REQUESTS_CA_BUNDLE") or environ.get("SSL_CERT_FILE") or ca or True
         self._session.headers["Accept"] = "application/json"
         if token is not None:
             self._session.headers["Authorization"] = f"Bearer {token}"
 
     def at(self, url: str) -> "Client":
         """Return a client that asks one node alone."""
-        return Client((url,), token=self._token, timeout_s=self._timeout_s, environ=self._environ)
+        return Client((url,), token=self._token, timeout_s=self._timeout_s, environ=self._environ, ca=self._ca)
 
     def get(self, path: str, **params: object) -> Any:
         """Return the JSON value at a path. Raises ``Failure``."""
@@ -196,7 +207,7 @@ class Client:
                 response = self._session.put(
                     url + path,
                     params=params,
-                    data=_Upload(octets, sent),
+                    data=Upload(octets, sent),
                     headers=headers,
                     timeout=(self._timeout[0], UPLOAD_TIMEOUT_S),
                     allow_redirects=False,
@@ -270,26 +281,6 @@ def _refuse_lines(response: requests.Response) -> None:
         raise Failure("the file has bad lines", ExitCode.CONFIG, facts=lines)
 
 
-class _Upload:
-    """Octets that tell how many of them were sent."""
-
-    def __init__(self, octets: bytes, sent: Callable[[int], object]) -> None:
-        self._octets = octets
-        self._sent = sent
-        self._position = 0
-
-    def __len__(self) -> int:
-        return len(self._octets)
-
-    def read(self, size: int = -1) -> bytes:
-        """Return the next octets."""
-        end = len(self._octets) if size < 0 else self._position + size
-        piece = self._octets[self._position : end]
-        self._position += len(piece)
-        self._sent(len(piece))
-        return piece
-
-
 def _require_octets(response: requests.Response, content_type: str) -> None:
     """Raise what an answer means that is no download."""
     if not response.ok or response.headers.get("Content-Type", "").partition(";")[0] != content_type:
@@ -354,7 +345,7 @@ def _refused(method: str, problem: Json) -> Exception:
 
 def _unknown(url: str, reason: str) -> Failure:
     return Failure(
-        f"outcome unknown: {url.partition('/v1')[0]}: {reason}",
+        f"outcome unknown: {shown(url.partition('/v1')[0])}: {reason}",
         ExitCode.UNKNOWN,
         hint=_HINTS["outcome_unknown"],
     )
@@ -364,7 +355,7 @@ def _unreachable(passed: list[str]) -> Failure:
     return Failure(
         "no node answered",
         ExitCode.UNREACHABLE,
-        facts=passed,
+        facts=[shown(each) for each in passed],
         hint="is it running? name another one: --api URL, or QDNS_API=URL,URL",
     )
 

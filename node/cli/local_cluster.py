@@ -56,7 +56,15 @@ class Ready:
 class LocalCluster:
     """The nodes of a configuration as processes of this machine."""
 
-    def __init__(self, members: Sequence[Member], directory: Path, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        members: Sequence[Member],
+        directory: Path,
+        environ: Mapping[str, str],
+        ca: Path | None = None,
+    ) -> None:
+        """``ca`` is what the certificates of the nodes' APIs are checked by; else the system's store."""
+        self._verify: str | bool = str(ca) if ca is not None else True
         self.members = tuple(members)
         self.directory = directory
         """Where pid files, logs and the lock are."""
@@ -108,6 +116,7 @@ class LocalCluster:
         waiting = list(members)
         with requests.Session() as session:
             session.trust_env = False
+            session.verify = self._verify
             shown = token(None, self._environ)
             if shown is not None:
                 session.headers["Authorization"] = f"Bearer {shown}"
@@ -179,7 +188,8 @@ def load(path: Path | None, environ: Mapping[str, str], command: Sequence[str]) 
     config = load_config(found, environ, None, needs_node=False)
     directory = config.raft.data_dir.absolute().parent
     members = [_member(node, found, directory, command) for node in config.nodes]
-    return LocalCluster(members, directory, environ)
+    tls = config.api.tls
+    return LocalCluster(members, directory, environ, tls.ca if tls is not None else None)
 
 
 def _member(node: "Node", path: Path, directory: Path, command: Sequence[str]) -> Member:

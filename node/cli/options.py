@@ -57,7 +57,9 @@ VERBOSE = _common("-v", "--verbose", is_flag=True, help="Show the trace of an er
 NO_COLOR = _common("--no-color", is_flag=True, help="Write without colour.")
 _CLIENT = (
     _common(
-        "--api", metavar="URL[,URL]", help="Nodes to ask, tried in order; else QDNS_API, the configuration."
+        "--api",
+        metavar="URL[,URL]",
+        help="Nodes to ask, tried in order, or unix:PATH; else QDNS_API, the socket in /run, the configuration.",
     ),
     _common(
         "--token-file",

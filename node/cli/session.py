@@ -66,4 +66,9 @@ class Session:
 
         urls = addresses.api_urls(self.settings.api, self.settings.config, self.environ)
         token = addresses.token(self.settings.token_file, self.environ)
-        return Client(urls, token=token, timeout_s=self.timeout_s, environ=self.environ)
+        ca = addresses.authorities(self.settings.config, self.environ) if _is_tls(urls) else None
+        return Client(urls, token=token, timeout_s=self.timeout_s, environ=self.environ, ca=ca)
+
+
+def _is_tls(urls: tuple[str, ...]) -> bool:
+    return any(each.startswith("https:") for each in urls)

@@ -37,7 +37,7 @@ def build_nodes(root: Root) -> tuple[Node, ...]:
 
 def _node(root: Root, name: str, raft: str, api: str | None, site: str, bind: str | None) -> Node:
     host = host_of(raft)
-    url = api or f"http://{join(host, API_PORT)}"
+    url = api or f"{'https' if root.api.tls else 'http'}://{join(host, API_PORT)}"
     authority = url.partition("://")[2]
     api_default = authority if _is_ip(host_of(authority)) else join(host, port_of(authority))
     return Node(

@@ -33,12 +33,15 @@ def compare(old: Config, new: Config) -> Difference:
         "dns.answerers": (_answerers(old), _answerers(new)),
         "dns.reader": (old.dns.reader, new.dns.reader),
         "api.listen": (old.api.listen, new.api.listen),
+        "api.socket": (old.api.socket, new.api.socket),
+        "api.tls": (_is_on(old), _is_on(new)),
         "notify": (old.notify, new.notify),
     }
     reload = {
         "dns": (_reloaded(old.dns), _reloaded(new.dns)),
         "tsig": (old.tsig, new.tsig),
         "api.tokens": (old.api.tokens, new.api.tokens),
+        "api.certificate": (_certificate(old), _certificate(new)),
         "push.token": (old.push_tokens, new.push_tokens),
         "log": (old.log, new.log),
     }
@@ -48,6 +51,17 @@ def compare(old: Config, new: Config) -> Difference:
         "push": (old.targets, new.targets),
     }
     return Difference(_differing(restart), _differing(reload), _differing(apply))
+
+
+def _is_on(config: Config) -> tuple[bool, object]:
+    """Return what of TLS is taken over at a start alone: whether there is any, and whom the nodes trust."""
+    tls = config.api.tls
+    return tls is not None, tls.ca if tls is not None else None
+
+
+def _certificate(config: Config) -> tuple[object, object] | None:
+    tls = config.api.tls
+    return (tls.cert, tls.key) if tls is not None else None
 
 
 def _answerers(config: Config) -> int | None:

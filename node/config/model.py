@@ -23,7 +23,7 @@ The fields, for those who wire it::
       health      HealthDefaults       interval_ms, timeout_ms, recheck_ms, rise, fall, fail_open_percent
       checks      ChecksSettings       ca_file, references, exec_checks (argv by name); of this machine alone
       tsig        tuple[TsigKey, ...]  name (as in Target.tsig), algorithm, secret (Secret), grants
-      api         ApiSettings          listen (of this node), tokens (tuple[Token, ...]: name, secret, scopes)
+      api         ApiSettings          listen, socket, tls (of this node), tokens (tuple[Token, ...]: name, secret, scopes)
       notify      tuple[NotifyEntry, ..] who is told of events, with references to secrets
       log         LogSettings          level, format
       seed()      Seed                 the command that fills an empty cluster
@@ -238,11 +238,24 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
+class ApiTls:
+    """What the HTTP API shows over TLS; ``key`` refers to a file."""
+
+    cert: Path
+    key: Secret
+    ca: Path | None = None
+    """What the certificates of the nodes' APIs are checked by; None for the system's store."""
+
+
+@dataclass(frozen=True, slots=True)
 class ApiSettings:
     """The HTTP API of this node. Without tokens ``listen`` is on loopback."""
 
     listen: str
     tokens: tuple[Token, ...]
+    socket: Path | None = None
+    """A Unix socket for whom its mode lets in."""
+    tls: ApiTls | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,13 @@ from typing import Literal, cast, get_args
 import msgspec
 
 from node.config import build, notify, push, rrdnsd, rules, rules_dns, rules_secrets, tls
+from node.config.build_api import build_api
 from node.config.build_dns import build_dns, shared_part
 from node.config.draft import Draft
 from node.config.findings import Findings, locate
 from node.config.identity import Identity, NoIdentity, choose
 from node.config.messages import ConfigError, Fault, did_you_mean
 from node.config.model import (
-    ApiSettings,
     ClusterSettings,
     Config,
     LogFormat,
@@ -104,6 +104,14 @@ class _Loading:
         identity = self._identity(nodes, needs_node=needs_node)
         dns = build_dns(root, nodes[0] if identity is None else identity.node, base, references, self.findings)
         rules_dns.judge_secrets(dns, self.environ, self.findings)
+        api = build_api(
+            root,
+            nodes[0] if identity is None else identity.node,
+            tokens,
+            references,
+            self.environ,
+            self.findings,
+        )
         log = self._log(root)
         if self.findings.has_errors or identity is None:
             raise ConfigError(self._faults(), self._sources())
@@ -124,7 +132,7 @@ class _Loading:
             health=build.build_health(root.health),
             checks=build.build_checks(root.checks, base),
             tsig=tuple(tsig),
-            api=ApiSettings(node.api_listen, tuple(tokens)),
+            api=api,
             log=log,
             push_tokens=tuple(push_tokens),
             notify=receivers,

@@ -65,6 +65,22 @@ def _judge_api(draft: Draft, findings: Findings) -> None:
         return
 
 
+def _judge_clear_text(draft: Draft, findings: Findings) -> None:
+    """Off loopback tokens should not be seen by who reads the wire."""
+    root = draft.valid.root
+    if root.api.tls is not None or not root.api.tokens or not draft.valid.is_whole("api"):
+        return
+    far = next((each for each in draft.nodes if not is_loopback(host_of(each.api_listen))), None)
+    if far is not None and not far.api.startswith("https:"):
+        findings.warning(
+            ("api", "listen") if root.api.listen is not None else ("api", "tokens"),
+            f"api.tls is off while the API listens on {far.api_listen}: tokens go over the wire as they are",
+            code="clear-text",
+            suggestion='add to [api]: tls = { cert = "tls/{node}-api.pem", key = "file:tls/{node}-api.key" }, '
+            "or put a proxy with TLS before it",
+        )
+
+
 def _judge_node_token(draft: Draft, findings: Findings) -> None:
     """With tokens the nodes need something to show one another's API."""
     root = draft.valid.root
@@ -83,9 +99,18 @@ def _judge_node_token(draft: Draft, findings: Findings) -> None:
 
 
 def _judge_scheme(draft: Draft, findings: Findings) -> None:
-    """The API speaks http; https is for a proxy before it."""
+    """Without a certificate the API speaks http, and https is for a proxy before it; with one it speaks https."""
+    has_tls = draft.valid.root.api.tls is not None
     for number, table in enumerate(draft.valid.root.nodes):
-        if table.api is not None and table.api.startswith("https:"):
+        if has_tls and table.api is not None and table.api.startswith("http:"):
+            findings.error(
+                draft.valid.path("nodes", number, "api"),
+                f"{table.api} is http, but with [api] tls the API speaks https",
+                code="https",
+                suggestion=f'api = "https{table.api.removeprefix("http")}"',
+            )
+            return
+        if not has_tls and table.api is not None and table.api.startswith("https:"):
             findings.warning(
                 draft.valid.path("nodes", number, "api"),
                 f"{table.api} is https, but the API itself speaks http: a proxy must stand before it",
@@ -133,6 +158,7 @@ CLUSTER_RULES = (
     _judge_nodes,
     _judge_secret,
     _judge_api,
+    _judge_clear_text,
     _judge_node_token,
     _judge_scheme,
     _judge_listeners,

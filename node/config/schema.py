@@ -244,10 +244,23 @@ class TokenTable(Table):
     scopes: Annotated[list[ScopeText], Listed, Field(min_length=1)] = written(["admin"])
 
 
+class ApiTlsTable(Table):
+    """``tls`` of [api]: files in PEM form, read again when they change; ``{node}`` is the node's name.
+
+    ``ca`` is what the certificates of the nodes' APIs are checked by, else the system's store.
+    """
+
+    cert: FilePath
+    key: str
+    ca: FilePath | None = None
+
+
 class ApiTable(Table):
     """[api]: the HTTP API."""
 
     listen: ListenAddress | None = None
+    socket: FilePath | None = None
+    tls: ApiTlsTable | None = None
     tokens: list[TokenTable] = Field(default_factory=list)
 
 

@@ -1,5 +1,6 @@
 """Which nodes are asked, and what proves who asks."""
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,22 @@ def test_a_cluster_of_one_is_asked_where_it_listens(expected: str, text: str) ->
     """A file without nodes says by [api] where its only node is."""
     Path("cluster.toml").write_text(text)
     assert (expected,) == urls()
+
+
+def test_a_unix_socket_comes_first_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The socket of the system unit, unless a configuration is named; that of the file before its nodes."""
+    usual, own = tmp_path / "usual.sock", tmp_path / "ns1.sock"
+    monkeypatch.setattr(addresses, "SOCKET", usual)
+    Path("cluster.toml").write_text(TWO + '[api]\nsocket = "{node}.sock"\ntls = { ca = "ca.pem" }\n')
+    assert "https://192.0.2.1:7380" == urls()[0]
+    with socket.socket(socket.AF_UNIX) as first, socket.socket(socket.AF_UNIX) as second:
+        first.bind(str(usual))
+        second.bind(str(own))
+        assert [f"unix:{usual}", f"unix:{own}"] == [addresses.shown(each) for each in urls()[:2]]
+        told = addresses.api_urls(None, Path("cluster.toml"), {})
+        assert [f"unix:{own}", "https://192.0.2.1:7380"] == [addresses.shown(each) for each in told[:2]]
+    assert ("http+unix://%2Fx%2Fy.sock",) == urls(flag="unix:/x/y.sock")
+    assert str(Path("ca.pem")) == addresses.authorities(None, {})
 
 
 def test_the_json_of_rrdnsd_names_its_nodes() -> None:

@@ -94,6 +94,39 @@ BROKEN = {
         10,
         "[[api.tokens]] are required",
     ),
+    "a node whose API is http beside a certificate": (
+        (
+            '[[nodes]]\nname = "a"\nraft = "127.0.0.1:7300"\napi = "http://127.0.0.1:7380"\n'
+            '[api]\ntls = { cert = "c.pem", key = "file:k.pem" }\n'
+        ),
+        4,
+        7,
+        "with [api] tls the API speaks https",
+    ),
+    "a key of the API in the environment": (
+        '[api]\ntls = { cert = "c.pem", key = "env:KEY" }\n',
+        2,
+        31,
+        "TLS reads its key from a file",
+    ),
+    "a socket with too long a name": (
+        f'[api]\nsocket = "/{"x" * 120}"\n',
+        2,
+        10,
+        "has 121 octets, 107 are possible",
+    ),
+    "a scope that is none": (
+        '[[api.tokens]]\nname = "a"\ntoken = "env:T"\nscopes = ["read", "records:wirte"]\n',
+        4,
+        19,
+        "is no scope; one begins with read, records:write",
+    ),
+    "a scope with a condition that it cannot have": (
+        '[[api.tokens]]\nname = "a"\ntoken = "env:T"\nscopes = ["acme name=x.example.org"]\n',
+        4,
+        11,
+        "only zone= can follow",
+    ),
     "a secret in the file": ('[cluster]\nsecret = "hunter2"\n', 2, 10, "a secret is never written here"),
     "an unknown TSIG key": (
         '[[push]]\ntype = "rfc2136"\nserver = "192.0.2.53"\nzones = ["example.com"]\ntsig = "k"\n',

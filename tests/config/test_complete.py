@@ -8,8 +8,9 @@ import pytest
 
 from node.config import load
 from node.config.addresses import host_of
-from node.config.model import HealthDefaults, Secondary
+from node.config.model import ApiTls, HealthDefaults, Secondary
 from node.config.rules_dns import cookie_octets
+from node.config.secret import Secret
 from node.health.service import Check, Endpoint
 from node.zone.name import from_text, to_text
 from node.zone.rrset import CNAME, MX, NS, SOA, TXT, A
@@ -43,12 +44,19 @@ def test_nodes_have_their_addresses_and_this_one_its_own(complete):
     """One file for all: {address} is the node's own, api has the scheme, bind stands for NAT."""
     config, _ = complete
     assert ["ns1", "ns2", "ns3"] == [node.name for node in config.nodes]
-    assert "http://10.0.1.1:7380" == config.nodes[1].api
+    assert "https://10.0.1.1:7380" == config.nodes[1].api
     assert "ns3" == config.node.name
     assert ("[2001:db8::3]:7300", "[::]:7300") == (config.node.raft, config.node.bind)
-    assert "http://[2001:db8::3]:7380" == config.node.api
+    assert "https://[2001:db8::3]:7380" == config.node.api
     assert ("[2001:db8::3]:53", "[::1]:53") == config.dns.listen
     assert "[2001:db8::3]:7380" == config.api.listen
+    assert config.base / "run/ns3.sock" == config.api.socket
+    tls = ApiTls(
+        config.base / "tls/ns3-api.pem",
+        Secret(f"file:{config.base}/tls/ns3-api.key"),
+        config.base / "tls/api-ca.pem",
+    )
+    assert tls == config.api.tls
     assert ("10.0.0.1:53", "[::1]:53") == config.nodes[0].dns
 
 
@@ -219,7 +227,7 @@ def test_the_seed_holds_everything_that_the_log_will_own(complete):
     config, _ = complete
     seed = config.seed()
     assert (3, 2, 3, 2) == (len(seed.members), len(seed.zones), len(seed.services), len(seed.targets))
-    assert ("ns1", "10.0.0.1:7300", "http://10.0.0.1:7380", "fra") == (
+    assert ("ns1", "10.0.0.1:7300", "https://10.0.0.1:7380", "fra") == (
         seed.members[0].name,
         seed.members[0].raft,
         seed.members[0].api,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from node.dns.certificate import BadCertificate, Certificate, CertificateFiles
+from node.certificate import BadCertificate, Certificate, CertificateFiles
 from node.dns.listen import read_address
 from node.dns.server import DnsServer, DnsSettings
 from tests.dns.test_server import until

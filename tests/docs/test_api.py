@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from node.config import loads
 from tests.cli.test_cluster import free_ports
 from tests.cluster.test_backup_restore import Node
 from tests.docs.test_readme import QDNS, ROOT
@@ -40,6 +41,14 @@ def shell(script: str, folder: Path, api: int) -> subprocess.CompletedProcess[st
         cwd=folder,
         timeout=60,
     )
+
+
+def test_where_it_listens(tmp_path: Path) -> None:
+    """The example is a configuration as it should be."""
+    (text,) = blocks("Where it listens")
+    config = loads(text, {}, base=tmp_path)
+    assert ("https://127.0.0.1:7380", Path("/run/quorumdns/api.sock")) == (config.node.api, config.api.socket)
+    assert () == config.warnings
 
 
 def test_tokens(tmp_path: Path) -> None:

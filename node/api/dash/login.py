@@ -26,7 +26,8 @@ def log_in(context: ApiContext, request: Request) -> Response:
     secret = fields.get("token", [""])[0].strip()
     if token_for(context, secret) is None:
         raise BadToken("unauthorized", "This token is not known here.")
-    return Response(303, headers=(("Location", "/"), ("Set-Cookie", f"{COOKIE}={secret}; {_COOKIE_FLAGS}")))
+    flags = f"{_COOKIE_FLAGS}; Secure" if request.is_tls else _COOKIE_FLAGS
+    return Response(303, headers=(("Location", "/"), ("Set-Cookie", f"{COOKIE}={secret}; {flags}")))
 
 
 def log_out(_context: ApiContext, _request: Request) -> Response:

@@ -1,4 +1,7 @@
-"""The certificate of DNS over TLS: read from files, and again when they change, without a listener closed."""
+"""A certificate for listeners: read from files, and again when they change, without a listener closed.
+
+DNS over TLS and the HTTP API each have one.
+"""
 
 import asyncio
 import ssl
@@ -9,8 +12,10 @@ import structlog
 
 logger = structlog.get_logger()
 
-ALPN = ("dot",)
-"""RFC 7858 section 3.1 and the registry it refers to."""
+DOT = ("dot",)
+"""Of DNS over TLS, for ``alpn``: RFC 7858 section 3.1 and the registry it refers to."""
+HTTP = ("http/1.1",)
+"""RFC 7301 section 6."""
 _LOOK_AGAIN_S = 5.0
 
 Marks = tuple[tuple[int, int, int], ...]
@@ -31,12 +36,15 @@ class CertificateFiles:
 class Certificate:
     """A context for listeners that shows the newest pair that could be read. Raises ``BadCertificate`` at first."""
 
-    def __init__(self, files: CertificateFiles, look_again_s: float = _LOOK_AGAIN_S) -> None:
+    def __init__(
+        self, files: CertificateFiles, look_again_s: float = _LOOK_AGAIN_S, alpn: tuple[str, ...] = DOT
+    ) -> None:
         self.files = files
+        self.alpn = alpn
         self.look_again_s = look_again_s
         self._marks = _marks(files)  # before they are read: a change in between is seen
-        self._current = _loaded(files)
-        self.context = _loaded(files)
+        self._current = _loaded(files, alpn)
+        self.context = _loaded(files, alpn)
         """For listeners: every handshake takes the newest pair (the callback runs without a name, too)."""
         self.context.sni_callback = self._choose
 
@@ -48,7 +56,7 @@ class Certificate:
         wanted = files or self.files
         marks = _marks(wanted)
         try:
-            fresh = _loaded(wanted)
+            fresh = _loaded(wanted, self.alpn)
         except BadCertificate as bad:
             logger.error("certificate.refused", detail=str(bad))
             self._marks = marks
@@ -65,9 +73,9 @@ class Certificate:
                 self.reload()
 
 
-def _loaded(files: CertificateFiles) -> ssl.SSLContext:
+def _loaded(files: CertificateFiles, alpn: tuple[str, ...]) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.set_alpn_protocols(list(ALPN))
+    context.set_alpn_protocols(list(alpn))
     try:
         context.load_cert_chain(files.cert, files.key, password="")
     except OSError as error:  # ssl.SSLError is one

@@ -1,0 +1,56 @@
+"""The API's server with what a reload renews: the certificate that it shows, and the tokens of this node's file."""
+
+import asyncio
+import contextlib
+
+from node.api.context import ApiContext, Token
+from node.api.server import ApiError, ApiServer, ApiSettings
+from node.api_plan import ApiPlan
+from node.certificate import HTTP, BadCertificate, Certificate
+
+
+class ApiPort:
+    """Serves the API until it is stopped; ``tokens`` is the list that the context looks into."""
+
+    def __init__(self, plan: ApiPlan, context: ApiContext, tokens: list[Token]) -> None:
+        self._plan = plan
+        self._context = context
+        self._tokens = tokens
+        self._server: ApiServer | None = None
+        self._certificate: Certificate | None = None
+        self._watching: asyncio.Task[None] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it is reached, with the port that was taken."""
+        assert self._server is not None
+        scheme = "http" if self._certificate is None else "https"
+        return f"{scheme}://{self._server.addresses[0]}"
+
+    async def start(self) -> None:
+        """Listen and serve. Raises ``ApiError``, also for a certificate that cannot be used."""
+        if self._plan.certificate is not None:
+            try:
+                self._certificate = Certificate(self._plan.certificate, alpn=HTTP)
+            except BadCertificate as bad:
+                raise ApiError(f"the API cannot show its certificate: {bad}") from None
+        tls = None if self._certificate is None else self._certificate.context
+        self._server = ApiServer(ApiSettings(listen=self._plan.listen, tls=tls), self._context)
+        await self._server.start()
+        if self._certificate is not None:
+            self._watching = asyncio.create_task(self._certificate.watch())
+
+    async def stop(self) -> None:
+        """Serve no more."""
+        if self._watching is not None:
+            self._watching.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watching
+        if self._server is not None:
+            await self._server.stop()
+
+    def reload(self, plan: ApiPlan) -> None:
+        """Take over the tokens and the certificate of a plan; where it listens stays."""
+        self._tokens[:] = plan.tokens
+        if self._certificate is not None and plan.certificate is not None:
+            self._certificate.reload(plan.certificate)

@@ -165,6 +165,10 @@ class ServiceBody(Body):
         "auto", description="when an endpoint that was withdrawn and is up again comes back"
     )
     failback_after_ms: int = 0
+    ttl_min: int = Field(
+        0, description="the ttl while an endpoint is undecided, down or changing; 0: always ttl"
+    )
+    separate_families: bool = Field(False, description="whether A and AAAA are judged separately")
 
     def service(self, fqdn: Name, zone: Name) -> Service:
         """Return the service this stands for."""
@@ -188,4 +192,6 @@ class ServiceBody(Body):
             max_answers=self.max_answers,
             flap_limit=self.flap_limit.limit() if self.flap_limit is not None else None,
             failback=Failback(self.failback, self.failback_after_ms),
+            ttl_min=self.ttl_min,
+            separate_families=self.separate_families,
         )

@@ -57,6 +57,8 @@ def settings(service: Json) -> list[str]:
     if limit:
         times = f"{limit['changes']} changes within {span(limit['per_ms'] / 1000)}"
         lines.append(f"flapping  {times}: out of DNS until steady for {span(limit['hold_ms'] / 1000)}")
+    if service.get("separate_families"):
+        lines.append("families  A and AAAA are judged separately")
     if failback == "after":
         lines.append(f"failback  after {span(service['failback_after_ms'] / 1000)} of being up")
     elif failback == "manual":
@@ -70,8 +72,14 @@ def _head(service: Json) -> tuple[str, ...]:
     if service["fail_open"]:
         fail_open += ": in force now"
     types = " ".join(service["types"])
-    words = (service["fqdn"], f"zone {service['zone']}", types, f"ttl {service['ttl']}", service["mode"])
+    words = (service["fqdn"], f"zone {service['zone']}", types, _ttl(service), service["mode"])
     return tuple(word for word in (*words, fail_open) if word)
+
+
+def _ttl(service: Json) -> str:
+    if not service.get("ttl_min"):
+        return f"ttl {service['ttl']}"
+    return f"ttl {service['ttl_now']} ({service['ttl_min']} to {service['ttl']})"
 
 
 def endpoint_columns(nodes: Sequence[Json]) -> tuple[Column, ...]:

@@ -219,6 +219,8 @@ def _service(
         max_answers=table.max_answers,
         flap_limit=health.flap_limit if table.flap_limit is None else table.flap_limit.limit(),
         failback=table.failback or health.failback,
+        ttl_min=table.ttl_min,
+        separate_families=table.separate_families,
     )
 
 

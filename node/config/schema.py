@@ -183,6 +183,8 @@ class ServiceTable(Table):
     max_answers: Annotated[int, Field(ge=0, le=ENDPOINTS_MAX)] = 0
     flap_limit: OwnFlapLimit = None
     failback: FailbackText | None = None
+    ttl_min: Annotated[int, Field(ge=0, le=604_800)] = 0
+    separate_families: bool = False
     healthcheck: Annotated[
         CheckTable, BeforeValidator(read_check_form, json_schema_input_type=str | CheckTable)
     ]

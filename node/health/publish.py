@@ -54,8 +54,63 @@ def select(
     An undecided endpoint counts as good: nothing is withdrawn before a majority has said down. What is drained or
     forced down is outside every count. When more than ``fail_open_percent`` of the rest are down, or fewer than
     ``min_up`` are up, all of the rest are kept. ``last`` are the addresses published before. What waits is left out
-    while enough others are up.
+    while enough others are up. All of that for each family alone where the service separates them.
     """
+    found = [_select(part, verdicts, overrides, last, waits) for part in parts(service)]
+    published = {address for each in found for address in each.published}
+    reasons = {address: word for each in found for address, word in each.reasons}
+    addresses = (*(each.address for each in service.endpoints), *service.fallback)
+    return Selection(
+        tuple(dict.fromkeys(each for each in addresses if each in published)),
+        any(each.fail_open for each in found),
+        tuple((each.address, reasons[each.address]) for each in service.endpoints),
+    )
+
+
+def parts(service: Service) -> tuple[Service, ...]:
+    """Return what of a service is judged alone: the whole, or its families if these are separate."""
+    if not service.separate_families:
+        return (service,)
+    return tuple(_of_family(service, is_six=is_six) for is_six in (False, True))
+
+
+def part_of(service: Service, address: str) -> Service:
+    """Return the part of a service that one of its endpoints is judged in; the service itself where it is whole."""
+    if not service.separate_families:
+        return service
+    return _of_family(service, is_six=":" in address)
+
+
+def is_emptied(service: Service, before: Collection[str], after: Collection[str]) -> bool:
+    """Say whether a service, or a family that is judged alone, would lose its last record."""
+    families = [{False}, {True}] if service.separate_families else [{False, True}]
+    return any(
+        any((":" in each) in family for each in before) and not any((":" in each) in family for each in after)
+        for family in families
+    )
+
+
+def _of_family(service: Service, *, is_six: bool) -> Service:
+    return msgspec.structs.replace(
+        service,
+        endpoints=tuple(each for each in service.endpoints if (":" in each.address) == is_six),
+        fallback=tuple(each for each in service.fallback if (":" in each) == is_six),
+        separate_families=False,
+    )
+
+
+def is_settled(verdict: VerdictWord, votes: Collection[bool], wait: Wait | None) -> bool:
+    """Say whether nothing about an endpoint hints that what stands in DNS may change soon."""
+    return verdict == "up" and wait is None and all(votes)
+
+
+def _select(
+    service: Service,
+    verdicts: Mapping[str, VerdictWord],
+    overrides: Mapping[str, Override],
+    last: Collection[str],
+    waits: Mapping[str, Wait],
+) -> Selection:
     withdrawn = {address: _WITHDRAWN[each.kind] for address, each in overrides.items() if each.kind != "up"}
     forced_up = {address for address, each in overrides.items() if each.kind == "up"}
     eligible = tuple(each for each in service.endpoints if each.address not in withdrawn)
@@ -140,10 +195,10 @@ def _reason(
     return "kept" if verdict == "down" else verdict
 
 
-def rrsets(service: Service, published: tuple[str, ...]) -> tuple[RRset, ...]:
+def rrsets(service: Service, published: tuple[str, ...], ttl: int) -> tuple[RRset, ...]:
     """Return the A and AAAA RRsets of the published addresses; a family without any has no RRset."""
     families: dict[int, list[bytes]] = {A: [], AAAA: []}
     for text in published:
         address = ipaddress.ip_address(text)
         families[A if address.version == 4 else AAAA].append(address.packed)
-    return tuple(make(service.fqdn, type_, service.ttl, rdatas) for type_, rdatas in families.items() if rdatas)
+    return tuple(make(service.fqdn, type_, ttl, rdatas) for type_, rdatas in families.items() if rdatas)

@@ -118,6 +118,10 @@ class Service(msgspec.Struct, frozen=True, omit_defaults=True):
     flap_limit: FlapLimit | None = None
     """What is up and down too often is held out of DNS; None: nothing is."""
     failback: Failback = Failback()
+    ttl_min: int = 0
+    """The ttl while an endpoint is undecided, down or changing; 0: ``ttl`` stays as it is."""
+    separate_families: bool = False
+    """Whether IPv4 and IPv6 endpoints are judged as two services would be."""
 
 
 def canonical_address(text: str) -> str:
@@ -147,6 +151,7 @@ def problem(service: Service) -> str | None:
         (len(addresses) > ENDPOINTS_MAX, f"a service can have at most {ENDPOINTS_MAX} endpoints"),
         (len(set(addresses)) != len(addresses), "an address stands twice among the endpoints"),
         (not 1 <= service.ttl <= 604_800, "the ttl must be between 1 second and 7 days"),
+        (not 0 <= service.ttl_min <= service.ttl, "ttl_min must be between 0 and the ttl"),
         (not 100 <= service.interval_ms <= 86_400_000, "the interval must be between 100 ms and 1 day"),
         (not 10 <= service.timeout_ms <= 60_000, "the timeout must be between 10 ms and 60 s"),
         (not 10 <= service.recheck_ms <= 86_400_000, "the recheck must be between 10 ms and 1 day"),

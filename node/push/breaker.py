@@ -60,7 +60,7 @@ class Withdrawals:
             if known is not None:
                 records = frozenset(
                     (fqdn, rrset.type, rdata)
-                    for rrset in publish.rrsets(known.service, known.published)
+                    for rrset in publish.rrsets(known.service, known.published, known.ttl)
                     for rdata in rrset.rdatas
                 )
             home = None if known is None else known.service.zone

@@ -88,12 +88,12 @@ def _services(state: State, target: Target) -> Iterator[ServiceState]:
 
 
 def _service_orders(each: ServiceState, addresses: list[str], target: Target) -> Iterator[Order]:
-    rrsets = {rrset.type: rrset.rdatas for rrset in publish.rrsets(each.service, each.published)}
+    rrsets = {rrset.type: rrset.rdatas for rrset in publish.rrsets(each.service, each.published, each.ttl)}
     families = _families(addresses)
     for type_ in _FAMILIES:
         rdatas = rrsets.get(type_, ())
         if rdatas or families[type_] or target.own == "name":
-            yield Order(each.service.fqdn, type_, each.service.ttl, rdatas, families[type_])
+            yield Order(each.service.fqdn, type_, each.ttl, rdatas, families[type_])
 
 
 def _families(addresses: Iterable[str]) -> dict[int, tuple[bytes, ...]]:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from node.health.override import Override
-from node.health.publish import Reason
+from node.health.publish import Reason, part_of
 from node.health.rule import judge
 from node.health.service import Endpoint, Service
 from node.state.command import Member
@@ -188,18 +188,23 @@ def _wait_lines(service: Service, known: EndpointState) -> Iterator[Line]:
 def _selection_lines(
     known: ServiceState, endpoint: Endpoint, reason: Reason, verdicts: Mapping[str, str]
 ) -> Iterator[Line]:
-    service = known.service
+    service = part_of(known.service, endpoint.address)
     overrides = dict(known.overrides)
+    is_open = known.fail_open
+    if service is not known.service:
+        is_open = selection_of(msgspec.structs.replace(known, service=service)).fail_open
     counted = [each for each in service.endpoints if _counts(overrides.get(each.address))]
     down = [each for each in counted if verdicts[each.address] == "down" and each.address not in overrides]
     share = (
         f"{len(down)} of {len(counted)} counted endpoints are down, the limit is {service.fail_open_percent} %"
     )
-    if known.fail_open:
+    if service is not known.service:
+        yield Line(1, "A and AAAA are judged separately")
+    if is_open:
         yield Line(1, f"fail-open keeps all: {share}{_min_up(service)}")
     elif down:
         yield Line(1, f"fail-open does not apply: {share}{_min_up(service)}")
-    if down and len(down) == len(counted) and not known.fail_open:
+    if down and len(down) == len(counted) and not is_open:
         yield Line(1, f"every counted endpoint is down: {_when_down(service)}")
     if reason == "standby":
         limit = f", at most {service.max_answers} are published" if service.max_answers else ""
@@ -219,7 +224,7 @@ def _when_down(service: Service) -> str:
         "nodata": "no records are published",
         "all": "all are published",
         "last_good": "what was published last stays",
-        "fallback": f"{', '.join(service.fallback)} are published instead",
+        "fallback": f"{', '.join(service.fallback) or 'no records'} are published instead",
     }
     return words[service.when_down]
 
@@ -263,6 +268,15 @@ def delivery_lines(state: State, known: ServiceState) -> Iterator[Line]:
             yield Line(0, f"elsewhere: {name} has it (plan {plan} since {moment(delivery.at_ms)})")
         else:
             yield Line(0, f"elsewhere: {name} does not have it yet (plan {plan} stands, {index} is wanted)")
+    if known.service.ttl_min:
+        yield Line(0, _ttl_text(known))
     yield Line(
         0, f"resolvers may keep an old answer of {to_text(known.service.fqdn)} for {known.service.ttl} s (ttl)"
     )
+
+
+def _ttl_text(known: ServiceState) -> str:
+    if known.ttl == known.service.ttl:
+        return f"the ttl is {known.ttl} s: no endpoint is undecided, down or changing"
+    text = f"the ttl is {known.ttl} s while an endpoint is undecided, down or changing"
+    return f"{text}, {known.service.ttl} s otherwise"

@@ -55,14 +55,31 @@ def judge(draft: Draft, fqdn: Name) -> None:
         after = msgspec.structs.replace(after, published=kept)
     else:
         selection = selection_of(after)
-        after = msgspec.structs.replace(after, published=selection.published, fail_open=selection.fail_open)
+        after = msgspec.structs.replace(
+            after,
+            published=selection.published,
+            fail_open=selection.fail_open,
+            is_unsettled=_is_unsettled(after),
+        )
         after = _without_needless_waits(draft, after)
         _tell_service(draft, known, after)
-    if after.published != known.published:
+    if (after.published, after.ttl) != (known.published, known.ttl):
         after = msgspec.structs.replace(after, published_index=draft.index)
     if after != known:
         keep(draft, after)
-    write_rrsets(draft, known.service, after.published)
+    write_rrsets(draft, after)
+
+
+def _is_unsettled(known: ServiceState) -> bool:
+    """Say whether the ttl should be low; what operators decided about is settled."""
+    if not known.service.ttl_min:
+        return False
+    overrides = dict(known.overrides)
+    return not all(
+        publish.is_settled(state.verdict, [vote.up for _, vote in state.votes], state.wait)
+        for address, state in known.endpoints
+        if address not in overrides
+    )
 
 
 def _decided(draft: Draft, known: ServiceState, endpoint: Endpoint, state: EndpointState) -> EndpointState:
@@ -182,10 +199,16 @@ def _all_down(service_state: ServiceState) -> bool:
     )
 
 
-def write_rrsets(draft: Draft, service: Service, published: tuple[str, ...]) -> None:
+def write_rrsets(draft: Draft, known: ServiceState) -> None:
     """Make the service's RRsets in our own zone follow; a zone that is not ours is only pushed to."""
-    zone = draft.state.zones.get(service.zone)
+    zone = draft.state.zones.get(known.service.zone)
     if zone is None:
         return
-    wanted = {rrset.type: rrset for rrset in publish.rrsets(service, published)}
-    draft.change_zone(zone, [Replacement(service.fqdn, type_, wanted.get(type_)) for type_ in MANAGED])
+    wanted = {rrset.type: rrset for rrset in publish.rrsets(known.service, known.published, known.ttl)}
+    changes = [Replacement(known.service.fqdn, type_, wanted.get(type_)) for type_ in MANAGED]
+    draft.change_zone(zone, changes)
+
+
+def remove_rrsets(draft: Draft, known: ServiceState) -> None:
+    """Take the service's RRsets out of our own zone."""
+    write_rrsets(draft, msgspec.structs.replace(known, published=()))

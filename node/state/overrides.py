@@ -7,6 +7,7 @@ two drains of the last two endpoints exactly one wins.
 import msgspec
 
 from node.health.override import Maintenance, Override
+from node.health.publish import is_emptied
 from node.state.command import ClearOverrides, EndWaits, KeepSchedule, Place, SetMaintenance, SetOverrides
 from node.state.draft import Draft
 from node.state.judging import judge, keep
@@ -151,11 +152,12 @@ def _put(draft: Draft, fqdn: Name, wanted: dict[str, Override | None], allow_emp
     keep(draft, msgspec.structs.replace(known, overrides=tuple(sorted(overrides.items()))))
     judge(draft, fqdn)
     after = draft.state.services[fqdn]
-    if known.published and not after.published and not allow_empty:
+    if not allow_empty and is_emptied(known.service, known.published, after.published):
         out = sum(1 for address, _ in after.endpoints if address not in after.published)
+        which = "any record of its family" if after.published else "any record"
         return draft.refused(
             "conflict",
-            f"this would leave {to_text(fqdn)} without any record: {out} of {len(after.endpoints)} endpoints would be out of DNS",
+            f"this would leave {to_text(fqdn)} without {which}: {out} of {len(after.endpoints)} endpoints would be out of DNS",
             "take out one by one, or add --allow-empty",
         )
     return None

@@ -13,7 +13,7 @@ from node.state.command import (
     PutService,
 )
 from node.state.draft import Draft
-from node.state.judging import MANAGED, judge, keep, settled, voters, write_rrsets
+from node.state.judging import MANAGED, judge, keep, remove_rrsets, settled, voters, write_rrsets
 from node.state.leases import subtree_above, text_of
 from node.state.standing import hiding
 from node.state.state import EndpointState, Refused, Result, ServiceState, Vote
@@ -38,7 +38,7 @@ def put_service(draft: Draft, command: PutService) -> Result:
     if old is not None and old.service == service:
         return draft.accepted()
     if old is not None and old.service.zone != service.zone:
-        write_rrsets(draft, old.service, ())
+        remove_rrsets(draft, old)
         leave_behind(draft, old.service, _addresses_ever(old))
     known = dict(old.endpoints) if old else {}
     endpoints = tuple(
@@ -78,7 +78,7 @@ def delete_service(draft: Draft, command: DeleteService) -> Result:
     draft.touch_service(command.fqdn)
     text = to_text(command.fqdn)
     draft.tell("service.deleted", text, "the service and its records", service=text)
-    write_rrsets(draft, old.service, ())
+    remove_rrsets(draft, old)
     leave_behind(draft, old.service, _addresses_ever(old))
     return draft.accepted()
 
@@ -151,7 +151,7 @@ def publish_zone(draft: Draft, zone: Name) -> None:
     for fqdn in sorted(draft.state.services):
         each = draft.state.services[fqdn]
         if each.service.zone == zone:
-            write_rrsets(draft, each.service, each.published)
+            write_rrsets(draft, each)
 
 
 def electorate_changed(draft: Draft) -> None:

@@ -76,7 +76,14 @@ class ServiceState(msgspec.Struct, frozen=True, omit_defaults=True):
     maintenance: Maintenance | None = None
     """While it is active, what stands in DNS stays as it is."""
     published_index: int = 0
-    """Log index at which ``published`` last changed."""
+    """Log index at which ``published`` or the ttl last changed."""
+    is_unsettled: bool = False
+    """Whether what stands in DNS may change soon, where the service's ttl follows that."""
+
+    @property
+    def ttl(self) -> int:
+        """The ttl of what stands in DNS now, in seconds."""
+        return self.service.ttl_min if self.is_unsettled and self.service.ttl_min else self.service.ttl
 
 
 class Leftover(msgspec.Struct, frozen=True, omit_defaults=True):

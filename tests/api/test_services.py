@@ -210,3 +210,12 @@ def test_when_an_endpoint_comes_back(api: Api) -> None:
     assert not api.put(API, json=body | {"flap_limit": read["flap_limit"]}).json()["changed"]
     assert "2 to 100 changes" in api.put(API, json=body | {"flap_limit": {"changes": 1}}).json()["detail"]
     assert "auto, manual, or after" in api.put(API, json=body | {"failback": "manual"}).json()["detail"]
+
+
+def test_a_ttl_that_follows_and_families_apart(api: Api) -> None:
+    """Both are said and shown; a low ttl above the other is refused."""
+    body = {"check": "{}:80", "endpoints": ["192.0.2.1"], "ttl": 300, "ttl_min": 10, "separate_families": True}
+    assert 200 == api.put(API, json=body).status_code
+    read = api.get(API).json()
+    assert (300, 10, 10, True) == tuple(read[key] for key in ("ttl", "ttl_min", "ttl_now", "separate_families"))
+    assert "ttl_min must be" in api.put(API, json=body | {"ttl_min": 301}).json()["detail"]

@@ -97,6 +97,14 @@ def test_when_an_endpoint_comes_back() -> None:
     assert "is not a duration" in faults_of(service('"{}:1"', 'failback = "soon"\n'))[0][2]
 
 
+def test_a_ttl_that_follows_and_families_apart() -> None:
+    """Both are a service's own."""
+    text = "ttl = 300\nttl_min = 10\nseparate_families = true\n"
+    made = accepted(service('"{}:1"', text)).services[0]
+    assert (300, 10, True) == (made.ttl, made.ttl_min, made.separate_families)
+    assert "ttl_min must be" in faults_of(service('"{}:1"', "ttl_min = 10\n"))[0][2]
+
+
 def test_what_probing_needs_of_the_machine_reaches_the_prober() -> None:
     """Commands, references and the CA file are this node's own and never replicated."""
     config = accepted(service('"{}:1"') + '[checks]\nca_file = "ca.pem"\nreferences = ["192.0.2.53:53"]\n')

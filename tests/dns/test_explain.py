@@ -153,7 +153,7 @@ def test_fail_open_and_a_verdict_that_only_stays() -> None:
 
 PLACE = st.sampled_from([Place(WWW, address) for address in ADDRESSES])
 SERVICES = st.builds(
-    lambda rule, mode, percent, when_down, least, most, limit, failback: {
+    lambda rule, mode, percent, when_down, least, most, limit, failback, apart, ttl_min: {
         "rule": rule,
         "mode": mode,
         "fail_open_percent": percent,
@@ -163,6 +163,9 @@ SERVICES = st.builds(
         "max_answers": most,
         "flap_limit": limit,
         "failback": failback,
+        "separate_families": apart,
+        "ttl": 60,
+        "ttl_min": ttl_min,
     },
     st.sampled_from(
         [Rule(), Rule("any"), Rule("all"), Rule("count", 2), Rule("fraction", 60), Rule("regions")]
@@ -174,6 +177,8 @@ SERVICES = st.builds(
     st.integers(0, 2),
     st.sampled_from([None, FlapLimit(2, 60_000, 10_000)]),
     st.sampled_from([Failback(), Failback("after", 20_000), Failback("manual")]),
+    st.booleans(),
+    st.sampled_from([0, 1]),
 )
 ACTIONS = st.one_of(
     st.tuples(st.just("vote"), st.sampled_from(ADDRESSES), st.booleans(), st.sampled_from(NODES)),

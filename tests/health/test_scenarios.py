@@ -1,6 +1,7 @@
 """Plays the scenarios of ``scenarios/*.txt`` over the pure code; the words are those of ``Player``'s methods.
 
-The first line of a scenario says the rule it shows. ``a``, ``b``, ``c`` are the endpoints 192.0.2.1 and on.
+The first line of a scenario says the rule it shows. ``a`` to ``f`` are the endpoints 192.0.2.1 and on, ``u`` to ``z``
+2001:db8::1 and on.
 """
 
 import shlex
@@ -32,15 +33,26 @@ from node.state.command import (
     ZoneSettings,
     encode,
 )
+from node.state.explaining import EndpointStory
 from node.state.judging import selection_of
 from node.state.machine import apply
 from node.state.state import Refused, Result, ServiceState, State
 from node.zone.name import from_text, to_text
+from node.zone.rrset import AAAA, A
 
 SCENARIOS = sorted((Path(__file__).parent / "scenarios").glob("*.txt"))
 ZONE, WWW = from_text("example.org"), from_text("www.example.org")
-LETTERS = {letter: f"192.0.2.{number}" for number, letter in enumerate("abcdef", 1)}
-_NUMBERS = {"fail_open": "fail_open_percent", "min_up": "min_up", "max_answers": "max_answers"}
+LETTERS = {letter: f"192.0.2.{number}" for number, letter in enumerate("abcdef", 1)} | {
+    letter: f"2001:db8::{number}" for number, letter in enumerate("uvwxyz", 1)
+}
+_NUMBERS = {
+    "fail_open": "fail_open_percent",
+    "min_up": "min_up",
+    "max_answers": "max_answers",
+    "ttl": "ttl",
+    "ttl_min": "ttl_min",
+    "separate_families": "separate_families",
+}
 
 
 class Player:
@@ -62,8 +74,11 @@ class Player:
         self.kinds += [event.kind for event in applied.changed.events]
         self._require(applied.result)
         if WWW in self.state.services:
-            told = {each.address for each in explain(self.state, WWW, 1).endpoints if each.published}
+            told = {each.address for each in self.stories() if each.published}
             assert told == set(self.known.published) & {address for address, _ in self.known.endpoints}
+
+    def stories(self) -> list[EndpointStory]:
+        return [each for type_ in (A, AAAA) for each in explain(self.state, WWW, type_).endpoints]
 
     def _require(self, result: Result) -> None:
         assert self.refusing == isinstance(result, Refused), result
@@ -88,7 +103,8 @@ class Player:
             elif key == "fallback":
                 fields |= {"fallback": (value,), "when_down": "fallback"}
             else:
-                fields[_NUMBERS.get(key, key)] = int(value) if key in _NUMBERS else value
+                number = bool(int(value)) if key == "separate_families" else value
+                fields[_NUMBERS.get(key, key)] = int(value) if key in _NUMBERS and number == value else number
         self.do(PutService(Service(WWW, ZONE, Check("tcp", 80), tuple(endpoints), **fields)))
 
     def vote(self, node: str, letters: str, word: str) -> None:
@@ -167,9 +183,15 @@ class Player:
 
     def explained(self, letter: str, text: str) -> None:
         """``explained a 'held until'``: the explanation of an endpoint says this"""
-        stories = {each.address: each for each in explain(self.state, WWW, 1).endpoints}
+        stories = {each.address: each for each in self.stories()}
         said = "\n".join(line.text for line in stories[LETTERS[letter]].lines)
         assert text in said, said
+
+    def ttl(self, seconds: str) -> None:
+        """``ttl 300``: of every record that stands in DNS"""
+        node = self.state.zones[ZONE].node(WWW)
+        assert node is not None
+        assert {int(seconds)} == {rrset.ttl for rrset in node.rrsets}
 
     def failopen(self, word: str) -> None:
         assert (word == "on") == self.known.fail_open

@@ -177,6 +177,6 @@ def _place_row(state: State, place: Place) -> Row:
     override = override_row(dict(known.overrides).get(place.address))
     return row | {
         "published": place.address in known.published,
-        "ttl": known.service.ttl,
+        "ttl": known.ttl,
         "override": override,
     }

@@ -81,6 +81,9 @@ def _events(client: "Client", fqdn: str) -> list[Json]:
 )
 @click.option("--zone", help="The zone of its records; else the longest that holds the name.")
 @click.option("--ttl", type=Duration(), metavar="TIME", help="Time to live of its records (5s).")
+@click.option(
+    "--ttl-min", type=Duration(), metavar="TIME", help="While an endpoint is undecided, down or changing (0)."
+)
 @click.option("--interval", type=Duration(), metavar="TIME", help="Between two probes of an endpoint (2s).")
 @click.option("--probe-timeout", type=Duration(), metavar="TIME", help="How long a probe may take (1s).")
 @click.option("--rise", type=int, metavar="N", help="Good probes in a row before a node votes up (2).")
@@ -114,6 +117,7 @@ def _events(client: "Client", fqdn: str) -> list[Json]:
 @click.option("--fallback", multiple=True, metavar="ADDRESS", help="In DNS when all is down; repeatable.")
 @click.option("--min-up", type=int, metavar="N", help="With fewer up than this all are kept.")
 @click.option("--max-answers", type=int, metavar="N", help="At most so many in DNS at a time.")
+@click.option("--separate-families", is_flag=True, default=None, help="Judge A and AAAA separately.")
 @click.option(
     "--flap-limit",
     metavar="N/TIME/TIME",
@@ -187,9 +191,7 @@ def _definition(options: dict[str, float | int | str | tuple[str, ...] | None]) 
             body[key] = list(value)
         else:
             body[key] = round(float(value) * 1000) if option in times else value
-    if "ttl" in body:
-        body["ttl"] = int(body["ttl"])
-    return body
+    return body | {key: int(body[key]) for key in ("ttl", "ttl_min") if key in body}
 
 
 @service.command("delete", example="qdns service delete www.example.org --yes")

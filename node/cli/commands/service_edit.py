@@ -17,7 +17,7 @@ from node.cli.session import Session
 KEYS = (
     *("zone", "check", "endpoints", "ttl", "interval_ms", "timeout_ms", "recheck_ms", "rise", "fall"),
     *("fail_open_percent", "mode", "rule", "when_down", "fallback", "min_up", "max_answers"),
-    *("flap_limit", "failback", "failback_after_ms"),
+    *("flap_limit", "failback", "failback_after_ms", "ttl_min", "separate_families"),
 )
 """What ``PUT /v1/services/NAME`` takes, of all that a service shows."""
 ENDPOINT_KEYS = ("address", "name", "priority", "weight", "probe_from", "probe_address")

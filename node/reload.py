@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import structlog
 
@@ -27,14 +28,17 @@ class Reloader:
         self._take: Callable[[DnsPlan], None] | None = None
         self._take_api: Callable[[ApiPlan], None] | None = None
         self._read_certificates: Callable[[], object] | None = None
+        self._during: Callable[[], AbstractContextManager[None]] = nullcontext
 
     def listen(
         self,
         take_dns: Callable[[DnsPlan], None],
         take_api: Callable[[ApiPlan], None],
         read_certificates: Callable[[], object],
+        during: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        """Hand what has changed over at every SIGHUP; call it in the loop's thread."""
+        """Hand what has changed over at every SIGHUP, within ``during``; call it in the loop's thread."""
+        self._during = during
         self._take = take_dns
         self._take_api = take_api
         self._read_certificates = read_certificates
@@ -42,9 +46,10 @@ class Reloader:
 
     def _hang_up(self) -> None:
         """Read the certificates between nodes again, which are files of their own, and then the configuration."""
-        if self._read_certificates is not None:
-            self._read_certificates()
-        self.reload()
+        with self._during():
+            if self._read_certificates is not None:
+                self._read_certificates()
+            self.reload()
 
     def reload(self) -> bool:
         """Read the file again; say whether it could be taken over. Never raises."""

@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Awaitable, Callable, MutableMapping
+import time
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 
 import structlog
 
@@ -13,6 +14,7 @@ logger = structlog.get_logger()
 _VARIABLE = "NOTIFY_SOCKET"
 _WATCHDOG, _WATCHED = "WATCHDOG_USEC", "WATCHDOG_PID"
 _PATIENCE_S = 1.0
+_TELL_S = 2.0
 
 
 class ServiceManager:
@@ -32,6 +34,25 @@ class ServiceManager:
     def stopping(self) -> None:
         """Say that the node stops, and that this is meant."""
         self._send("STOPPING=1\nSTATUS=stopping")
+
+    @contextlib.contextmanager
+    def reloading(self) -> Iterator[None]:
+        """Say that the configuration is being read again, and that it was."""
+        self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        try:
+            yield
+        finally:
+            self._send("READY=1")
+
+    async def tell(self, status: Callable[[], str]) -> None:
+        """Keep what ``systemctl status`` shows up to date; until cancelled."""
+        told = ""
+        while self._address:
+            await asyncio.sleep(_TELL_S)
+            line = status()
+            if line != told:
+                self._send(f"STATUS={line}")
+                told = line
 
     async def watch(self, problem: Callable[[], Awaitable[str]]) -> None:
         """Say again and again that the node is well, as long as ``problem`` finds nothing; until cancelled.

@@ -45,6 +45,7 @@ from node.served import ServedZones
 from node.service_manager import ServiceManager
 from node.state.command import Seed
 from node.state.state import Changed, State
+from node.status_line import status_line
 from node.vitals import Vitals
 from raft.errors import RaftError
 from raft.proposal import Committed
@@ -218,8 +219,10 @@ async def _running(
         stack.push_async_callback(_cancelled, asyncio.create_task(served.run()))
         watching = asyncio.create_task(manager.watch(vitals.reason_to_restart))
         stack.push_async_callback(_cancelled, watching)
+        telling = asyncio.create_task(manager.tell(lambda: status_line(cluster.state, cluster.status())))
+        stack.push_async_callback(_cancelled, telling)
         if reloader is not None:
-            reloader.listen(dns.reload, api.reload, cluster.reload_certificates)
+            reloader.listen(dns.reload, api.reload, cluster.reload_certificates, manager.reloading)
         if plan.dns.directory is not None:
             parting.offer(dns, plan.dns.directory)
         yield _info(plan, demo, server.addresses, api.url)

@@ -3,6 +3,7 @@
 import re
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 from pathlib import Path
@@ -54,14 +55,23 @@ def test_the_commands_of_the_unit_exist() -> None:
 
 @pytest.mark.real
 def test_a_node_tells_systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A real node says that it serves when it does, and that it stops when it is asked to."""
+    """A real node says that it serves when it does, how it is, that it reads its file again, and that it stops."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
-        manager.settimeout(10)
+        manager.settimeout(20)
         monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
         with Process(tmp_path, '[dns]\nlisten = ["127.0.0.1:{port}"]\n') as node:
             started = f"READY=1\nSTATUS=ns1: DNS on 127.0.0.1:{node.port}, API at http://127.0.0.1:{node.api}"
             assert started == manager.recv(512).decode()
+            told = ""
+            while not told.startswith("STATUS=leader"):
+                told = manager.recv(512).decode()
+            assert re.fullmatch(r"STATUS=leader, term \d+, 1/1 nodes, 0 of 0 endpoints up", told)
+            assert node.process is not None
+            node.process.send_signal(signal.SIGHUP)
+            reloading = manager.recv(512).decode()
+            assert re.fullmatch(r"RELOADING=1\nMONOTONIC_USEC=\d+", reloading)
+            assert b"READY=1" == manager.recv(512)
         assert b"STOPPING=1\nSTATUS=stopping" == manager.recv(512)
 
 

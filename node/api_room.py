@@ -18,6 +18,7 @@ from node.dns.explain import explain
 from node.dns_room import DnsRoom
 from node.notify.notice import NotAccepted
 from node.notify.notifier import Notifier
+from node.observe import level, set_level
 from node.plan import Plan
 from node.probe.prober import Prober
 from node.push.errors import PushError
@@ -111,6 +112,8 @@ def api_context(
         test_receiver=test_receiver,
         probes=probes,
         vitals=vitals.look,
+        log_level=level,
+        set_log_level=set_level,
         answers=dns.answer_counts,
         restoring=lambda: not cluster.state.seeded and plan.restore is not None,
         lease_left_s=served.clock.left_s,

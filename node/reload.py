@@ -12,11 +12,12 @@ from node.api_plan import ApiPlan
 from node.config import Config, ConfigError, load
 from node.config.compare import compare
 from node.dns_plan import DnsPlan
+from node.observe import set_level
 from node.plan import StartError, reloaded_api, reloaded_dns
 
 logger = structlog.get_logger()
 
-_TAKEN = ("dns", "tsig", "api.tokens", "api.certificate")
+_TAKEN = ("dns", "tsig", "api.tokens", "api.certificate", "log")
 """Keys of ``compare`` that are taken over; the keys that pushes sign with stay until the next start."""
 
 
@@ -66,6 +67,8 @@ class Reloader:
             self._take(plan)
         if self._take_api is not None:
             self._take_api(api)
+        if fresh.log.level != self.config.log.level:
+            set_level(fresh.log.level)
         taken = [key for key in compare(self.config, fresh).reload if key in _TAKEN]
         logger.info("config.reloaded", path=str(path), keys=taken)
         self.config = fresh

@@ -33,7 +33,7 @@ from node.duties import Duties
 from node.interpreter import keep_pauses_short
 from node.lease_clock import LeaseClock
 from node.notify.notifier import Notifier
-from node.observe import configure_logging, log_events
+from node.observe import configure_logging, log_events, tell_repeats
 from node.parting import Parting, taken_over
 from node.plan import DevSettings, Plan, StartError, dev_plan, plan_of
 from node.probe.prober import Prober
@@ -217,6 +217,7 @@ async def _running(
         if plan.restore is not None:
             stack.push_async_callback(_cancelled, asyncio.create_task(_restore(plan, cluster, end)))
         stack.push_async_callback(_cancelled, asyncio.create_task(served.run()))
+        stack.push_async_callback(_cancelled, asyncio.create_task(tell_repeats()))
         watching = asyncio.create_task(manager.watch(vitals.reason_to_restart))
         stack.push_async_callback(_cancelled, watching)
         telling = asyncio.create_task(manager.tell(lambda: status_line(cluster.state, cluster.status())))

@@ -95,6 +95,9 @@ class ReplicaView(Protocol):
         """How long ago a leader was last heard; None for never."""
 
 
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
 class Propose(Protocol):
     """Bring a command into the log; see ``node.cluster.Cluster.propose``."""
 
@@ -317,6 +320,8 @@ class ApiContext:
     test_receiver: Callable[[str], Awaitable[str | None]] = _no_receiver
     """Tells a receiver of a test; None when this node knows none of this name. Raises ``NotTold``."""
     probes: Callable[[], ProbeSummary] = ProbeSummary
+    log_level: Callable[[], str] = lambda: "info"
+    set_log_level: Callable[[LogLevel], object] = lambda _level: None
     vitals: Callable[[], Awaitable[Sequence[Vital]]] = _well
     """Looks whether the log's thread, our own DNS and the probes go on; takes about a second when one does not."""
     answers: Callable[[], Mapping[str, Any]] = dict

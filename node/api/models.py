@@ -20,6 +20,12 @@ COMMENT_CHARACTERS_MAX = 255
 EXPIRES_S_MAX = 10 * 365 * 86_400
 
 
+class LogBody(Body):
+    """From which level on a node logs."""
+
+    level: Literal["debug", "info", "warning", "error"]
+
+
 class ZoneBody(Body):
     """A zone's settings; names may leave out the final dot."""
 

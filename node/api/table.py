@@ -9,6 +9,7 @@ from node.api.handlers import (
     backup,
     events,
     explain,
+    logs,
     metrics,
     nodes,
     notify,
@@ -25,6 +26,7 @@ from node.api.handlers import (
 from node.api.message import Request, Response, shown
 from node.api.models import (
     EndpointSettings,
+    LogBody,
     NodeBody,
     ReplaceBody,
     RRsetBody,
@@ -117,6 +119,8 @@ _V1 = (
     Route("POST", f"{_PUSH}/resume", push.steer("resume"), _SERVICES, "Push to a paused target again"),
     Route("POST", f"{_PUSH}/refresh", push.steer("refresh"), _SERVICES, "Read a whole target and repair it"),
     Route("POST", f"{_PUSH}/release", push.steer("release"), _SERVICES, "Push what a mass withdrawal held"),
+    Route("GET", "/v1/log", logs.get_log, "read", "From which level on this node logs"),
+    Route("PUT", "/v1/log", logs.put_log, "cluster:admin", "Let this node log from a level on", LogBody),
     Route("GET", "/v1/notify", notify.list_notify, "read", "List who is told of events"),
     Route("POST", "/v1/notify/{name}/test", notify.try_notify, _SERVICES, "Tell a receiver of a test"),
     Route("GET", "/v1/tokens", tokens.list_tokens, "cluster:admin", "List the tokens, without their secrets"),

@@ -40,6 +40,7 @@ PLACES: Places = {
     "zones": (f"{_COMMANDS}.zone:list_zones", ""),
     "push": (f"{_COMMANDS}.push:push", "Push targets: list, show, diff, refresh, pause, resume."),
     "notify": (f"{_COMMANDS}.notify:notify", "Who is told of events: list, test."),
+    "log": (f"{_COMMANDS}.log:log", "The log of a node: level."),
     "event": (f"{_COMMANDS}.event:event", "What happened: list, follow."),
     "events": (f"{_COMMANDS}.event:list_events", ""),
     "node": (f"{_COMMANDS}.node:node", "Nodes: list, show, add, remove, replace, lead, force-new-cluster."),

@@ -36,6 +36,7 @@ def compare(old: Config, new: Config) -> Difference:
         "api.socket": (old.api.socket, new.api.socket),
         "api.tls": (_is_on(old), _is_on(new)),
         "notify": (old.notify, new.notify),
+        "log.format": (old.log.format, new.log.format),
     }
     reload = {
         "dns": (_reloaded(old.dns), _reloaded(new.dns)),
@@ -43,7 +44,7 @@ def compare(old: Config, new: Config) -> Difference:
         "api.tokens": (old.api.tokens, new.api.tokens),
         "api.certificate": (_certificate(old), _certificate(new)),
         "push.token": (old.push_tokens, new.push_tokens),
-        "log": (old.log, new.log),
+        "log": (old.log.level, new.log.level),
     }
     apply = {
         "zones": (old.zones, new.zones),

@@ -17,6 +17,9 @@ _SECRET = re.compile(
     r"""((?:secret|token|password|credentials)["']?\s*[=:]\s*["']*)(?!["']|(?:env|file|credential):)([^"',}\s]+)"""
 )
 
+_USER = re.compile(r"""(://)([^/@\s"']+)@""")
+"""Name and password in a URL."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -109,6 +112,7 @@ def _render_one(fault: Fault, lines: list[str]) -> str:
 
 def _masked(line: str) -> str:
     """Hide what looks like a secret that was written into the file; references stay readable."""
+    line = _USER.sub(lambda match: match[1] + "*" * len(match[2]) + "@", line)
     return _SECRET.sub(lambda match: match[1] + "*" * len(match[2]), line)
 
 

@@ -50,7 +50,7 @@ from node.state.pushes import Target
 
 NodeSource = Literal["flag", "environment", "file", "address", "only", "unknown"]
 LogLevel = Literal["debug", "info", "warning", "error"]
-LogFormat = Literal["auto", "console", "json"]
+LogFormat = Literal["auto", "console", "journal", "json"]
 
 
 @dataclass(frozen=True, slots=True)

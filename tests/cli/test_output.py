@@ -58,6 +58,8 @@ CASES = {
     "zone_show_unknown": ("degraded", "zone show example.info"),
     "push_list": ("degraded", "push list -o wide"),
     "push_show": ("degraded", "push show desec"),
+    "log_level": ("degraded", "log level"),
+    "log_level_debug": ("degraded", "log level debug"),
     "notify_list": ("degraded", "notify list -o wide"),
     "notify_test": ("degraded", "notify test ops"),
     "nodes": ("degraded", "nodes"),

@@ -19,12 +19,14 @@ from node.state.command import (
     DeleteRRset,
     DeleteService,
     DeleteZone,
+    EndWaits,
     PutEndpoint,
     PutService,
     PutZone,
     SetMaintenance,
     SetOverrides,
     StageImport,
+    Together,
 )
 from node.state.pushes import SteerPush
 from node.state.scopes import Need, allows
@@ -51,10 +53,12 @@ def needs_of(command: Command) -> Iterable[Need]:
             return (Need(_RECORDS, command.zone),)
         case PutService() | DeleteService() | PutEndpoint() | DeleteEndpoint():
             return (Need("services:write"),)
-        case SetOverrides() | ClearOverrides() | SetMaintenance():
+        case SetOverrides() | ClearOverrides() | EndWaits() | SetMaintenance():
             return (Need("endpoints:operate"),)
         case SteerPush():
             return (Need("services:write"),)
+        case Together():
+            return [need for step in command.steps for need in needs_of(step)]
         case _:
             return (Need("cluster:admin"),)
 

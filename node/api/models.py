@@ -4,7 +4,7 @@ A model finds every fault it can see by itself; what depends on the state is jud
 is applied.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -17,6 +17,7 @@ from node.zone.name import Name
 from node.zone.rrset import RDATAS_MAX
 
 COMMENT_CHARACTERS_MAX = 255
+OPERATIONS_MAX = 1_000
 EXPIRES_S_MAX = 10 * 365 * 86_400
 
 
@@ -50,6 +51,24 @@ class NodeBody(Body):
     api: str | None = Field(None, examples=["https://192.0.2.4:7380"])
     site: str | None = Field(None, max_length=63)
     role: Literal["voter", "replica"] = Field("voter", description="a replica serves and never votes")
+
+
+class Operation(Body):
+    """One write of ``/v1`` in a batch."""
+
+    method: Literal["PUT", "PATCH", "DELETE", "POST"]
+    path: str = Field(
+        min_length=1, max_length=2_048, examples=["/v1/zones/example.org/rrsets/www.example.org/A"]
+    )
+    body: dict[str, Any] | None = Field(None, description="as the path takes it alone")
+    if_match: str | None = Field(None, max_length=32, description="as the header If-Match")
+    if_none_match: Literal["*"] | None = Field(None, description="as the header If-None-Match")
+
+
+class BatchBody(Body):
+    """Writes that are carried out together, in this order, or not at all."""
+
+    operations: list[Operation] = Field(min_length=1, max_length=OPERATIONS_MAX)
 
 
 class TokenBody(Body):

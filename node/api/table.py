@@ -7,6 +7,7 @@ from node.api.etcd import reads as etcd_reads
 from node.api.etcd import writes as etcd_writes
 from node.api.handlers import (
     backup,
+    batch,
     events,
     explain,
     logs,
@@ -23,8 +24,9 @@ from node.api.handlers import (
     zone_files,
     zones,
 )
-from node.api.message import Request, Response, shown
+from node.api.message import Proposal, Request, Response, shown
 from node.api.models import (
+    BatchBody,
     EndpointSettings,
     LogBody,
     NodeBody,
@@ -61,6 +63,10 @@ def _gone(_context: ApiContext, _request: Request) -> Response:
 
 def _to_page(_context: ApiContext, _request: Request) -> Response:
     return Response(308, headers=(("Location", "/"),))
+
+
+def _post_batch(context: ApiContext, request: Request) -> Proposal:
+    return batch.post_batch(context, request, TABLE.match)
 
 
 _V1 = (
@@ -123,6 +129,7 @@ _V1 = (
     Route("PUT", "/v1/log", logs.put_log, "cluster:admin", "Let this node log from a level on", LogBody),
     Route("GET", "/v1/notify", notify.list_notify, "read", "List who is told of events"),
     Route("POST", "/v1/notify/{name}/test", notify.try_notify, _SERVICES, "Tell a receiver of a test"),
+    Route("POST", "/v1/batch", _post_batch, "read", "Several writes as one entry, all or nothing", BatchBody),
     Route("GET", "/v1/tokens", tokens.list_tokens, "cluster:admin", "List the tokens, without their secrets"),
     Route("GET", _HOLDER, tokens.get_token, "cluster:admin", "Show a token"),
     Route(

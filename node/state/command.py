@@ -310,6 +310,31 @@ class Decline(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", t
     hint: str = ""
 
 
+Step = (
+    PutZone
+    | DeleteZone
+    | ChangeZone
+    | PutService
+    | DeleteService
+    | PutEndpoint
+    | DeleteEndpoint
+    | SetOverrides
+    | ClearOverrides
+    | EndWaits
+    | SetMaintenance
+    | PutTarget
+    | DeleteTarget
+)
+"""What can be done together with others."""
+STEPS_MAX = 10_000
+
+
+class Together(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="together"):
+    """Carry out all of these in order, each on what the ones before made, or none."""
+
+    steps: tuple[Step, ...]
+
+
 Command = (
     Seed
     | PutZone
@@ -342,6 +367,7 @@ Command = (
     | PutToken
     | RevokeToken
     | EndWaits
+    | Together
 )
 
 

@@ -8,6 +8,8 @@ command says.
 from collections.abc import Callable
 from typing import Any, Literal
 
+import msgspec
+
 from node.state import (
     imports,
     leases,
@@ -24,6 +26,7 @@ from node.state import (
 from node.state.api_tokens import PutToken, RevokeToken
 from node.state.command import (
     FORMAT,
+    STEPS_MAX,
     BadCommand,
     BeginRestore,
     CastVotes,
@@ -49,6 +52,7 @@ from node.state.command import (
     SetMaintenance,
     SetOverrides,
     StageImport,
+    Together,
     decode,
 )
 from node.state.draft import Draft
@@ -153,6 +157,19 @@ def _seed(draft: Draft, command: Seed) -> Result:
     return draft.accepted()
 
 
+def _together(draft: Draft, command: Together) -> Result:
+    """Carry out all steps or, when one is refused, none; the refusal says which one it was, counted from 1."""
+    if not 0 < len(command.steps) <= STEPS_MAX:
+        return draft.refused("invalid", f"1 to {STEPS_MAX} changes go together, not {len(command.steps)}")
+    for number, step in enumerate(command.steps, 1):
+        result = _perform(draft, step)
+        if isinstance(result, Refused):
+            return msgspec.structs.replace(
+                result, detail=f"change {number} of {len(command.steps)}: {result.detail}"
+            )
+    return draft.accepted()
+
+
 def _restore_pieces(draft: Draft, command: RestorePieces) -> Result:
     """Take pieces of a backup; with the last one the cluster is seeded."""
     result = restoring.add(draft, command)
@@ -215,4 +232,5 @@ _ACTIONS: dict[type, Callable[[Draft, Any], Result]] = {
     PutToken: tokens.put_token,
     RevokeToken: tokens.revoke_token,
     EndWaits: overrides.release_waiting,
+    Together: _together,
 }

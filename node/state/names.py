@@ -26,6 +26,7 @@ from node.state.command import (
     SetMaintenance,
     SetOverrides,
     StageImport,
+    Together,
     ZoneSettings,
 )
 from node.state.pushes import PutTarget
@@ -46,6 +47,9 @@ def _names(command: Any) -> Iterator[Name]:
                 yield from _names(PutService(service))
             for target in command.targets:
                 yield from target.zones
+        case Together():
+            for step in command.steps:
+                yield from _names(step)
         case PutZone():
             yield from (command.zone, *_of_settings(command.settings))
             yield from dict.fromkeys(rrset.name for rrset in command.rrsets)

@@ -156,6 +156,7 @@ NARROW = "records:write zone=example.org name=**.lab.example.org type=A,TXT"
         ("endpoints:operate", "PUT", "/v1/services/www.example.org/maintenance", {}, 200),
         ("endpoints:operate", "DELETE", "/v1/services/www.example.org", None, 403),
         ("services:write", "DELETE", "/v1/services/www.example.org", None, 200),
+        ("endpoints:operate", "POST", "/v1/overrides", {"places": ["www.example.org/*"], "action": "failback"}, 200),
         ("write", "GET", "/v1/backup", None, 403),
     ],
 )  # fmt: skip

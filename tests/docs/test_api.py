@@ -64,6 +64,9 @@ def test_tokens(tmp_path: Path) -> None:
         assert 0o600 == (tmp_path / "admin-token").stat().st_mode & 0o777
         refused = shell("qdns token list", tmp_path, api)
         assert (5, True) == (refused.returncode, "asks for a token" in refused.stderr)
+        (batch,) = blocks("Writing")
+        done = shell(f'{batch.strip()} -H "Authorization: Bearer $(cat admin-token)"', tmp_path, api)
+        assert (0, True) == (done.returncode, '"changed":true' in done.stdout), done.stdout
         left = shell("QDNS_TOKEN_FILE=admin-token qdns token list -o name", tmp_path, api)
         assert ["admin", "ci"] == left.stdout.split()
     finally:

@@ -43,6 +43,7 @@ from node.state.command import (
     SetOverrides,
     StageImport,
     Ticket,
+    Together,
     ZoneSettings,
     encode,
 )
@@ -109,6 +110,7 @@ COMMANDS: tuple[Command, ...] = (
     PutToken(ApiToken("ci", b"\x01" * 32, ("records:write zone=example.org", "acme"), 5), 9),
     RevokeToken("ci", 10),
     EndWaits((Place(WWW, "192.0.2.1"),)),
+    Together((PutZone(ZONE, _SETTINGS), DeleteService(WWW, 2))),
 )
 ENTRIES = tuple(
     Entry(command, 1_700_000_000_000 + number, "actor", "reason", Ticket("client", number, b"\x01" * 8, 4))

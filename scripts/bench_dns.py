@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workers", type=int, default=1, help="answering processes or threads (default %(default)s)"
     )
-    parser.add_argument("--servers", default=",".join(dns_servers.installed()), help="default: %(default)s")
+    parser.add_argument("--servers", default="|".join(dns_servers.installed()), help="default: %(default)s")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             servers.extend(
                 dns_servers.start(name, zone, folder / name, arguments.workers, serving)
-                for name in arguments.servers.split(",")
+                for name in arguments.servers.split("|")
             )
             for server in servers:  # caches are filled before anything counts
                 for kind in ("mixed", "spelled"):

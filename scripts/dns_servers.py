@@ -10,6 +10,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from build_native import build
+
 ORIGIN = "bench.example."
 
 OURS = """
@@ -22,7 +24,7 @@ from node.zone.master_file import parse
 from node.zone.name import from_text
 from node.zone.zone import new_zone
 
-async def main(directory, zone_file, port, answerers):
+async def main(directory, zone_file, port, answerers, compiled):
     name = from_text("bench.example.")
     zones = {name: new_zone(name, parse(Path(zone_file).read_text(), name, 300).rrsets, 1)}
     view = View(zones, True, "bench")
@@ -31,7 +33,8 @@ async def main(directory, zone_file, port, answerers):
             return None
         outcome = respond(packet, Client(address, "udp"), view)
         return outcome.packet if isinstance(outcome, Send) else None
-    fast = FastDns(SupervisorSettings(Path(directory), int(answerers), orphan_life_s=5.0), lambda: view, answer)
+    settings = SupervisorSettings(Path(directory), int(answerers), orphan_life_s=5.0, compiled=bool(int(compiled)))
+    fast = FastDns(settings, lambda: view, answer)
     ended = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
     await fast.start((f"127.0.0.1:{port}",))
@@ -98,6 +101,13 @@ setgid=
 """
 PDNS_ZONES = """zone "{origin}" {{ type master; file "{zone}"; }};
 """
+GDNSD = """options => {{
+  listen => 127.0.0.1:{port}, udp_threads => {workers}, tcp_threads => 1, run_dir => {home}/run, state_dir => {home}/state,
+  zones_default_ttl => 300, disable_cookies => true
+}}
+"""
+OURS_NAMES = ("ours", "ours, Python")
+"""With the compiled reader, where it was built, and without."""
 
 
 @dataclass
@@ -128,7 +138,7 @@ class Server:
 
     def memory_mib(self) -> float:
         """Return the memory of what answers, shared pages counted once; of ours the control process is left out."""
-        pids = self.pids()[1:] if self.name == "ours" else self.pids()
+        pids = self.pids()[1:] if self.name in OURS_NAMES else self.pids()
         total = 0
         for pid in pids:
             for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
@@ -148,8 +158,9 @@ class Server:
 
 def installed() -> list[str]:
     """Return the names of servers that can be measured here."""
-    programs = {"knot": "knotd", "nsd": "nsd", "named": "named", "pdns": "pdns_server"}
-    return ["ours", *(name for name, program in programs.items() if _program(program))]
+    programs = {"knot": "knotd", "nsd": "nsd", "named": "named", "pdns": "pdns_server", "gdnsd": "gdnsd"}
+    ours = OURS_NAMES if build() else OURS_NAMES[1:]
+    return [*ours, *(name for name, program in programs.items() if _program(program))]
 
 
 def start(name: str, zone_file: Path, home: Path, workers: int, cores: set[int]) -> Server:
@@ -158,14 +169,21 @@ def start(name: str, zone_file: Path, home: Path, workers: int, cores: set[int])
     port = _free_port()
     values = {"port": port, "home": home, "zone": zone_file, "origin": ORIGIN, "workers": workers}
     config = home / "config"
-    if name == "ours":
-        words = [sys.executable, "-c", OURS, str(home / "run"), str(zone_file), str(port), str(workers)]
+    if name in OURS_NAMES:
+        compiled = str(int(name == OURS_NAMES[0]))
+        words = [sys.executable, "-c", OURS, str(home / "run"), str(zone_file), str(port), str(workers), compiled]
     elif name == "knot":
         config.write_text(KNOT.format(**values))
         words = [_program("knotd"), "-c", str(config)]
     elif name == "nsd":
         config.write_text(NSD.format(**values))
         words = [_program("nsd"), "-d", "-c", str(config)]
+    elif name == "gdnsd":
+        for folder in ("zones", "run", "state"):
+            (home / folder).mkdir()
+        (home / "zones" / ORIGIN.rstrip(".")).symlink_to(zone_file)
+        config.write_text(GDNSD.format(**values))
+        words = [_program("gdnsd"), "-c", str(home), "start"]
     elif name == "pdns":
         (home / "named.conf").write_text(PDNS_ZONES.format(**values))
         (home / "pdns.conf").write_text(PDNS.format(**values))

@@ -24,7 +24,7 @@
 #error "the words of the table are little-endian"
 #endif
 
-enum { INTERFACE = 1, TABLE_FORMAT = 2 };
+enum { INTERFACE = 2, TABLE_FORMAT = 2 };
 enum { WORD_SLOTS = 2, WORD_ZONES = 3, WORD_CONSTANTS = 4, WORD_LEASES = 7 };
 enum { NODE_CUT = 1, NODE_DNAME = 2, NODE_LEASED = 4, DNSSEC_DIFFERS = 1 };
 enum { COUNT_SHORT = 128, COUNT_ANSWER, COUNT_OVERSIZED, COUNT_UNSENT };
@@ -67,6 +67,14 @@ struct policy {
     uint8_t ipv4_prefix, ipv6_prefix;
 };
 
+/* The headers and buffers of one socket are answerer_batch.py's; a reply's header differs in its length only. */
+struct batch {
+    struct mmsghdr *received;
+    const struct mmsghdr *replies;
+    int32_t fd, forgets_interface, left_count;
+    uint8_t left[BATCH]; /* numbers of the messages that are handed up */
+};
+
 struct reader {
     const uint8_t *table;
     uint64_t *line;
@@ -75,6 +83,7 @@ struct reader {
     int opt_octets, refusal_opt_octets;
     uint8_t opt[255], refusal_opt[255];
     const struct zone **zones; /* by the hash of their apex, open addressing */
+    bool is_apex_length[NAME_OCTETS_MAX + 1];
     uint32_t zones_mask;
     uint16_t turns[TURNS];
     struct policy policy;
@@ -97,7 +106,7 @@ struct answer {
     int source_octets;
 };
 
-static uint32_t crc_table[256];
+static uint32_t crc_table[4][256]; /* of an octet that stands before so many others */
 
 static uint16_t read16(const uint8_t *at) { return (uint16_t)(at[0] | at[1] << 8); }
 
@@ -115,7 +124,13 @@ static void count(struct reader *r, int place, uint64_t more)
 
 static uint32_t crc32_of(uint32_t crc, const uint8_t *data, int octets)
 {
-    while (octets--) crc = crc_table[(crc ^ *data++) & 255] ^ crc >> 8;
+    for (; octets >= 4; octets -= 4, data += 4) {
+        uint32_t word;
+        memcpy(&word, data, 4);
+        crc ^= word;
+        crc = crc_table[3][crc & 255] ^ crc_table[2][crc >> 8 & 255] ^ crc_table[1][crc >> 16 & 255] ^ crc_table[0][crc >> 24];
+    }
+    while (octets--) crc = crc_table[0][(crc ^ *data++) & 255] ^ crc >> 8;
     return crc;
 }
 
@@ -190,6 +205,7 @@ static const struct zone *zone_from(const struct reader *r, const struct questio
         const struct zone *zone;
         int octets = q->octets - q->starts[label];
         const uint8_t *name = q->name + q->starts[label];
+        if (!r->is_apex_length[octets]) continue;
         for (uint32_t at = crc32_of(0, name, octets) & r->zones_mask; (zone = r->zones[at]); at = (at + 1) & r->zones_mask)
             if (zone->apex_octets == octets && !memcmp(zone->apex, name, (size_t)octets)) return zone;
     }
@@ -449,9 +465,12 @@ int native_format(void) { return INTERFACE << 8 | TABLE_FORMAT; }
 
 struct reader *native_open(void)
 {
-    for (uint32_t i = 0; i < 256; i++) {
-        crc_table[i] = i;
-        for (int bit = 0; bit < 8; bit++) crc_table[i] = crc_table[i] >> 1 ^ (crc_table[i] & 1 ? 0xEDB88320u : 0);
+    for (uint32_t octet = 0; octet < 256; octet++) {
+        uint32_t crc = octet;
+        for (int bit = 0; bit < 32; bit++) {
+            crc = crc >> 1 ^ (crc & 1 ? 0xEDB88320u : 0);
+            if (bit % 8 == 7) crc_table[bit / 8][octet] = crc;
+        }
     }
     return calloc(1, sizeof(struct reader));
 }
@@ -479,6 +498,7 @@ void native_refresh(struct reader *r)
     free(r->zones);
     r->zones = NULL;
     r->is_ready = false;
+    memset(r->is_apex_length, 0, sizeof r->is_apex_length);
     if (!constants || !list) return;
     const uint8_t *at = r->table + constants + 4;
     r->payload_octets = read16(at), r->refusal_flags = read16(at + 2);
@@ -495,6 +515,7 @@ void native_refresh(struct reader *r)
         uint32_t place = crc32_of(0, zone->apex, zone->apex_octets) & r->zones_mask;
         while (r->zones[place]) place = (place + 1) & r->zones_mask;
         r->zones[place] = zone;
+        r->is_apex_length[zone->apex_octets] = true;
         at = zone->apex + zone->apex_octets;
         for (int templates = zone->templates; templates; templates--) at += 1 + at[0], at += read16(at + 2);
     }
@@ -507,23 +528,20 @@ int native_answer(struct reader *r, const uint8_t *packet, int octets, const uin
     return respond(r, packet, octets, address, address_octets, now_ns() / 1000000, out);
 }
 
-/* Answer up to a batch of what has arrived; the numbers of those messages that are handed up go to `left`.
- *
- * Headers, vectors and buffers are answerer_batch.py's; a reply's header differs from its message's in its length only.
- */
-int native_serve(struct reader *r, int fd, struct mmsghdr *received, const struct mmsghdr *replies, bool forgets_interface,
-                 uint8_t *left, int *left_count)
+/* Answer up to a batch of what has arrived; return how many datagrams that was. */
+int native_serve(struct reader *r, struct batch *batch)
 {
-    struct mmsghdr sent[BATCH];
+    struct mmsghdr sent[BATCH], *received = batch->received;
+    const struct mmsghdr *replies = batch->replies;
     int answers = 0, done = 0;
-    *left_count = 0;
+    batch->left_count = 0;
     for (int i = 0; i < BATCH; i++) {
         received[i].msg_hdr.msg_namelen = replies[i].msg_hdr.msg_namelen;
         received[i].msg_hdr.msg_controllen = replies[i].msg_hdr.msg_controllen;
         received[i].msg_hdr.msg_flags = 0;
     }
     __atomic_thread_fence(__ATOMIC_SEQ_CST); /* this process is seen in its epoch before it looks at the table */
-    int messages = recvmmsg(fd, received, BATCH, MSG_DONTWAIT, NULL);
+    int messages = recvmmsg(batch->fd, received, BATCH, MSG_DONTWAIT, NULL);
     if (messages <= 0) return 0;
     uint64_t began = now_ns();
     for (int i = 0; i < messages; i++) {
@@ -533,14 +551,14 @@ int native_serve(struct reader *r, int fd, struct mmsghdr *received, const struc
         const uint8_t *address = ipv4->sin_family == AF_INET ? (const uint8_t *)&ipv4->sin_addr : ipv6->sin6_addr.s6_addr;
         int octets = respond(r, reply->msg_iov->iov_base, (int)received[i].msg_len, address,
                              ipv4->sin_family == AF_INET ? 4 : 16, began / 1000000, reply->msg_iov->iov_base);
-        if (octets == HAND_UP) left[(*left_count)++] = (uint8_t)i;
+        if (octets == HAND_UP) batch->left[batch->left_count++] = (uint8_t)i;
         if (octets <= 0) continue;
-        if (forgets_interface) ((struct in_pktinfo *)CMSG_DATA((struct cmsghdr *)reply->msg_control))->ipi_ifindex = 0;
+        if (batch->forgets_interface) ((struct in_pktinfo *)CMSG_DATA((struct cmsghdr *)reply->msg_control))->ipi_ifindex = 0;
         reply->msg_iov->iov_len = (size_t)octets;
         sent[answers++].msg_hdr = *reply;
     }
     while (done < answers) {
-        int taken = sendmmsg(fd, sent + done, (unsigned)(answers - done), MSG_DONTWAIT);
+        int taken = sendmmsg(batch->fd, sent + done, (unsigned)(answers - done), MSG_DONTWAIT);
         if (taken <= 0 && errno == EINTR) continue;
         if (taken <= 0) count(r, COUNT_UNSENT, 1), taken = 1; /* one that the kernel refuses is given up */
         done += taken;

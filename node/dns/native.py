@@ -15,7 +15,7 @@ from node.dns.answerer_desk import Desk
 from node.dns.networks import Network
 
 LIBRARY = Path(__file__).with_name("libnative.so")
-INTERFACE = 1
+INTERFACE = 2
 """Raised with every change of what is called here."""
 
 
@@ -41,6 +41,19 @@ class _Policy(ctypes.Structure):
     )
 
 
+class Batch(ctypes.Structure):
+    """What ``serve`` needs of one socket."""
+
+    _fields_ = (
+        ("received", ctypes.c_void_p),
+        ("replies", ctypes.c_void_p),
+        ("fd", ctypes.c_int32),
+        ("forgets_interface", ctypes.c_int32),
+        ("left_count", ctypes.c_int32),
+        ("left", ctypes.c_uint8 * BATCH),
+    )
+
+
 @cache
 def load(path: Path = LIBRARY) -> ctypes.PyDLL | None:
     """Return the library, None where there is none that this program can use."""
@@ -58,7 +71,7 @@ def load(path: Path = LIBRARY) -> ctypes.PyDLL | None:
     library.native_judge_by.argtypes = [at, ctypes.POINTER(_Policy)]
     library.native_refresh.argtypes = [at]
     library.native_answer.argtypes = [at, ctypes.c_char_p, number, ctypes.c_char_p, number, at]
-    library.native_serve.argtypes = [at, number, at, at, ctypes.c_bool, at, at]
+    library.native_serve.argtypes = [at, at]
     return library
 
 
@@ -77,10 +90,7 @@ class NativeReader:
         self._refreshed = -1
         self._answer = ctypes.create_string_buffer(PACKET_OCTETS_MAX)
         self._answer_at = ctypes.addressof(self._answer)
-        self._left = (ctypes.c_uint8 * BATCH)()
-        self._left_count = ctypes.c_int()
-        self._left_at = ctypes.addressof(self._left)
-        self._left_count_at = ctypes.addressof(self._left_count)
+        self._serve = found.native_serve
         self._policy = _Policy()
 
     def __del__(self) -> None:
@@ -124,16 +134,12 @@ class NativeReader:
         )
         return None if octets < 0 else self._answer.raw[:octets]
 
-    def serve(
-        self, fd: int, received: int, replies: int, *, forgets_interface: bool
-    ) -> tuple[int, Sequence[int]]:
-        """Answer a batch; the headers are ``answerer_batch``'s. Return how many datagrams came, and which are left."""
-        self.follow()
-        count: int = self._library.native_serve(
-            self._reader, fd, received, replies, forgets_interface, self._left_at, self._left_count_at
-        )
-        left = self._left_count.value
-        return count, self._left[:left] if left else ()
+    def serve(self, batch: int) -> int:
+        """Answer a batch, given by its address; its ``left`` are to be answered otherwise. Return how many came."""
+        if self._cache is None or self._cache.refreshes != self._refreshed:
+            self.follow()
+        count: int = self._serve(self._reader, batch)
+        return count
 
 
 def _address_of(buffer: object) -> int:

@@ -1,10 +1,12 @@
 """Batches of datagrams that the compiled reader answers, and the choice between all ways to serve a socket."""
 
 import contextlib
+import ctypes
 import socket
 
 from node.dns.answerer_batch import Batch, HandUp, PlainBatch, SystemBatch
 from node.dns.answerer_desk import Desk
+from node.dns.native import Batch as Told
 from node.dns.native import NativeReader
 
 
@@ -17,6 +19,8 @@ class NativeBatch(SystemBatch):
         super().__init__(number, bound, desk, hand_up)
         self._native = native or NativeReader()
         self._native.use(desk)
+        self._told = Told(self._received_at, self._replies_at, self._fd, self._zeroes_interface)
+        self._told_at = ctypes.addressof(self._told)
 
     def use(self, desk: Desk) -> None:
         """Answer from another table, or by other rules."""
@@ -25,10 +29,9 @@ class NativeBatch(SystemBatch):
 
     def serve(self) -> int:
         """Answer what has arrived, up to a batch; return how many datagrams were read."""
-        count, left = self._native.serve(
-            self._fd, self._received_at, self._replies_at, forgets_interface=self._zeroes_interface
-        )
-        for number in left:
+        count = self._native.serve(self._told_at)
+        left = self._told.left_count
+        for number in self._told.left[:left] if left else ():
             self._answer_one(number)
         return count
 

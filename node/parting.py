@@ -10,7 +10,7 @@ import structlog
 
 from node.dns_room import DnsRoom
 from node.plan import Plan, StartError
-from node.takeover import TakeoverFailed, TakeoverPoint, take_over
+from node.takeover import Sockets, TakeoverFailed, TakeoverPoint, take_over
 
 logger = structlog.get_logger()
 
@@ -25,6 +25,12 @@ def taken_over(plan: Plan) -> Plan:
         inherited = take_over(folder)
     except TakeoverFailed as error:
         raise StartError(str(error)) from None
+    return with_sockets(plan, inherited)
+
+
+def with_sockets(plan: Plan, found: Sockets) -> Plan:
+    """Let a node listen on sockets that a predecessor has left, beside those it has."""
+    inherited = {**found, **plan.dns.inherited}
     return dataclasses.replace(plan, dns=dataclasses.replace(plan.dns, inherited=inherited))
 
 

@@ -1,11 +1,16 @@
-"""Telling systemd that the node has started, is well, and stops: sd_notify(3), one datagram each."""
+"""Telling systemd that the node has started, is well, and stops: sd_notify(3), one datagram each.
+
+What the node listens on is left with systemd as well (FDSTORE), so that connections wait while it starts anew, and
+comes back as sd_listen_fds(3) says. Names of descriptors hold no colon, so they are quoted.
+"""
 
 import asyncio
 import contextlib
 import os
 import socket
 import time
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
+from urllib.parse import quote, unquote
 
 import structlog
 
@@ -15,6 +20,10 @@ _VARIABLE = "NOTIFY_SOCKET"
 _WATCHDOG, _WATCHED = "WATCHDOG_USEC", "WATCHDOG_PID"
 _PATIENCE_S = 1.0
 _TELL_S = 2.0
+_FIRST_FD = 3
+
+Sockets = Mapping[tuple[str, str], socket.socket]
+"""Listening sockets by kind (udp, tcp, tls) and address (``ip:port``)."""
 
 
 class ServiceManager:
@@ -26,6 +35,8 @@ class ServiceManager:
         patience_us, watched = environ.pop(_WATCHDOG, ""), environ.pop(_WATCHED, "")
         is_us = watched in ("", str(os.getpid()))
         self._watchdog_s = int(patience_us) / 1e6 if patience_us.isdigit() and is_us else 0.0
+        self.inherited: Sockets = _inherited(environ)
+        """What a predecessor has left with systemd."""
 
     def started(self, status: str) -> None:
         """Say that the node serves, and what people are to read of it in ``systemctl status``."""
@@ -67,11 +78,40 @@ class ServiceManager:
                 self._send("WATCHDOG=1")
             await asyncio.sleep(self._watchdog_s / 3)
 
-    def _send(self, text: str) -> None:
+    def keep(self, sockets: Sockets) -> None:
+        """Leave copies of the sockets for a successor, in place of what a predecessor has left."""
+        for key in self.inherited.keys() - sockets.keys():
+            self._send(f"FDSTOREREMOVE=1\nFDNAME={_name(key)}")
+        for key in sockets.keys() - self.inherited.keys():
+            self._send(f"FDSTORE=1\nFDNAME={_name(key)}", sockets[key])
+
+    def _send(self, text: str, attached: socket.socket | None = None) -> None:
         """Send one message; a manager that cannot be reached costs the node nothing."""
         if self._address[:1] not in ("/", "@"):
             return
         address = f"\0{self._address[1:]}" if self._address[0] == "@" else self._address
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
             sender.settimeout(_PATIENCE_S)
-            sender.sendto(text.encode(), address)
+            sender.connect(address)
+            socket.send_fds(sender, [text.encode()], [] if attached is None else [attached.fileno()])
+
+
+def _name(key: tuple[str, str]) -> str:
+    return quote(" ".join(key), safe=" []")
+
+
+def _inherited(environ: MutableMapping[str, str]) -> dict[tuple[str, str], socket.socket]:
+    """Take the descriptors that are for this process; a name that is not ours is closed."""
+    pid, count, names = (environ.pop(f"LISTEN_{each}", "") for each in ("PID", "FDS", "FDNAMES"))
+    if pid != str(os.getpid()) or not count.isdecimal():
+        return {}
+    found = {}
+    for fd, name in zip(range(_FIRST_FD, _FIRST_FD + int(count)), names.split(":"), strict=False):
+        kind, _, address = unquote(name).partition(" ")
+        if kind in ("udp", "tcp", "tls") and (kind, address) not in found:
+            found[kind, address] = bound = socket.socket(fileno=fd)
+            bound.set_inheritable(False)
+            bound.setblocking(False)
+        else:
+            os.close(fd)
+    return found

@@ -34,7 +34,7 @@ from node.interpreter import keep_pauses_short
 from node.lease_clock import LeaseClock
 from node.notify.notifier import Notifier
 from node.observe import configure_logging, log_events, tell_repeats
-from node.parting import Parting, taken_over
+from node.parting import Parting, taken_over, with_sockets
 from node.plan import DevSettings, Plan, StartError, dev_plan, plan_of
 from node.probe.prober import Prober
 from node.push.pusher import Pusher
@@ -156,6 +156,7 @@ async def _serve(plan: Plan, demo: Demo | None, ready: Ready | None, reloader: R
     for which in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(which, end, 0)
     manager = ServiceManager()
+    plan = with_sockets(plan, manager.inherited)
     for note in plan.notes:
         logger.info("config.note", detail=note)
     async with _running(plan, demo, end, reloader, manager) as info:
@@ -193,6 +194,7 @@ async def _running(
         served.state_changed(cluster.state, None)
         dns = _dns_room(plan, cluster, served)
         await dns.start()
+        manager.keep(dns.server.listening)
         served.subscribe(dns.publish)
         served.watch(dns.hold_leases)
         stack.push_async_callback(dns.stop)

@@ -171,7 +171,16 @@ def start(name: str, zone_file: Path, home: Path, workers: int, cores: set[int])
     config = home / "config"
     if name in OURS_NAMES:
         compiled = str(int(name == OURS_NAMES[0]))
-        words = [sys.executable, "-c", OURS, str(home / "run"), str(zone_file), str(port), str(workers), compiled]
+        words = [
+            sys.executable,
+            "-c",
+            OURS,
+            str(home / "run"),
+            str(zone_file),
+            str(port),
+            str(workers),
+            compiled,
+        ]
     elif name == "knot":
         config.write_text(KNOT.format(**values))
         words = [_program("knotd"), "-c", str(config)]

@@ -1,17 +1,21 @@
 """The systemd unit is right, hardened, and the node speaks to systemd as the unit expects."""
 
+import os
 import re
 import shlex
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from node.cli.main import main
 from node.service_manager import ServiceManager
+from node.zone.name import from_text
+from tests.dns.tables import packet
 from tests.process import Process
 
 UNIT = Path(__file__).parent.parent.parent / "deploy" / "quorumdns.service"
@@ -61,6 +65,8 @@ def test_a_node_tells_systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         manager.settimeout(20)
         monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
         with Process(tmp_path, '[dns]\nlisten = ["127.0.0.1:{port}"]\n') as node:
+            kept = f"FDSTORE=1\nFDNAME=tcp 127.0.0.1%3A{node.port}"
+            assert kept == manager.recv(512).decode()
             started = f"READY=1\nSTATUS=ns1: DNS on 127.0.0.1:{node.port}, API at http://127.0.0.1:{node.api}"
             assert started == manager.recv(512).decode()
             told = ""
@@ -73,6 +79,72 @@ def test_a_node_tells_systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
             assert re.fullmatch(r"RELOADING=1\nMONOTONIC_USEC=\d+", reloading)
             assert b"READY=1" == manager.recv(512)
         assert b"STOPPING=1\nSTATUS=stopping" == manager.recv(512)
+
+
+SUCCESSOR = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1", LISTEN_FDNAMES=sys.argv[2])
+os.execv(sys.executable, [sys.executable, "-m", "node", "run", "-c", sys.argv[3]])
+"""
+
+
+@pytest.mark.real
+def test_a_restart_keeps_what_the_node_listens_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who connects over TCP while a node starts anew waits and is answered; over UDP nobody waits."""
+    query = packet(from_text("ns1.example.org."), 1)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(10)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        with Process(tmp_path, '[dns]\nlisten = ["127.0.0.1:{port}"]\n') as node:
+            message, (fd,), _, _ = socket.recv_fds(manager, 512, 4)
+            name = message.decode().partition("FDNAME=")[2]
+            node.wait_for("cluster.seeded")
+            assert node.process is not None
+            node.process.send_signal(signal.SIGUSR1)
+            assert 0 == node.process.wait(20)
+            with socket.create_connection(("127.0.0.1", node.port), timeout=30) as waiting:
+                waiting.sendall(len(query).to_bytes(2, "big") + query)
+                words = [sys.executable, "-c", SUCCESSOR, str(fd), name, str(tmp_path / "cluster.toml")]
+                with (tmp_path / "log").open("ab") as log:
+                    node.process = subprocess.Popen(
+                        words, stdout=log, stderr=log, cwd=Path.cwd(), pass_fds=(fd,)
+                    )
+                os.close(fd)
+                answer = waiting.recv(4096)[2:]
+        assert (query[:2], 0) == (answer[:2], answer[3] & 15)
+
+
+def test_only_what_is_meant_for_this_process_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Descriptors of another process, or none, leave a node to open its own sockets."""
+    for environ in (
+        {},
+        {"LISTEN_PID": "1", "LISTEN_FDS": "1", "LISTEN_FDNAMES": "tcp 127.0.0.1%3A53"},
+        {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "x"},
+        {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "0", "LISTEN_FDNAMES": ""},
+    ):
+        assert {} == ServiceManager(environ).inherited
+        assert {} == environ
+
+
+def test_what_a_node_no_longer_listens_on_is_taken_back(tmp_path: Path) -> None:
+    """A changed configuration leaves no socket behind in which clients would wait for ever."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, socket.socket() as bound:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(5)
+        told = ServiceManager({"NOTIFY_SOCKET": str(tmp_path / "notify")})
+        told.inherited = {("tcp", "[::1]:53"): bound, ("tcp", "127.0.0.1:53"): bound}
+        told.keep({("tcp", "127.0.0.1:53"): bound, ("tls", "127.0.0.1:853"): bound})
+        assert b"FDSTOREREMOVE=1\nFDNAME=tcp [%3A%3A1]%3A53" == manager.recv(512)
+        assert b"FDSTORE=1\nFDNAME=tls 127.0.0.1%3A853" == manager.recv(512)
+
+
+def test_a_restart_leaves_the_answerers_and_a_stop_ends_them() -> None:
+    """The unit says what docs/answering.md says of it."""
+    lines = UNIT.read_text().splitlines()
+    assert {"KillMode=process", "RestartKillSignal=SIGUSR1"} <= set(lines)
+    assert "KillSignal=SIGTERM" in lines or not any(line.startswith("KillSignal=") for line in lines)
 
 
 def test_systemd_hears_of_start_and_stop(tmp_path: Path) -> None:

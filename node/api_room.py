@@ -24,6 +24,7 @@ from node.probe.prober import Prober
 from node.push.errors import PushError
 from node.push.pusher import Pusher
 from node.served import ServedZones
+from node.tally import Tally
 from node.version import version
 from node.vitals import Vitals
 
@@ -36,13 +37,14 @@ def api_context(
     pusher: Pusher,
     notifier: Notifier,
     vitals: Vitals,
+    tally: Tally,
     served: ServedZones,
     tokens: Sequence[Token],
 ) -> ApiContext:
     """Return the context: the rooms' own values, in the shapes that the API shows."""
 
     def pushes() -> tuple[PushProgress, ...]:
-        return tuple(PushProgress(row.target, row.wanted, row.detail) for row in pusher.status())
+        return tuple(PushProgress(row.target, row.wanted, row.detail, row.behind_s) for row in pusher.status())
 
     async def push_diff(target: str) -> tuple[PushChange, ...]:
         try:
@@ -112,6 +114,8 @@ def api_context(
         test_receiver=test_receiver,
         probes=probes,
         vitals=vitals.look,
+        tally=tally,
+        config_hash=plan.config_hash,
         log_level=level,
         set_log_level=set_level,
         answers=dns.answer_counts,

@@ -43,8 +43,14 @@ Listener = Callable[[State, Changed | None], None]
 class Machine:
     """Our state machine as the log drives it; see ``raft.machine.StateMachine``."""
 
-    def __init__(self, hand_over: Callable[[Changed | None], None], newest: int = FORMAT) -> None:
-        """``newest`` is the newest format of commands that is read here."""
+    def __init__(
+        self,
+        hand_over: Callable[[Changed | None], None],
+        newest: int = FORMAT,
+        on_applied: Callable[[float], object] = lambda _: None,
+    ) -> None:
+        """``newest`` is the newest format of commands that is read here; each entry's time to apply is told in seconds."""
+        self._on_applied = on_applied
         self._newest = newest
         self.state = State()
         self.failures = 0
@@ -55,10 +61,12 @@ class Machine:
 
         Raises ``RaftError`` when this program is too old for what the cluster has decided on.
         """
+        begun_s = time.perf_counter()
         try:
             applied = machine.apply(self.state, index, command, self._newest)
         except Exception as error:
             return self._failed(index, error)
+        self._on_applied(time.perf_counter() - begun_s)
         self._require_readable(applied.state)
         return self._take(applied)
 
@@ -112,8 +120,14 @@ class Machine:
 class Cluster:
     """The replicated State as the event loop sees it."""
 
-    def __init__(self, settings: RaftSettings, on_fatal: Callable[[int], object], newest: int = FORMAT) -> None:
-        self._machine = Machine(self._hand_over, newest)
+    def __init__(
+        self,
+        settings: RaftSettings,
+        on_fatal: Callable[[int], object],
+        newest: int = FORMAT,
+        on_applied: Callable[[float], object] = lambda _: None,
+    ) -> None:
+        self._machine = Machine(self._hand_over, newest, on_applied)
         self._replica = Replica(settings, self._machine, on_fatal=on_fatal)
         self._proposer = Proposer(self._try, lambda: self.state.index)
         self._handed_over: list[Changed | None] = []

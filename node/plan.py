@@ -29,6 +29,7 @@ from node.probe.settings import ProberSettings
 from node.push.settings import TsigSecret
 from node.restore import BackupFile
 from node.state.command import Member, Seed
+from node.statsd import StatsdSettings
 from raft.identity import Certified
 from raft.protection import TlsFiles
 from raft.seal import stretch_secret
@@ -72,6 +73,9 @@ class Plan:
     """By the name of the push target."""
     notify: NotifierSettings = field(default_factory=lambda: NotifierSettings(""), repr=False)
     prober: ProberSettings = field(default_factory=ProberSettings)
+    config_hash: str = ""
+    """Of the part of the configuration that all nodes share."""
+    statsd: StatsdSettings | None = None
     log_level: str = "info"
     log_format: LogFormat = "auto"
     notes: tuple[str, ...] = ()
@@ -132,6 +136,8 @@ def plan_of(config: Config, environ: Mapping[str, str] = os.environ) -> Plan:
             exec_checks=config.checks.exec_checks,
             references=config.checks.references,
         ),
+        config_hash=config.shared_hash,
+        statsd=config.statsd,
         log_level=config.log.level,
         log_format=config.log.format,
         notes=config.notes,

@@ -18,6 +18,7 @@ from typing import Any
 
 import structlog
 
+from node.acting import make_notifier, make_pusher, make_statsd
 from node.api.peers import Peers
 from node.api.server import ApiError
 from node.api.status import peer_urls
@@ -38,7 +39,6 @@ from node.parting import Parting, taken_over, with_sockets
 from node.plan import DevSettings, Plan, StartError, dev_plan, plan_of
 from node.probe.prober import Prober
 from node.push.pusher import Pusher
-from node.push.settings import PusherSettings
 from node.reload import Reloader
 from node.restore import CannotRestore, Restorer, checked, claim, may_seed, release
 from node.served import ServedZones
@@ -46,9 +46,9 @@ from node.service_manager import ServiceManager
 from node.state.command import Seed
 from node.state.state import Changed, State
 from node.status_line import status_line
+from node.tally import Tally
 from node.vitals import Vitals
 from raft.errors import RaftError
-from raft.proposal import Committed
 
 logger = structlog.get_logger()
 
@@ -183,7 +183,12 @@ async def _running(
         loop = asyncio.get_running_loop()
         parting = Parting(end)
         stack.push_async_callback(parting.close)
-        cluster = Cluster(plan.raft, lambda code: loop.call_soon_threadsafe(end, code))
+        tally = Tally(plan.node)
+        cluster = Cluster(
+            plan.raft,
+            lambda code: loop.call_soon_threadsafe(end, code),
+            on_applied=tally.apply_times.add,
+        )
         if demo is not None:
             await demo.start()
             stack.push_async_callback(demo.stop)
@@ -199,16 +204,22 @@ async def _running(
         served.watch(dns.hold_leases)
         stack.push_async_callback(dns.stop)
         server = dns.server
-        prober = Prober(plan.node, lambda: cluster.state, cluster.propose, plan.prober)
-        pusher = _pusher(plan, cluster)
-        notifier = _notifier(plan, cluster)
+        prober = Prober(
+            plan.node,
+            lambda: cluster.state,
+            cluster.propose,
+            plan.prober,
+            on_probe=tally.probe_ended,
+        )
+        pusher = make_pusher(plan, cluster, tally)
+        notifier = make_notifier(plan, cluster)
         checker = SelfCheck(lambda: server.addresses, lambda: min(cluster.state.zones, default=None))
         stack.push_async_callback(checker.close)
         vitals = Vitals(cluster, checker, prober)
         tokens = list(plan.api.tokens)
-        context = api_context(plan, cluster, dns, prober, pusher, notifier, vitals, served, tokens)
+        context = api_context(plan, cluster, dns, prober, pusher, notifier, vitals, tally, served, tokens)
         api = ApiPort(plan.api, context, tokens)
-        _follow(cluster, dns, prober, pusher, notifier)
+        _follow(cluster, dns, prober, pusher, notifier, tally)
         for room in (prober, pusher, notifier, api):
             await room.start()
             stack.push_async_callback(room.stop)
@@ -220,6 +231,9 @@ async def _running(
             stack.push_async_callback(_cancelled, asyncio.create_task(_restore(plan, cluster, end)))
         stack.push_async_callback(_cancelled, asyncio.create_task(served.run()))
         stack.push_async_callback(_cancelled, asyncio.create_task(tell_repeats()))
+        if plan.statsd is not None:
+            statsd = make_statsd(plan.statsd, tally, cluster, prober)
+            stack.push_async_callback(_cancelled, asyncio.create_task(statsd.run()))
         watching = asyncio.create_task(manager.watch(vitals.reason_to_restart))
         stack.push_async_callback(_cancelled, watching)
         telling = asyncio.create_task(manager.tell(lambda: status_line(cluster.state, cluster.status())))
@@ -301,42 +315,9 @@ class _Ready:
         return self._seen
 
 
-class _Circumstances:
-    """What those who act for the cluster must know before they do."""
-
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
-
-    async def is_current(self) -> bool:
-        """Say whether this node is on the majority's side and has applied all that was committed."""
-        return isinstance(await self._cluster.read_barrier(2.0), Committed)
-
-    def reachable(self) -> tuple[str, ...]:
-        """Return the other nodes that are there."""
-        return tuple(peer.name for peer in self._cluster.status().peers if peer.connected)
-
-
-def _pusher(plan: Plan, cluster: Cluster) -> Pusher:
-    settings = PusherSettings(tsig=plan.tsig, tokens=plan.push_tokens)
-    around = _Circumstances(cluster)
-    return Pusher(
-        plan.node,
-        lambda: cluster.state,
-        cluster.propose,
-        around.is_current,
-        settings,
-        reachable=around.reachable,
-    )
-
-
-def _notifier(plan: Plan, cluster: Cluster) -> Notifier:
-    around = _Circumstances(cluster)
-    return Notifier(
-        plan.node, lambda: cluster.state, cluster.propose, around.is_current, around.reachable, plan.notify
-    )
-
-
-def _follow(cluster: Cluster, dns: DnsRoom, prober: Prober, pusher: Pusher, notifier: Notifier) -> None:
+def _follow(
+    cluster: Cluster, dns: DnsRoom, prober: Prober, pusher: Pusher, notifier: Notifier, tally: Tally
+) -> None:
     """Let the rooms that act on the State know of its changes."""
 
     def changed(state: State, what: Changed | None) -> None:
@@ -348,6 +329,7 @@ def _follow(cluster: Cluster, dns: DnsRoom, prober: Prober, pusher: Pusher, noti
         if what is None or what.events:
             notifier.state_changed()
         if what is not None and cluster.status().ready:
+            tally.committed(what.events)
             log_events(what.events)
 
     cluster.subscribe(changed)

@@ -23,6 +23,7 @@ class Elections(Members):
     """Opens the term with an entry of its own; see ``core``."""
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        self.elections = 0
         self._asked_term = 0
         self._askers_for: set[str] = set()
         self._votes_for: set[str] = set()
@@ -115,6 +116,7 @@ class Elections(Members):
 
     def stand(self, *, transfer: bool = False) -> None:
         """Enter the next term and ask for votes; in a transfer even those who hear the leader give theirs."""
+        self.elections += 1
         self.put_off_election()
         self._asked_term = 0
         self.leader = None

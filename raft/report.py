@@ -44,6 +44,7 @@ class Report:
             stale_s=self._stale_s(),
             refusals=refusals,
             certificate=self._transport.certificate,
+            elections=core.elections,
         )
 
     def _role(self) -> ReplicaRole:

@@ -61,3 +61,5 @@ class ReplicaStatus:
     """How long ago a leader was last heard; 0 on the leader, None for never."""
     certificate: CertificateStatus | None = None
     """None where nodes have no certificates."""
+    elections: int = 0
+    """How often this node has asked to be elected since its start."""

@@ -15,6 +15,7 @@ from node.api.requests import RequestCounts
 from node.state.command import FORMAT, Command, Member, Ticket
 from node.state.explaining import Explanation, Line
 from node.state.state import Changed, Receiver, State
+from node.tally import Tally
 from node.zone.lease import LeaseKey
 from node.zone.name import Name, to_text
 from node.zone.rrset import RRset
@@ -94,6 +95,14 @@ class ReplicaView(Protocol):
     def stale_s(self) -> float | None:
         """How long ago a leader was last heard; None for never."""
 
+    @property
+    def log_bytes(self) -> int:
+        """Octets of the log on the disk."""
+
+    @property
+    def elections(self) -> int:
+        """How often this node has asked to be elected since its start."""
+
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -153,6 +162,8 @@ class PushProgress:
     wanted: int
     """The plan (log index) that should stand on the target; 0 when nothing is to be pushed."""
     detail: str = ""
+    behind_s: float = 0.0
+    """For how long it has been behind without progress."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,6 +331,9 @@ class ApiContext:
     test_receiver: Callable[[str], Awaitable[str | None]] = _no_receiver
     """Tells a receiver of a test; None when this node knows none of this name. Raises ``NotTold``."""
     probes: Callable[[], ProbeSummary] = ProbeSummary
+    tally: Tally = field(default_factory=lambda: Tally(""))
+    config_hash: str = ""
+    """Of the part of the configuration that all nodes share."""
     log_level: Callable[[], str] = lambda: "info"
     set_log_level: Callable[[LogLevel], object] = lambda _level: None
     vitals: Callable[[], Awaitable[Sequence[Vital]]] = _well

@@ -216,6 +216,7 @@ def push_row(state: State, target: Target, progress: PushProgress | None) -> Row
         "held": delivery.held,
         "plan": delivery.plan,
         "wanted": wanted,
+        "behind_s": round(progress.behind_s, 1) if progress is not None else 0.0,
         "done_at": moment(delivery.at_ms),
         "detail": (progress.detail if progress is not None else "") or _last_failure(delivery),
         "tries": tries,

@@ -18,6 +18,7 @@ from node.config.secret import References, Secret
 from node.config.validate import Validated
 from node.health.check_text import BadCheck
 from node.health.service import Check, Endpoint, Service, WhenDown
+from node.statsd import StatsdSettings
 from node.zone.name import Name, iter_ancestors, to_text
 
 RAFT_PORT, API_PORT, DNS_PORT = 7300, 7380, 53
@@ -112,6 +113,14 @@ def build_checks(table: ChecksTable, base: Path) -> ChecksSettings:
     ca_file = None if table.ca_file is None else base / table.ca_file
     exec_checks = {name: tuple(each.argv) for name, each in table.exec.items()}
     return ChecksSettings(ca_file, tuple(table.references), exec_checks)
+
+
+def build_statsd(root: Root) -> StatsdSettings | None:
+    """Return where metrics go by StatsD, None for nowhere."""
+    table = root.statsd
+    if table is None:
+        return None
+    return StatsdSettings(host_of(table.server), port_of(table.server), table.prefix, table.tags)
 
 
 def build_secret(text: str, path: KeyPath, references: References, findings: Findings) -> Secret | None:

@@ -36,6 +36,7 @@ def compare(old: Config, new: Config) -> Difference:
         "api.socket": (old.api.socket, new.api.socket),
         "api.tls": (_is_on(old), _is_on(new)),
         "notify": (old.notify, new.notify),
+        "statsd": (old.statsd, new.statsd),
         "log.format": (old.log.format, new.log.format),
     }
     reload = {

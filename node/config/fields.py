@@ -130,6 +130,18 @@ def _server_address(text: str) -> str:
     return join(*parse_endpoint(text, default_port=53))
 
 
+def _host_port(text: str) -> str:
+    """Read ``stats.example.net:8125`` or an address with a port."""
+    parse_api_url(f"http://{text}")
+    return text
+
+
+def _prefix(text: str) -> str:
+    if text and not re.fullmatch(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", text):
+        raise ValueError(f'{text!r} cannot stand before metrics; write "rrdnsd" or "dns.prod"')
+    return text
+
+
 _STRING = {"json_schema_input_type": str}
 
 Word = Annotated[str, PlainValidator(text_reader(_word), **_STRING)]
@@ -147,6 +159,9 @@ ListenAddress = Annotated[str, PlainValidator(text_reader(_listen_address), **_S
 ScopeText = Annotated[str, PlainValidator(text_reader(_scope), **_STRING)]
 """What a token may do."""
 ServerAddress = Annotated[str, PlainValidator(text_reader(_server_address), **_STRING)]
+HostPort = Annotated[str, PlainValidator(text_reader(_host_port), **_STRING)]
+"""A host by name or address, with a port."""
+StatsdPrefix = Annotated[str, PlainValidator(text_reader(_prefix), **_STRING)]
 ApiAddress = Annotated[str, PlainValidator(text_reader(parse_api_url), **_STRING)]
 ApiUrl = Annotated[str, PlainValidator(text_reader(parse_url), **_STRING)]
 """Where somebody else's HTTP API begins."""

@@ -25,6 +25,7 @@ The fields, for those who wire it::
       tsig        tuple[TsigKey, ...]  name (as in Target.tsig), algorithm, secret (Secret), grants
       api         ApiSettings          listen, socket, tls (of this node), tokens (tuple[Token, ...]: name, secret, scopes)
       notify      tuple[NotifyEntry, ..] who is told of events, with references to secrets
+      statsd      StatsdSettings|None  host, port, prefix, tags
       log         LogSettings          level, format
       seed()      Seed                 the command that fills an empty cluster
       shared_hash str                  12 hexadecimal digits; equal on nodes that agree on the shared part
@@ -47,6 +48,7 @@ from node.health.steadiness import Failback, FlapLimit
 from node.notify.settings import Wish
 from node.state.command import Member, PutZone, Seed
 from node.state.pushes import Target
+from node.statsd import StatsdSettings
 
 NodeSource = Literal["flag", "environment", "file", "address", "only", "unknown"]
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -314,6 +316,7 @@ class Config:
     push_tokens: tuple[PushToken, ...] = ()
     checks: ChecksSettings = ChecksSettings()
     notify: tuple[NotifyEntry, ...] = ()
+    statsd: StatsdSettings | None = None
     is_rrdnsd: bool = False
     notes: tuple[str, ...] = ()
     warnings: tuple[Fault, ...] = ()

@@ -136,6 +136,7 @@ class _Loading:
             log=log,
             push_tokens=tuple(push_tokens),
             notify=receivers,
+            statsd=build.build_statsd(root),
             shared_hash="",
             is_rrdnsd=self.source.is_json,
             notes=self._notes(identity),

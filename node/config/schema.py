@@ -19,6 +19,7 @@ from node.config.fields import (
     DomainName,
     DurationMs,
     FilePath,
+    HostPort,
     IpAddress,
     KeyName,
     Label,
@@ -28,6 +29,7 @@ from node.config.fields import (
     Percent,
     ScopeText,
     ServerAddress,
+    StatsdPrefix,
     Table,
     Ttl,
     Word,
@@ -266,6 +268,14 @@ class ApiTable(Table):
     tokens: list[TokenTable] = Field(default_factory=list)
 
 
+class StatsdTable(Table):
+    """[statsd]: where metrics go in rrdnsd's names."""
+
+    server: HostPort
+    prefix: StatsdPrefix = ""
+    tags: Literal["none", "datadog"] = "none"
+
+
 class LogTable(Table):
     """[log]: what the program tells about itself."""
 
@@ -288,4 +298,5 @@ class Root(Table):
     tsig: list[TsigTable] = Field(default_factory=list)
     api: ApiTable = ApiTable()
     notify: list[NotifyTable] = Field(default_factory=list)
+    statsd: StatsdTable | None = None
     log: LogTable = LogTable()

@@ -31,6 +31,8 @@ _ENDS: dict[str, Severity] = {end: severity for severity, end in _PROBLEMS.value
 _CHANGES = (
     "cluster.seeded",
     "endpoint.drained",
+    "endpoint.held",
+    "endpoint.hold_ended",
     "endpoint.forced_down",
     "endpoint.forced_up",
     "endpoint.released",
@@ -58,6 +60,9 @@ _CHANGES = (
     "target.changed",
     "target.created",
     "target.deleted",
+    "token.changed",
+    "token.created",
+    "token.revoked",
     "vote.cast",
     "zone.changed",
     "zone.created",

@@ -57,6 +57,7 @@ class Prober:
         wall_s: Callable[[], float] = time.time,
         random: Callable[[], float] = random_share,
         is_local: Callable[[str], bool] | None = None,
+        on_probe: Callable[[Name, bool, float], object] = lambda *_: None,
     ) -> None:
         """Raises ``ValueError`` when a reference is not ``ip:port``. Clock and chance are handed in by tests."""
         self._node = node
@@ -71,6 +72,7 @@ class Prober:
         self._roster = Roster(node, self._guard, settings.references, is_local)
         self._voter = Voter(node, state, propose, self._guard, settings.batch_s, self._call_witnesses, random)
         self._schedule = Schedule()
+        self._on_probe = on_probe
         self._meter = Meter(settings.flights_max)
         self._toolbox = Toolbox(settings.ca_file, settings.exec_checks)
         self._flights: set[asyncio.Task[None]] = set()
@@ -243,7 +245,9 @@ class Prober:
             logger.exception("probe.failed", fqdn=to_text(slot.fqdn), address=slot.address)
             result = ProbeResult(False, 0, "probe broke down", tried=False)
         slot.flight = None
-        self._meter.land(result.up, self._clock_s() - started_s)
+        took_s = self._clock_s() - started_s
+        self._meter.land(result.up, took_s)
+        self._on_probe(slot.fqdn, result.up, took_s)
         if slot.is_gone:
             return
         try:

@@ -59,6 +59,7 @@ class Pusher:
         reachable: Callable[[], Collection[str]] | None = None,
         make_carrier: MakeCarrier = carrier_for,
         chance: Callable[[], float] = random.random,
+        on_attempt: Callable[[str, bool, float], object] = lambda *_: None,
     ) -> None:
         self._node = node
         self._state = state
@@ -68,6 +69,7 @@ class Pusher:
         self._reachable = reachable
         self._make_carrier = make_carrier
         self._chance = chance
+        self._on_attempt = on_attempt
         self._flights = asyncio.Semaphore(settings.flights_max)
         self._withdrawals = Withdrawals()
         self._seen: State | None = None
@@ -210,10 +212,14 @@ class Pusher:
                 with contextlib.closing(self._make_carrier(lane.target, self._settings)) as carrier:
                     done = await perform(carrier, attempt, self._judged, lambda: self._guard(lane))
         except TimeoutError:
+            self._on_attempt(lane.target.name, False, loop.time() - started)
             await self._failed(lane, PushError("retryable", "deadline", self._late()))
         except PushError as error:
+            if error.kind != "cut-off":
+                self._on_attempt(lane.target.name, False, loop.time() - started)
             await self._failed(lane, error)
         else:
+            self._on_attempt(lane.target.name, True, loop.time() - started)
             await self._succeeded(lane, attempt, done, loop.time() - started)
 
     def _is_full(self, lane: Lane, verifying: bool, now: float) -> bool:

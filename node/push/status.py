@@ -29,6 +29,8 @@ class TargetStatus:
     tries: tuple[tuple[str, Try], ...]
     next_try_s: float | None
     """Seconds until this node tries again, when it is this node's turn."""
+    behind_s: float = 0.0
+    """For how long the target has been behind without progress, as far as this node knows."""
 
 
 def describe(state: State, target: Target, lane: Lane | None, now: float) -> TargetStatus:
@@ -49,6 +51,7 @@ def describe(state: State, target: Target, lane: Lane | None, now: float) -> Tar
         detail=_detail(state, target, delivery, lane, word),
         tries=delivery.tries,
         next_try_s=next_s,
+        behind_s=0.0 if lane is None or lane.behind_since is None else max(0.0, now - lane.behind_since),
     )
 
 

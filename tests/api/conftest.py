@@ -63,6 +63,8 @@ class Replica:
     peers: tuple[Peer, ...] = (Peer("ns2"), Peer("ns3"))
     learners: tuple[Peer, ...] = ()
     stale_s: float | None = 0.0
+    log_bytes: int = 4096
+    elections: int = 1
 
 
 @dataclass

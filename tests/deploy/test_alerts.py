@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from node.api.metrics.exposition import expose
-from node.api.metrics.sight import take
-from tests.api.conftest import SEED, FakeCluster
+from tests.docs.test_metrics import everything
 
 RULES = Path(__file__).parent.parent.parent / "deploy" / "alerts.yml"
 with_promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
@@ -22,9 +20,7 @@ def promtool(*words: str) -> str:
 
 
 def exposed() -> str:
-    cluster = FakeCluster()
-    cluster.do(SEED)
-    return expose(take(cluster.context())).decode()
+    return everything()
 
 
 def expressions() -> list[str]:
@@ -75,6 +71,9 @@ CASES = (
     ),
     ("QuorumdnsPushFailing", 'qdns_push_state{instance="ns1",target="knot",state="failing"}', 1, 0),
     ("QuorumdnsPushFailing", 'qdns_push_state{instance="ns1",target="knot",state="held"}', 1, 0),
+    ("QuorumdnsTwoLeaders", 'qdns_raft_is_leader{instance="ns1"}', 2, 1),
+    ("QuorumdnsFailOpen", 'qdns_service_fail_open{instance="ns1",service="www"}', 1, 0),
+    ("QuorumdnsNoticesFailing", 'qdns_notice_failures{instance="ns1",receiver="ops"}', 6, 5),
     ("QuorumdnsProbesLate", 'qdns_probe_late_endpoints{instance="ns1"}', 1, 0),
 )
 
@@ -93,6 +92,65 @@ def test_rules_fire(tmp_path: Path, alert: str, series: str, bad: float, good: f
             "    promql_expr_test:\n"
             f"""      - expr: count(ALERTS{{alertname="{alert}",alertstate="firing"}}) or vector(0)\n"""
             "        eval_time: 9m\n"
+            f"        exp_samples: [{{labels: '{{}}', value: {firing}}}]\n"
+        )
+        promtool("test", "rules", str(test))
+
+
+MANY = (
+    (
+        "QuorumdnsConfigDrift",
+        (
+            ('qdns_config_info{instance="ns1",hash="a"}', "1x120"),
+            ('qdns_config_info{instance="ns2",hash="HASH"}', "1x120"),
+        ),
+        {"HASH": ("b", "a")},
+    ),
+    (
+        "QuorumdnsVotersDisagree",
+        (
+            ('qdns_endpoint_vote_up{node="ns1",service="www",address="192.0.2.1"}', "1x120"),
+            ('qdns_endpoint_vote_up{node="ns2",service="www",address="192.0.2.1"}', "VOTEx120"),
+        ),
+        {"VOTE": ("0", "1")},
+    ),
+    (
+        "QuorumdnsFlapping",
+        (('qdns_endpoint_transitions_total{instance="ns1",verdict="down"}', "0+STEPx120"),),
+        {"STEP": ("2", "0")},
+    ),
+    (
+        "QuorumdnsServfail",
+        (
+            ('qdns_dns_responses_total{instance="ns1",rcode="NOERROR"}', "0+100x120"),
+            ('qdns_dns_responses_total{instance="ns1",rcode="SERVFAIL"}', "0+STEPx120"),
+        ),
+        {"STEP": ("5", "0")},
+    ),
+    (
+        "QuorumdnsBackupStale",
+        (('qdns_backup_last_success_timestamp_seconds{instance="ns1"}', "WHENx120"),),
+        {"WHEN": ("-200000", "0")},
+    ),
+)
+
+
+@with_promtool
+@pytest.mark.parametrize(("alert", "series", "words"), MANY)
+def test_rules_on_several_series_fire(
+    tmp_path: Path, alert: str, series: tuple[tuple[str, str], ...], words: dict[str, tuple[str, str]]
+) -> None:
+    """As above, for what only shows between series or over time."""
+    for firing in (1, 0):
+        text = "".join(f"      - {{series: '{name}', values: '{values}'}}\n" for name, values in series)
+        for word, (bad, good) in words.items():
+            text = text.replace(word, bad if firing else good)
+        test = tmp_path / f"{firing}.yml"
+        test.write_text(
+            f"rule_files: [{RULES}]\ntests:\n  - interval: 15s\n    input_series:\n{text}"
+            "    promql_expr_test:\n"
+            f"""      - expr: count(ALERTS{{alertname="{alert}",alertstate="firing"}}) or vector(0)\n"""
+            "        eval_time: 25m\n"
             f"        exp_samples: [{{labels: '{{}}', value: {firing}}}]\n"
         )
         promtool("test", "rules", str(test))

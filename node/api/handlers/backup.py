@@ -23,6 +23,7 @@ def get_backup(context: ApiContext, _request: Request) -> Download:
     def pieces() -> Iterator[bytes]:
         header = backup.header_of(state, context.cluster, context.node, context.version, at_ms)
         yield from backup.encode(header, snapshot.dump(state))
+        context.tally.backup_at_ms = at_ms
 
     when = datetime.fromtimestamp(at_ms / 1000, UTC)
     return Download(pieces, OCTETS, f"quorumdns-{when:%Y%m%dT%H%M%SZ}.qdns", state.index)

@@ -9,6 +9,7 @@ from prometheus_client.registry import Collector
 from node.api.metrics.node_metrics import node_metrics
 from node.api.metrics.sight import LIMITS, Limits, Sight, choose
 from node.api.metrics.state_metrics import state_metrics
+from node.api.metrics.tally_metrics import tally_metrics
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -23,6 +24,7 @@ class SightCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield every metric."""
         yield from node_metrics(self._sight)
+        yield from tally_metrics(self._sight)
         yield from state_metrics(self._sight.state, choose(self._sight, self._limits))
 
 

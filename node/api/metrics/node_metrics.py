@@ -25,6 +25,12 @@ def node_metrics(sight: Sight) -> Iterator[Metric]:
     labels = ("cluster", "node", "version")
     named = [((sight.cluster, sight.node, sight.version), 1.0)]
     yield gauges("build_info", "The node and its version; always 1.", labels, named)
+    yield gauges(
+        "config_info",
+        "What all nodes must have alike in their configurations, as a hash; always 1.",
+        ("hash",),
+        [((sight.config_hash,), 1.0)],
+    )
     started_s = sight.started_at_ms / 1000
     yield GaugeMetricFamily(
         "process_start_time_seconds", "Start of the process since the Unix epoch in seconds.", value=started_s
@@ -68,12 +74,15 @@ def _probe_metrics(probes: ProbeSummary) -> Iterator[Metric]:
 def _log_metrics(sight: Sight) -> Iterator[Metric]:
     replica = sight.replica
     yield gauges("raft_role", "1 for this node's role.", ("role",), one_of((), ROLES, replica.role))
+    yield gauge("raft_is_leader", "Whether this node leads.", replica.role == "leader")
     yield gauge("raft_has_leader", "Whether this node knows a leader.", replica.leader is not None)
     yield gauge("raft_has_quorum", "Whether a majority is in contact.", replica.has_quorum)
     yield gauge("raft_ready", "Whether this node has caught up since its start.", replica.ready)
     yield gauge("raft_term", "Election term.", replica.term)
     yield gauge("raft_commit_index", "Newest log entry known to be committed.", replica.commit_index)
     yield gauge("raft_applied_index", "Newest log entry applied here.", sight.applied_index)
+    yield gauge("raft_log_bytes", "Octets of the log on the disk.", replica.log_bytes)
+    yield counter("raft_elections", "Elections in which this node stood.", replica.elections)
     lag = max(0, replica.commit_index - sight.applied_index)
     yield gauge("raft_lag_entries", "Entries known to be committed and not applied here.", lag)
     if replica.stale_s is not None:

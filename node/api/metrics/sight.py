@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from heapq import nsmallest
 from typing import Any
 
-from node.api.context import ApiContext, ProbeSummary, PushProgress, ReplicaView
+from node.api.context import ApiContext, ProbeSummary, PushProgress, ReceiverRow, ReplicaView
 from node.api.views import Row, push_rows, service_row
 from node.state.state import State
+from node.tally import Tally
 from node.zone.name import Name, sort_key
 from node.zone.zone import Zone
 
@@ -43,6 +44,9 @@ class Sight:
     version: str
     started_at_ms: int
     certificate_ends_ms: int | None
+    tally: Tally
+    config_hash: str
+    receivers: Sequence[ReceiverRow]
 
     @property
     def applied_index(self) -> int:
@@ -64,6 +68,9 @@ def take(context: ApiContext) -> Sight:
         context.version,
         context.started_at_ms,
         context.trust().certificate_ends_ms,
+        context.tally,
+        context.config_hash,
+        context.receivers(),
     )
 
 

@@ -76,6 +76,10 @@ def _push_metrics(state: State, shown: Shown) -> Iterator[Metric]:
     yield gauges("push_applied_index", "Log index that stands on a target.", ("target",), stands)
     behind = [((row["target"],), float(max(0, row["wanted"] - row["plan"]))) for row in rows]
     yield gauges("push_behind_entries", "Log entries a target is behind.", ("target",), behind)
+    lag = [((row["target"],), float(row["behind_s"])) for row in rows]
+    yield gauges(
+        "push_lag_seconds", "For how long a target has been behind without progress.", ("target",), lag
+    )
     done = [
         ((row["target"],), state.deliveries[row["target"]].at_ms / 1000)
         for row in rows

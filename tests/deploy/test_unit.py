@@ -19,6 +19,7 @@ from tests.dns.tables import packet
 from tests.process import Process
 
 UNIT = Path(__file__).parent.parent.parent / "deploy" / "quorumdns.service"
+BACKUP = UNIT.parent / "quorumdns-backup.service"
 analyze = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is missing")
 
 
@@ -31,18 +32,33 @@ def analyzed(unit: Path, *words: str) -> str:
 
 
 @analyze
-def test_systemd_finds_nothing_to_say(tmp_path: Path) -> None:
+@pytest.mark.parametrize("unit", [UNIT, BACKUP, BACKUP.with_suffix(".timer")], ids=lambda unit: str(unit.name))
+def test_systemd_finds_nothing_to_say(unit: Path, tmp_path: Path) -> None:
     """Every line is known to systemd; the program's place is the only thing that may differ here."""
-    unit = tmp_path / UNIT.name
-    unit.write_text(UNIT.read_text().replace("/usr/bin/qdns", "/bin/true"))
-    assert [] == [line for line in analyzed(unit, "verify").splitlines() if UNIT.name in line]
+    for each in (UNIT, BACKUP, BACKUP.with_suffix(".timer")):
+        (tmp_path / each.name).write_text(each.read_text().replace("/usr/bin/qdns", "/bin/true"))
+    found = analyzed(tmp_path / unit.name, "verify").splitlines()
+    assert [] == [line for line in found if "quorumdns" in line]
 
 
 @analyze
-def test_the_unit_is_exposed_little() -> None:
+def test_systemd_knows_the_drop_in(tmp_path: Path) -> None:
+    """Secrets as credentials: the drop-in beside the unit is understood."""
+    (tmp_path / UNIT.name).write_text(UNIT.read_text().replace("/usr/bin/qdns", "/bin/true"))
+    folder = tmp_path / f"{UNIT.name}.d"
+    folder.mkdir()
+    text = (UNIT.parent / "credentials.conf").read_text()
+    assert 2 == len(re.findall(r"^LoadCredential=[\w-]+:/etc/quorumdns/secrets/", text, re.MULTILINE))
+    (folder / "credentials.conf").write_text(text)
+    assert [] == [line for line in analyzed(tmp_path / UNIT.name, "verify").splitlines() if "quorumdns" in line]
+
+
+@analyze
+@pytest.mark.parametrize("unit", [UNIT, BACKUP], ids=lambda unit: str(unit.name))
+def test_the_units_are_exposed_little(unit: Path) -> None:
     """The exposure that systemd counts is at most 2.0 of 10."""
     found = re.search(
-        r"exposure level for \S+: ([\d.]+)", analyzed(UNIT, "security", "--offline=true", "--no-pager")
+        r"exposure level for \S+: ([\d.]+)", analyzed(unit, "security", "--offline=true", "--no-pager")
     )
     assert found is not None
     assert float(found[1]) <= 2.0

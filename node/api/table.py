@@ -15,6 +15,7 @@ from node.api.handlers import (
     nodes,
     notify,
     overrides,
+    plan,
     push,
     rrsets,
     series,
@@ -44,6 +45,8 @@ from node.api.problem import Problem
 from node.api.routes import Route, Table
 from node.api.zone_import import FILE_OCTETS_MAX
 
+DESIRED_OCTETS_MAX = 32 * 1024 * 1024
+"""A file with 100,000 records; what of it differs must fit into one entry."""
 _RECORDS, _SERVICES, _OPERATE = "records:write", "services:write", "endpoints:operate"
 _RRSET = "/v1/zones/{zone}/rrsets/{name}/{type}"
 _PUSH = "/v1/push/{name}"
@@ -129,6 +132,22 @@ _V1 = (
     Route("PUT", "/v1/log", logs.put_log, "cluster:admin", "Let this node log from a level on", LogBody),
     Route("GET", "/v1/notify", notify.list_notify, "read", "List who is told of events"),
     Route("POST", "/v1/notify/{name}/test", notify.try_notify, _SERVICES, "Tell a receiver of a test"),
+    Route(
+        "POST",
+        "/v1/plan",
+        plan.post_plan,
+        "read",
+        "What differs from what a file says, as qdns plan sends it",
+        body_octets_max=DESIRED_OCTETS_MAX,
+    ),
+    Route(
+        "POST",
+        "/v1/apply",
+        plan.post_apply,
+        "read",
+        "Make it so in one entry, as qdns apply sends it; takes what the single changes take",
+        body_octets_max=DESIRED_OCTETS_MAX,
+    ),
     Route("POST", "/v1/batch", _post_batch, "read", "Several writes as one entry, all or nothing", BatchBody),
     Route("GET", "/v1/tokens", tokens.list_tokens, "cluster:admin", "List the tokens, without their secrets"),
     Route("GET", _HOLDER, tokens.get_token, "cluster:admin", "Show a token"),

@@ -47,6 +47,8 @@ PLACES: Places = {
     "nodes": (f"{_COMMANDS}.node:list_nodes", ""),
     "token": (f"{_COMMANDS}.token:token", "Tokens of the API: list, create, revoke."),
     "tokens": (f"{_COMMANDS}.token:list_tokens", ""),
+    "plan": (f"{_COMMANDS}.plan:plan", "Show what qdns apply would change."),
+    "apply": (f"{_COMMANDS}.plan:apply", "Make the cluster hold what the file says"),
     "backup": (f"{_COMMANDS}.backup:backup", "Write the whole state to a file, verified."),
     "restore": (f"{_COMMANDS}.restore:restore", "Compare a backup with the running cluster."),
     "config": (f"{_COMMANDS}.config:config", "The configuration: check, show, path, import."),

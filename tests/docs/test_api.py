@@ -8,8 +8,10 @@ import pytest
 
 from node.config import loads
 from tests.cli.test_cluster import free_ports
+from tests.cluster.servers import wait_until
 from tests.cluster.test_backup_restore import Node
 from tests.docs.test_readme import QDNS, ROOT
+from tests.process import Process
 
 PAGE = (ROOT / "docs" / "api.md").read_text()
 
@@ -49,6 +51,19 @@ def test_where_it_listens(tmp_path: Path) -> None:
     config = loads(text, {}, base=tmp_path)
     assert ("https://127.0.0.1:7380", Path("/run/quorumdns/api.sock")) == (config.node.api, config.api.socket)
     assert () == config.warnings
+
+
+def test_from_a_file(tmp_path: Path) -> None:
+    """What differs from the file is planned, applied in one entry, and then nothing differs."""
+    (script,) = blocks("From a file")
+    with Process(tmp_path, "") as node:
+        wait_until(lambda: "example.org" in shell("qdns zones", tmp_path, node.api).stdout, "it is seeded")
+        node.write('[[zones]]\nname = "more.test"\nnameservers = ["ns1.example.org"]\n')
+        done = shell(script, tmp_path, node.api)
+        assert 0 == done.returncode, done.stderr
+        assert 2 == done.stdout.count("+ zone more.test")
+        assert "1 to add: applied in one entry" in done.stdout
+        assert "nothing to do" in done.stdout
 
 
 def test_tokens(tmp_path: Path) -> None:

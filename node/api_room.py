@@ -124,5 +124,6 @@ def api_context(
         trust=trust,
         explain=explain,
         refresh_target=pusher.refresh,
+        hear=prober.hear,
         series=prober.history.cells,
     )

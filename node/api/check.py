@@ -38,7 +38,9 @@ class CheckBody(Body):
     """How endpoints are probed; which key means something to which kind stands in ``node.health.check_options``."""
 
     kind: CheckKind
-    port: int = Field(0, ge=0, le=65_535, description="not for icmp, exec and composite", validate_default=True)
+    port: int = Field(
+        0, ge=0, le=65_535, description="not for icmp, exec, composite and push", validate_default=True
+    )
     path: str = "/"
     method: str = "GET"
     host: str = ""
@@ -56,6 +58,7 @@ class CheckBody(Body):
     grpc_service: str = ""
     command: str = Field("", description="name of a command of every node's own configuration (exec)")
     parts: list["PartBody"] = Field([], max_length=PARTS_MAX)
+    lease_s: int = Field(60, description="how long a heartbeat counts (push)")
     needed: int = Field(0, description="how many parts of a composite check must be good; 0: all")
 
     @field_validator("port")

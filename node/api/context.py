@@ -356,6 +356,8 @@ class ApiContext:
     """Says why a question is answered as it is."""
     refresh_target: Callable[[str], bool] = lambda _name: False
     """Lets this node read a push target anew and repair it; False when it follows no such target."""
+    hear: Callable[[Name, str], bool] = lambda _fqdn, _address: False
+    """Takes a heartbeat of an endpoint; False when this node does not listen to it."""
     series: Callable[[Name, str, int, int], Sequence[SeriesCell | None]] = _no_series
     """This node's own probes of an endpoint: so many spans of so many minutes, oldest first."""
     form_key: bytes = field(default_factory=lambda: secrets.token_bytes(32))

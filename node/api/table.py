@@ -10,6 +10,7 @@ from node.api.handlers import (
     batch,
     events,
     explain,
+    heartbeats,
     logs,
     metrics,
     nodes,
@@ -109,6 +110,9 @@ _V1 = (
     Route("GET", f"{_SERVICE}/endpoints", services.list_endpoints, "read", "List a service's endpoints"),
     Route("PUT", _ENDPOINT, services.put_endpoint, _SERVICES, "Add or change an endpoint", EndpointSettings),
     Route("DELETE", _ENDPOINT, services.delete_endpoint, _SERVICES, "Remove an endpoint"),
+    Route(
+        "POST", f"{_ENDPOINT}/heartbeat", heartbeats.post_heartbeat, "heartbeat", "An endpoint says it is well"
+    ),
     Route("GET", "/v1/explain", explain.get_explain, "read", "Why a name is answered as it is"),
     Route("GET", "/v1/series", series.get_series, "read", "What this node's own probes of a service came to"),
     Route("GET", "/v1/nodes", nodes.list_nodes, "read", "List the nodes"),

@@ -33,7 +33,7 @@ PLACES: Places = {
     "services": (f"{_COMMANDS}.service:list_services", ""),
     "endpoint": (
         f"{_COMMANDS}.endpoint:endpoint",
-        "Endpoints of services: list, add, remove, drain, undrain, force, failback.",
+        "Endpoints of services: list, add, remove, drain, undrain, force, failback, heartbeat.",
     ),
     "endpoints": (f"{_COMMANDS}.endpoint:list_endpoints", ""),
     "zone": (f"{_COMMANDS}.zone:zone", "Zones: list, show, create, delete, import, export, check, diff."),

@@ -24,6 +24,7 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     "grpc": ("host", "tls", "verify", "grpc_service"),
     "exec": ("command",),
     "composite": ("parts", "needed"),
+    "push": ("lease_s",),
 }
 """The fields of ``Check`` that each kind reads, beside ``port``."""
 assert set(OPTIONS) == set(CHECK_KINDS)

@@ -28,6 +28,7 @@ SCHEMES: dict[str, CheckKind] = {
     "grpc": "grpc",
     "grpcs": "grpc",
     "exec": "exec",
+    "push": "push",
 }
 EXAMPLES = 'write it like "http://{}:80/health" or "tcp://{}:5432"'
 
@@ -53,6 +54,8 @@ def read_check(text: str, kind: str = "tcp") -> Check:
     rest = match["rest"] or ""
     if scheme == "exec":
         return _exec_check(text, match["host"], match["port"], rest)
+    if scheme == "push":
+        return _push_check(text, match["host"], match["port"], rest)
     _require_placeholder(text, match["host"], rest)
     if any(not 33 <= ord(char) <= 126 for char in rest):
         raise BadCheck(f'"{text}" holds a character that a URL cannot hold; write it as %XX')
@@ -66,6 +69,8 @@ def write_check(check: Check) -> str:
         return f"{needed} of: {', '.join(write_check(part.check) for part in check.parts)}"
     if check.kind == "exec":
         return f"exec://{check.command}"
+    if check.kind == "push":
+        return f"push://{check.lease_s}s"
     if check.kind in PORTLESS_KINDS:
         return f"{check.kind}://{{}}"
     scheme = "grpcs" if check.kind == "grpc" and check.tls else check.kind
@@ -87,6 +92,17 @@ def _exec_check(text: str, command: str, port: str | None, rest: str) -> Check:
     if port is not None or rest not in ("", "/") or not _COMMAND.fullmatch(command):
         raise BadCheck(f'"{text}" does not name a command', suggestion='write it like "exec://mail-queue"')
     return Check("exec", 0, command=command)
+
+
+def _push_check(text: str, lease: str, port: str | None, rest: str) -> Check:
+    """Read ``push://60s``: the endpoint reports, and one report counts for so long."""
+    unit_s = {"s": 1, "m": 60, "h": 3600}.get(lease[-1:], 0)
+    digits = lease[:-1]
+    if port is not None or rest not in ("", "/") or not unit_s or not digits.isascii() or not digits.isdigit():
+        raise BadCheck(
+            f'"{text}" does not say for how long a heartbeat counts', suggestion='write it like "push://60s"'
+        )
+    return Check("push", 0, lease_s=int(digits[:6]) * unit_s)
 
 
 def _require_placeholder(text: str, host: str, rest: str) -> None:

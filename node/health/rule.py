@@ -83,12 +83,22 @@ def problem(rule: Rule) -> str | None:
     return None if 0 <= rule.min_voters <= 99 else "min_voters must be between 0 and 99"
 
 
-def judge(rule: Rule, votes: Mapping[str, bool], voters: Mapping[str, str], last: VerdictWord) -> VerdictWord:
+def judge(
+    rule: Rule,
+    votes: Mapping[str, bool],
+    voters: Mapping[str, str],
+    last: VerdictWord,
+    *,
+    is_told: bool = False,
+) -> VerdictWord:
     """Return the verdict of the votes (name to up) under the rule; ``voters`` gives each voter's site.
 
-    Votes of others than the voters do not count. A site without a name is a site of its own.
+    Votes of others than the voters do not count. A site without a name is a site of its own. Where ``is_told``, voters
+    do not look but are told, each perhaps alone: one that was told of something up is enough.
     """
     counted = {name: votes[name] for name in voters if name in votes}
+    if is_told and any(counted.values()):
+        return "up"
     if not voters or len(counted) < _needed_voters(rule, len(voters)):
         return last
     if rule.kind == "majority":

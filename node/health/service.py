@@ -15,15 +15,15 @@ from node.health.rule import Rule
 from node.health.steadiness import Failback, FlapLimit
 from node.zone.name import Name, is_within
 
-CHECK_KINDS = ("http", "https", "tcp", "tls", "dns", "udp", "icmp", "grpc", "exec", "composite")
-PORTLESS_KINDS = ("icmp", "exec", "composite")
+CHECK_KINDS = ("http", "https", "tcp", "tls", "dns", "udp", "icmp", "grpc", "exec", "composite", "push")
+PORTLESS_KINDS = ("icmp", "exec", "composite", "push")
 ENDPOINTS_MAX = 256
 FALLBACKS_MAX = 16
 PARTS_MAX = 8
 """Of a composite check."""
 MODES = ("active-active", "active-standby")
 
-CheckKind = Literal["http", "https", "tcp", "tls", "dns", "udp", "icmp", "grpc", "exec", "composite"]
+CheckKind = Literal["http", "https", "tcp", "tls", "dns", "udp", "icmp", "grpc", "exec", "composite", "push"]
 Mode = Literal["active-active", "active-standby"]
 WhenDown = Literal["nodata", "all", "last_good", "fallback"]
 
@@ -62,6 +62,8 @@ class Check(msgspec.Struct, frozen=True, omit_defaults=True):
     """The checks that a composite one is made of."""
     needed: int = 0
     """How many parts of a composite check must be good; 0 means all."""
+    lease_s: int = 60
+    """How long a heartbeat of the endpoint counts (push)."""
 
 
 class Part(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -167,6 +169,7 @@ def problem(service: Service) -> str | None:
         or steadiness.problem(service.flap_limit, service.failback)
         or problem_of_check(service.check)
         or _endpoints_problem(service.endpoints)
+        or _push_problem(service)
         or _fallback_problem(service)
     )
 
@@ -216,10 +219,21 @@ def _kind_problem(check: Check) -> str | None:
     checks = (
         (not 0 <= check.warn_expiry_days <= 3650, "warn_expiry must be between 0 and 3650 days"),
         (not 1 <= check.query_type <= 65_535, "the query type must be between 1 and 65535"),
+        (not 1 <= check.lease_s <= 86_400, "the lease of heartbeats must be between 1 second and 1 day"),
         (not check.expect_rcodes, "at least one rcode must be expected"),
         (any(not 0 <= rcode <= 15 for rcode in check.expect_rcodes), "an rcode is between 0 and 15"),
     )
     return next((sentence for wrong, sentence in checks if wrong), None)
+
+
+def _push_problem(service: Service) -> str | None:
+    """Say what has no meaning where endpoints report by themselves, to whichever node they like."""
+    if service.check.kind != "push":
+        return None
+    narrowed = next((each for each in service.endpoints if each.probe_from or each.probe_address), None)
+    if narrowed is None:
+        return None
+    return f"endpoint {narrowed.address} reports by itself: it has no probe_from and no probe_address"
 
 
 def _parts_problem(check: Check) -> str | None:
@@ -227,6 +241,8 @@ def _parts_problem(check: Check) -> str | None:
         return f"a composite check has 1 to {PARTS_MAX} parts"
     if any(part.check.kind == "composite" for part in check.parts):
         return "a composite check cannot be part of another"
+    if any(part.check.kind == "push" for part in check.parts):
+        return "heartbeats cannot be part of a composite check"
     if any(part.must_pass and part.observe_only for part in check.parts):
         return "a part that must pass cannot be there for observation only"
     counted = sum(not part.observe_only for part in check.parts)

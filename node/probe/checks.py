@@ -91,6 +91,10 @@ async def _probe(check: Check, fqdn: Name, address: str, toolbox: Toolbox, progr
         case "grpc":
             tls = _tls(check, host, toolbox, ("h2",)) if check.tls else None
             return await probe_grpc(check, host, address, tls, progress)
+        case "push":
+            if toolbox.heartbeats is None:
+                raise Failed("heartbeats are heard by running nodes only", answered=False, tried=False)
+            return toolbox.heartbeats.listen(fqdn, address, check.lease_s)
         case "exec":
             progress.missing = "no end"
             return await probe_exec(check.command, toolbox.exec_checks.get(check.command), host, address)

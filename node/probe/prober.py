@@ -13,6 +13,7 @@ from node.health.vote import Opinion, observe, wants_recheck
 from node.probe import checks
 from node.probe.ballots import is_up_for_others
 from node.probe.guard import Guard
+from node.probe.heartbeats import Heartbeats
 from node.probe.history import History
 from node.probe.result import ProbeResult
 from node.probe.roster import Roster
@@ -74,7 +75,8 @@ class Prober:
         self._schedule = Schedule()
         self._on_probe = on_probe
         self._meter = Meter(settings.flights_max)
-        self._toolbox = Toolbox(settings.ca_file, settings.exec_checks)
+        self._heartbeats = Heartbeats(node, state, clock_s)
+        self._toolbox = Toolbox(settings.ca_file, settings.exec_checks, self._heartbeats)
         self._flights: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._is_stale = True
@@ -128,6 +130,17 @@ class Prober:
             self._guard.is_isolated,
         )
 
+    def hear(self, fqdn: Name, address: str) -> bool:
+        """Take note that an endpoint reported; False when this node does not listen to it."""
+        slot = self._roster.find(fqdn, address)
+        if slot is None or slot.plan.check.kind != "push":
+            return False
+        self._heartbeats.hear(fqdn, address)
+        if slot.opinion.vote is not True and slot in self._schedule:
+            self._schedule.put(slot, self._clock_s())
+            self._wake.set()
+        return True
+
     # --- pacing ------------------------------------------------------------------------------------
 
     async def _pace(self) -> None:
@@ -175,6 +188,7 @@ class Prober:
         for slot in changes.gone:
             self._schedule.remove(slot)
             self.history.forget(slot.fqdn, slot.address)
+            self._heartbeats.forget(slot.fqdn, slot.address)
             if slot.flight is not None:
                 slot.flight.cancel()
         for slot in changes.new:
@@ -260,7 +274,8 @@ class Prober:
     def _land(self, slot: Slot, result: ProbeResult) -> None:
         now_s = self._clock_s()
         was_silent, vote_before = slot.is_silent, slot.opinion.vote
-        if not result.tried and (slot.last is None or slot.last.tried):
+        hears = slot.plan.check.kind == "push"
+        if not result.tried and not hears and (slot.last is None or slot.last.tried):
             fqdn = to_text(slot.fqdn)
             logger.warning("probe.untried", fqdn=fqdn, address=slot.address, detail=result.evidence)
         slot.last = result
@@ -268,6 +283,8 @@ class Prober:
             self.history.add(slot.fqdn, slot.address, up=result.up, latency_ms=result.latency_ms)
         if result.tried:
             slot.opinion = observe(slot.opinion, result.up, slot.plan.rise, slot.plan.fall)
+        elif hears:
+            slot.opinion = Opinion()  # another node knows better, or nobody yet
         if slot.opinion.vote is False and vote_before is not False:
             slot.turned_s = now_s
         if self._guard.observe(slot, was_silent, now_s):

@@ -108,7 +108,8 @@ class Roster:
                     slot.plan = plan
                     changes.replanned.append(slot)
             else:
-                slot = Slot(service.fqdn, endpoint.address, target, plan, not self._is_local(target))
+                is_remote = plan.check.kind != "push" and not self._is_local(target)
+                slot = Slot(service.fqdn, endpoint.address, target, plan, is_remote)
                 self._guard.watch(slot)
                 changes.new.append(slot)
             new[endpoint.address] = slot

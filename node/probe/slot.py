@@ -9,6 +9,8 @@ from node.health.vote import Opinion
 from node.probe.result import ProbeResult
 from node.zone.name import Name
 
+_LISTENING_INTERVAL_MAX_S = 1.0
+
 
 class Plan(NamedTuple):
     """How an endpoint is probed and its results are counted; times in seconds."""
@@ -22,7 +24,10 @@ class Plan(NamedTuple):
 
 
 def plan_of(service: Service) -> Plan:
-    """Return how the service's endpoints are probed."""
+    """Return how the service's endpoints are probed; what reports by itself is looked at often, and taken at its word."""
+    if service.check.kind == "push":
+        interval_s = min(service.interval_ms / 1000, _LISTENING_INTERVAL_MAX_S)
+        return Plan(service.check, interval_s, service.timeout_ms / 1000, interval_s, 1, 1)
     return Plan(
         service.check,
         service.interval_ms / 1000,

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from ssl import SSLContext
 
+from node.probe.heartbeats import Heartbeats
 from node.probe.pattern import Patterns
 from node.probe.stream import Tls
 from node.probe.tls import make_context
@@ -13,10 +14,15 @@ class Toolbox:
     """Things that are made once and used by many probes, when first needed."""
 
     def __init__(
-        self, ca_file: Path | None = None, exec_checks: Mapping[str, tuple[str, ...]] | None = None
+        self,
+        ca_file: Path | None = None,
+        exec_checks: Mapping[str, tuple[str, ...]] | None = None,
+        heartbeats: Heartbeats | None = None,
     ) -> None:
         self.exec_checks = dict(exec_checks or {})
         """The argv of every exec check that this node's own configuration knows."""
+        self.heartbeats = heartbeats
+        """What endpoints told this node by themselves; None where it hears none."""
         self.patterns = Patterns()
         self._ca_file = ca_file
         self._contexts: dict[tuple[bool, tuple[str, ...]], SSLContext] = {}

@@ -153,13 +153,20 @@ def _verdict_lines(state: State, service: Service, endpoint: Endpoint, known: En
         evidence = f"  {vote.evidence}" if vote.evidence else ""
         yield Line(2, f"{said}{evidence}, since {moment(vote.at_ms)} (index {vote.index})")
     sites = {each.name: each.site for each in voters}
-    if known.verdict != "undecided" and judge(service.rule, ups, sites, "undecided") == "undecided":
+    if known.verdict != "undecided" and _decides_nothing(service, ups, sites):
         yield Line(2, "these votes decide nothing: the last verdict stays")
+
+
+def _decides_nothing(service: Service, votes: Mapping[str, bool], sites: Mapping[str, str]) -> bool:
+    is_told = service.check.kind == "push"
+    return judge(service.rule, votes, sites, "undecided", is_told=is_told) == "undecided"
 
 
 def _needed(service: Service) -> str:
     rule = service.rule
     least = f", with at least {rule.min_voters} votes" if rule.min_voters else ""
+    if service.check.kind == "push":
+        return f"one that hears it is enough for up, and {rule} must say down{least}"
     return f"the rule is that {rule} must say down{least}"
 
 
@@ -239,6 +246,8 @@ def _change_lines(known: ServiceState, address: str, reason: Reason, endpoint: E
         yield Line(1, "the votes decide again when that ends")
     elif reason in ("flapping", "waiting"):
         yield Line(1, "it is used before that where nothing better is left")
+    elif service.check.kind == "push":
+        yield Line(1, _report_text(service, endpoint.verdict))
     elif reason in ("down", "kept") or endpoint.verdict == "down":
         seconds = service.rise * service.recheck_ms / 1000
         yield Line(
@@ -253,6 +262,12 @@ def _change_lines(known: ServiceState, address: str, reason: Reason, endpoint: E
             f"it would be down when {service.rule} say so, each after {service.fall} bad probes in a row: "
             f"about {seconds:g} s, and {service.timeout_ms / 1000:g} s each where nothing answers",
         )
+
+
+def _report_text(service: Service, verdict: str) -> str:
+    if verdict == "down":
+        return "it is up again with its next heartbeat, to whichever node"
+    return f"it would be down when no node has heard it for {service.check.lease_s} s"
 
 
 def delivery_lines(state: State, known: ServiceState) -> Iterator[Line]:

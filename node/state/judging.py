@@ -87,7 +87,7 @@ def _decided(draft: Draft, known: ServiceState, endpoint: Endpoint, state: Endpo
     electorate = voters(draft, endpoint)
     sites = {member.name: member.site for member in draft.state.members if member.name in electorate}
     votes = {name: vote.up for name, vote in state.votes}
-    verdict = judge_votes(service.rule, votes, sites, state.verdict)
+    verdict = judge_votes(service.rule, votes, sites, state.verdict, is_told=service.check.kind == "push")
     if verdict == state.verdict:
         return state
     agreeing = sum(1 for name, vote in state.votes if name in electorate and vote.up == (verdict == "up"))

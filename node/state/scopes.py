@@ -13,18 +13,20 @@ from node.zone.name import Name, from_text, to_text
 from node.zone.rrset import TXT, type_from_text, type_to_text
 
 CHARACTERS_MAX = 300
+_OPERATE = ("endpoints:operate", "heartbeat")
 _INCLUDES = {
     "read": {"read"},
     "records:write": {"read", "records:write"},
     "acme": {"read", "records:write"},
-    "endpoints:operate": {"read", "endpoints:operate"},
-    "services:write": {"read", "services:write", "endpoints:operate"},
-    "write": {"read", "records:write", "services:write", "endpoints:operate"},
-    "admin": {"read", "records:write", "services:write", "endpoints:operate", "cluster:admin"},
-    "cluster:admin": {"read", "records:write", "services:write", "endpoints:operate", "cluster:admin"},
+    "heartbeat": {"heartbeat"},
+    "endpoints:operate": {"read", *_OPERATE},
+    "services:write": {"read", "services:write", *_OPERATE},
+    "write": {"read", "records:write", "services:write", *_OPERATE},
+    "admin": {"read", "records:write", "services:write", *_OPERATE, "cluster:admin"},
+    "cluster:admin": {"read", "records:write", "services:write", *_OPERATE, "cluster:admin"},
 }
 WORDS = tuple(_INCLUDES)
-_CONDITIONS = {"records:write": ("zone", "name", "type"), "acme": ("zone",)}
+_CONDITIONS = {"records:write": ("zone", "name", "type"), "acme": ("zone",), "heartbeat": ("zone", "name")}
 _CHALLENGES = Grant((b"_acme-challenge", b"**"), frozenset({TXT}))
 
 

@@ -252,6 +252,8 @@ def _cast(draft: Draft, node: str, fqdn: Name, ballots: list[Ballot]) -> bool:
             continue
         before = endpoints[ballot.address]
         endpoints[ballot.address] = _with_vote(draft, node, ballot, before)
+        if known.service.check.kind == "push" and ballot.up:
+            endpoints[ballot.address] = _heard(endpoints[ballot.address])
         counted = counted or endpoints[ballot.address] is not before
     if counted:
         keep(draft, msgspec.structs.replace(known, endpoints=tuple(endpoints.items())))
@@ -276,6 +278,12 @@ def _with_vote(draft: Draft, node: str, ballot: Ballot, known: EndpointState) ->
         vote=word,
     )
     return msgspec.structs.replace(known, votes=tuple(sorted(votes.items())))
+
+
+def _heard(known: EndpointState) -> EndpointState:
+    """Forget who said that an endpoint does not report: they did not hear it, and another node does."""
+    votes = tuple((name, vote) for name, vote in known.votes if vote.up)
+    return known if votes == known.votes else msgspec.structs.replace(known, votes=votes)
 
 
 def _without(known: EndpointState, node: str) -> EndpointState:

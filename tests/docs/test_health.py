@@ -17,8 +17,9 @@ from tests.docs.test_readme import QDNS
 TEXT = (Path(__file__).parent.parent.parent / "docs/health.md").read_text("utf-8")
 EXAMPLES = re.findall(r"^```sh\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
 EXPECTED = {
-    0: ("created  service shop.example.com", "set  service shop.example.com", "fall 5", "steady for 5m"),
-    1: (
+    0: ("created  service jobs.example.com", "heard by dev for 60 s", '"lease_s":60'),
+    1: ("created  service shop.example.com", "set  service shop.example.com", "fall 5", "steady for 5m"),
+    2: (
         "stays in DNS as it is",
         "no maintenance",
         "127.0.0.31 published, 127.0.0.30 withdrawn",
@@ -26,7 +27,7 @@ EXPECTED = {
         "forced up  shop.example.com 127.0.0.30",
         "back  shop.example.com 127.0.0.30",
     ),
-    2: ("with at least 1 votes", "127.0.0.30 is published: it is forced up", "maintenance.begun"),
+    3: ("with at least 1 votes", "127.0.0.30 is published: it is forced up", "maintenance.begun"),
 }
 
 

@@ -92,9 +92,13 @@ class Player:
         """``service a b@2 rule=any fail_open=100``: endpoints with priorities, and settings"""
         endpoints = [Endpoint(LETTERS[w[0]], priority=int(w[2:] or 1)) for w in words if "=" not in w]
         fields: dict[str, Any] = {}
+        check = Check("tcp", 80)
         for key, _, value in (word.partition("=") for word in words if "=" in word):
             if key == "rule":
                 fields[key] = read_rule(value)
+            elif key == "check":
+                check = Check("push", 0)
+                assert "push" == value
             elif key == "flaps":
                 fields["flap_limit"] = FlapLimit(*(int(each) for each in value.split("/")))
             elif key == "failback":
@@ -105,7 +109,7 @@ class Player:
             else:
                 number = bool(int(value)) if key == "separate_families" else value
                 fields[_NUMBERS.get(key, key)] = int(value) if key in _NUMBERS and number == value else number
-        self.do(PutService(Service(WWW, ZONE, Check("tcp", 80), tuple(endpoints), **fields)))
+        self.do(PutService(Service(WWW, ZONE, check, tuple(endpoints), **fields)))
 
     def vote(self, node: str, letters: str, word: str) -> None:
         """``vote n1 ab down``: in one entry"""

@@ -39,6 +39,7 @@ GOOD = {
     "icmp": Check("icmp", 0),
     "grpc": Check("grpc", 50051, grpc_service="shop.Cart", tls=True),
     "exec": Check("exec", 0, command="replication"),
+    "push": Check("push", 0, lease_s=30),
     "composite": composite(Part(HTTP, must_pass=True), Part(Check("icmp", 0), observe_only=True), needed=1),
 }
 

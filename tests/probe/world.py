@@ -5,6 +5,7 @@ import selectors
 from collections.abc import Awaitable, Callable
 
 from node.health.service import Check, Endpoint, Service
+from node.probe import checks
 from node.probe.prober import Prober, ProberSettings
 from node.probe.result import ProbeResult
 from node.state.command import Command, Entry, Member, PutService, Seed, encode
@@ -96,6 +97,8 @@ class World:
 
     def prober(self, node: str = "ns1", **options) -> Prober:
         async def run(check, fqdn, address, timeout_s, toolbox):
+            if check.kind == "push":
+                return await checks.run(check, fqdn, address, timeout_s, toolbox)
             return await self._probe(node, fqdn, address, timeout_s)
 
         loop = asyncio.get_running_loop()

@@ -8,6 +8,7 @@ from node.cli import operation_view, service_view
 from node.cli.addresses import segment
 from node.cli.changes import Json, report
 from node.cli.completing import complete_services
+from node.cli.faults import usage
 from node.cli.group import Group
 from node.cli.options import allow_empty_option, client_options, for_option, reason_option
 from node.cli.session import Session
@@ -17,7 +18,7 @@ _ADD = "qdns endpoint add www.example.org 192.0.2.12"
 
 @click.group(cls=Group, aliases={"rm": "remove"}, example=_ADD)
 def endpoint() -> None:
-    """Endpoints of services: list, add, remove, drain, undrain, force, failback."""
+    """Endpoints of services: list, add, remove, drain, undrain, force, failback, heartbeat."""
 
 
 @endpoint.command("list", example="qdns endpoint list www.example.org")
@@ -116,6 +117,26 @@ def force(
     reply = _override(session, places, action, for_s, reason, allow_empty=allow_empty)
     undo = "" if verdict == "auto" else f"qdns endpoint force {_quoted(places)} auto"
     operation_view.show_places(session.out, word, reply, undo)
+
+
+@endpoint.command("heartbeat", example="qdns endpoint heartbeat www.example.org/192.0.2.12")
+@click.argument("place", metavar="SERVICE/ADDRESS")
+@client_options
+@click.pass_obj
+def heartbeat(session: Session, place: str) -> None:
+    """Say that an endpoint is well, where its check is push://60s or alike: it counts for that time."""
+    fqdn, slash, address = place.partition("/")
+    if not slash or not address:
+        raise usage(
+            f'"{place}" does not say which endpoint', "qdns endpoint heartbeat www.example.org/192.0.2.12"
+        )
+    reply = session.client.write("POST", f"{_path(fqdn, address)}/heartbeat")
+    if not session.out.is_for_people:
+        session.out.document(reply)
+        return
+    standing = "in DNS" if reply["published"] else "out of DNS"
+    heard = f"heard by {reply['node']} for {reply['lease_s']} s"
+    session.out.line(f"{reply['service']} {reply['address']}: {heard}; {reply['verdict']}, {standing}")
 
 
 @endpoint.command("failback", example="qdns endpoint failback 'api.example.org/*'")

@@ -77,7 +77,7 @@ def _events(client: "Client", fqdn: str) -> list[Json]:
     "--check",
     required=True,
     metavar="URL",
-    help="http://{}:80/path, https, tcp://{}:5432, tls, udp, dns://{}:53/NAME?type=A, icmp://{}, grpc, exec://NAME.",
+    help="http://{}:80/path, https, tcp://{}:5432, tls, udp, dns://{}:53/NAME?type=A, icmp://{}, grpc, exec://NAME, push://60s.",
 )
 @click.option("--zone", help="The zone of its records; else the longest that holds the name.")
 @click.option("--ttl", type=Duration(), metavar="TIME", help="Time to live of its records (5s).")

@@ -324,7 +324,7 @@ def _follow(
         del state
         dns.state_changed(what)
         if what is None or what.services:
-            prober.services_changed()
+            prober.services_changed(None if what is None else what.services)
         pusher.state_changed(None if what is None else what.services)
         if what is None or what.events:
             notifier.state_changed()

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from hashlib import blake2b
 from random import random as random_share
 
@@ -79,7 +79,8 @@ class Prober:
         self._toolbox = Toolbox(settings.ca_file, settings.exec_checks, self._heartbeats)
         self._flights: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
-        self._is_stale = True
+        self._stale: dict[Name, None] | None = None
+        """Services that have changed since the last refresh; None: it may be any."""
         self._refreshed_s = float("-inf")
         self._wakes_s = float("inf")
         self._compared_s = float("-inf")
@@ -102,9 +103,12 @@ class Prober:
         self._tasks.clear()
         await self._toolbox.close()
 
-    def services_changed(self) -> None:
-        """Take note that services of the State, or votes on them, have changed."""
-        self._is_stale = True
+    def services_changed(self, fqdns: Iterable[Name] | None = None) -> None:
+        """Take note that these services of the State, or votes on them, have changed; None means any."""
+        if fqdns is None:
+            self._stale = None
+        elif self._stale is not None:
+            self._stale.update(dict.fromkeys(fqdns))
         self._wake.set()
 
     @property
@@ -161,7 +165,7 @@ class Prober:
         """Do what is due, and return for how long there is nothing to do."""
         now_s = self._clock_s()
         refresh_in_s = self._refreshed_s + _REFRESH_S - now_s
-        if self._is_stale and refresh_in_s <= 0:
+        if self._stale != {} and refresh_in_s <= 0:
             self._refresh(now_s)
         if now_s >= self._compared_s + _COMPARE_S:
             self._compared_s = now_s
@@ -176,15 +180,15 @@ class Prober:
         delay_s = min(self._schedule.next_due_s() - now_s, 1.0)
         if len(self._flights) >= self._settings.flights_max:
             delay_s = 1.0  # the next landing wakes us
-        if self._is_stale:
+        if self._stale != {}:
             delay_s = min(delay_s, refresh_in_s)
         return max(delay_s, _TICK_S)
 
     def _refresh(self, now_s: float) -> None:
         """Bring the roster up to the State, and compare what changed there with this node's opinions."""
-        self._is_stale = False
+        stale, self._stale = self._stale, {}
         self._refreshed_s = now_s
-        changes = self._roster.refresh(self._state())
+        changes = self._roster.refresh(self._state(), stale)
         for slot in changes.gone:
             self._schedule.remove(slot)
             self.history.forget(slot.fqdn, slot.address)

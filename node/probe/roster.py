@@ -2,7 +2,7 @@
 
 import ipaddress
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from node.health.service import Check, Service
@@ -64,25 +64,27 @@ class Roster:
         """Say whether the slot is a reference target, on which nobody votes."""
         return slot.fqdn == ROOT
 
-    def refresh(self, state: State) -> Changes:
-        """Follow the State; services that are the same object as before cost next to nothing."""
+    def refresh(self, state: State, fqdns: Iterable[Name] | None = None) -> Changes:
+        """Follow the State where these services are concerned, or all of them."""
         changes = Changes()
-        for fqdn in [fqdn for fqdn in self._seen if fqdn not in state.services]:
-            del self._seen[fqdn]
-            self._drop(self._slots.pop(fqdn, {}), changes)
-        for fqdn, now in state.services.items():
-            before = self._seen.get(fqdn)
-            if before is now:
-                continue
-            self._seen[fqdn] = now
-            if before is None or before.service != now.service:
-                self._replan(now.service, changes)
-            known = dict(before.endpoints) if before else {}
-            slots = self._slots[fqdn]
-            for address, endpoint in now.endpoints:
-                if address in slots and known.get(address) is not endpoint:
-                    self._touch(slots[address], endpoint, changes)
+        for fqdn in (*self._seen, *state.services) if fqdns is None else fqdns:
+            before, now = self._seen.get(fqdn), state.services.get(fqdn)
+            if now is None:
+                self._seen.pop(fqdn, None)
+                self._drop(self._slots.pop(fqdn, {}), changes)
+            elif before is not now:
+                self._seen[fqdn] = now
+                self._follow(before, now, changes)
         return changes
+
+    def _follow(self, before: ServiceState | None, now: ServiceState, changes: Changes) -> None:
+        if before is None or before.service != now.service:
+            self._replan(now.service, changes)
+        known = dict(before.endpoints) if before else {}
+        slots = self._slots[now.service.fqdn]
+        for address, endpoint in now.endpoints:
+            if address in slots and known.get(address) is not endpoint:
+                self._touch(slots[address], endpoint, changes)
 
     def _touch(self, slot: Slot, endpoint: EndpointState, changes: Changes) -> None:
         changes.touched.append(slot)

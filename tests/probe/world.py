@@ -66,7 +66,7 @@ class World:
         """By (node, fqdn, address), (node, address), address or node; the first found counts."""
         self.probed: list[tuple[float, str, Name, str]] = []
         self.in_air: dict[tuple[str, Name, str], int] = {}
-        self.in_air_most = 0
+        self.in_air_now = self.in_air_most = 0
         self.delay_s: dict[str, float] = {}
         self.outcomes: list[Outcome | Exception] = []
         """What the next proposals come to instead of being applied."""
@@ -79,7 +79,7 @@ class World:
         self.log.append(command)
         if applied.changed.services:
             for prober in self.probers.values():
-                prober.services_changed()
+                prober.services_changed(applied.changed.services)
         return applied.result
 
     def put(self, definition: Service):
@@ -123,7 +123,8 @@ class World:
         key = (node, fqdn, address)
         self.probed.append((loop.time(), node, fqdn, address))
         self.in_air[key] = self.in_air.get(key, 0) + 1
-        self.in_air_most = max(self.in_air_most, sum(self.in_air.values()))
+        self.in_air_now += 1
+        self.in_air_most = max(self.in_air_most, self.in_air_now)
         assert self.in_air[key] == 1, "two flights for one endpoint"
         try:
             before = self.answer(node, fqdn, address)
@@ -131,6 +132,7 @@ class World:
             return before
         finally:
             self.in_air[key] -= 1
+            self.in_air_now -= 1
 
     def answer(self, node: str, fqdn: Name, address: str) -> ProbeResult:
         for key in ((node, fqdn, address), (node, address), address, node):

@@ -213,7 +213,9 @@ class PushTable(Table):
     """[[push]]: another name server, or a DNS service, that follows the committed state."""
 
     name: Word | None = None
-    type: Literal["rfc2136", "powerdns", "desec", "gandi", "hetzner", "digitalocean", "cloudflare", "dynu"]
+    type: Literal[
+        "rfc2136", "powerdns", "desec", "gandi", "hetzner", "digitalocean", "cloudflare", "dynu", "route53"
+    ]
     server: ServerAddress | None = None
     url: ApiUrl | None = None
     token: str | None = None

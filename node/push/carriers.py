@@ -12,6 +12,7 @@ from node.push.providers.dynu import Dynu
 from node.push.providers.gandi import Gandi
 from node.push.providers.hetzner import Hetzner
 from node.push.providers.powerdns import PowerDns
+from node.push.providers.route53 import Route53
 from node.push.rfc2136 import Rfc2136, Server
 from node.push.settings import PusherSettings, TsigSecret
 from node.state.pushes import Target
@@ -24,6 +25,7 @@ _PROVIDERS: dict[str, Callable[[str, str], Carrier]] = {
     "digitalocean": DigitalOcean,
     "cloudflare": Cloudflare,
     "dynu": Dynu,
+    "route53": Route53,
 }
 KINDS = ("rfc2136", *_PROVIDERS)
 """The kinds of targets that can be pushed to."""

@@ -7,7 +7,7 @@ from node.plan import plan_of
 from tests.config.helpers import LONE, SERVICE, accepted, faults_of, warnings_of
 
 ZONES = 'zones = ["example.com"]\n'
-KINDS = ("powerdns", "desec", "gandi", "hetzner", "digitalocean", "cloudflare", "dynu")
+KINDS = ("powerdns", "desec", "gandi", "hetzner", "digitalocean", "cloudflare", "dynu", "route53")
 
 
 def push(*lines: str) -> str:

@@ -1,15 +1,21 @@
 """DNS services in memory that behave over HTTP as their documents say: pages, limits, errors in bodies."""
 
+import hashlib
+import hmac
 import http.server
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
+from xml.etree import ElementTree as ET
+from xml.sax.saxutils import escape
 
 TOKEN = "a-token-for-tests"
 ZONE = "example.org"
+AWS = "https://route53.amazonaws.com/doc/2013-04-01/"
 
 Answer = tuple[int, dict[str, str], Any]
 Key = tuple[str, str]
@@ -18,6 +24,7 @@ Key = tuple[str, str]
 class Fake:
     """A service that holds one zone as {(name without dot, type): (ttl, [rdata texts])}."""
 
+    token = TOKEN
     header = ("Authorization", f"Bearer {TOKEN}")
     ttl_min = 0
     page_rows = 0
@@ -50,7 +57,7 @@ class Fake:
         self.requests.append(f"{method} {path}")
         if self.next_answers:
             return self.next_answers.pop(0)
-        if headers.get(self.header[0]) != self.header[1]:
+        if not self.is_allowed(method, path, query, headers, body):
             return self.unauthorized()
         before = json.dumps(sorted((key, value) for key, value in self.rrsets.items()))
         answer = self.answer(method, path, query, body)
@@ -58,6 +65,12 @@ class Fake:
             self.writes += 1
             self.history.append({key: (ttl, list(texts)) for key, (ttl, texts) in self.rrsets.items()})
         return answer
+
+    def is_allowed(self, method: str, path: str, query: dict[str, str], headers: Any, body: Any) -> bool:
+        return bool(headers.get(self.header[0]) == self.header[1])
+
+    def read_body(self, octets: bytes) -> Any:
+        return json.loads(octets)
 
     def unauthorized(self) -> Answer:
         return 401, {}, {"message": "unauthorized"}
@@ -119,7 +132,7 @@ def _handler(fake: Fake) -> type[http.server.BaseHTTPRequestHandler]:
         def _serve(self) -> None:
             parts = urlsplit(self.path)
             length = int(self.headers.get("Content-Length") or 0)
-            body = json.loads(self.rfile.read(length)) if length else None
+            body = fake.read_body(self.rfile.read(length)) if length else None
             query = {key: values[0] for key, values in parse_qs(parts.query, keep_blank_values=True).items()}
             path = unquote(parts.path).removeprefix(fake.prefix)
             answer = fake.handle(self.command, path, query, self.headers, body)
@@ -450,6 +463,121 @@ class FakeDynu(Fake):
         return 200, {}, {"statusCode": 200, "dnsRecords": rows}
 
 
+class FakeRoute53(Fake):
+    """Amazon Route 53: XML, signed requests, batches that are all or nothing, errors in bodies of status 400."""
+
+    token = "AKIDEXAMPLE:wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+    page_rows = 100
+    batch_records_max = 1000
+
+    def read_body(self, octets: bytes) -> Any:
+        return octets
+
+    def is_allowed(self, method: str, path: str, query: dict[str, str], headers: Any, body: Any) -> bool:
+        """Compute the signature as the service does, from what arrived."""
+        found = re.fullmatch(
+            r"AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/(\d{8})/us-east-1/route53/aws4_request, "
+            r"SignedHeaders=host;x-amz-date, Signature=([0-9a-f]{64})",
+            headers.get("Authorization", ""),
+        )
+        if found is None:
+            return False
+        moment, host = headers["X-Amz-Date"], headers["Host"]
+        pairs = "&".join(f"{quote(k, safe='')}={quote(v, safe='')}" for k, v in sorted(query.items()))
+        digest = hashlib.sha256(body or b"").hexdigest()
+        request = f"{method}\n{path}\n{pairs}\nhost:{host}\nx-amz-date:{moment}\n\nhost;x-amz-date\n{digest}"
+        scope = f"{found[1]}/us-east-1/route53/aws4_request"
+        text = f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
+        key = b"AWS4" + self.token.partition(":")[2].encode()
+        for part in scope.split("/"):
+            key = hmac.digest(key, part.encode(), "sha256")
+        return moment.startswith(found[1]) and hmac.digest(key, text.encode(), "sha256").hex() == found[2]
+
+    def unauthorized(self) -> Answer:
+        return self.error(403, "SignatureDoesNotMatch", "The request signature does not match.")
+
+    def limited(self) -> Answer:
+        status, _, body = self.error(400, "Throttling", "Rate exceeded")
+        return status, {"Retry-After": "7"}, body
+
+    def error(self, status: int, code: str, text: str) -> Answer:
+        xml = f"<ErrorResponse xmlns='{AWS}'><Error><Code>{code}</Code><Message>{text}</Message></Error></ErrorResponse>"
+        return status, {}, xml.encode()
+
+    def answer(self, method: str, path: str, query: dict[str, str], body: Any) -> Answer:
+        if path == "/2013-04-01/hostedzonesbyname":
+            return self._zones()
+        if not path.startswith("/2013-04-01/hostedzone/Z2PUBLIC/rrset"):
+            return self.error(404, "NoSuchHostedZone", "No hosted zone found.")
+        return self._change(body) if method == "POST" else self._list(query)
+
+    def _zones(self) -> Answer:
+        rows = "".join(
+            f"<HostedZone><Id>/hostedzone/{id_}</Id><Name>{ZONE}.</Name><Config><PrivateZone>{private}</PrivateZone>"
+            "</Config></HostedZone>"
+            for id_, private in (("Z1PRIVATE", "true"), ("Z2PUBLIC", "false"))
+        )
+        return self._xml("ListHostedZonesByNameResponse", f"<HostedZones>{rows}</HostedZones>")
+
+    def _list(self, query: dict[str, str]) -> Answer:
+        rows = sorted(self.rrsets)
+        start = (query.get("name", "").rstrip("."), query.get("type", ""))
+        later = [key for key in rows if key >= start]
+        size = min(int(query.get("maxitems", "300")), self.page_rows)
+        page, rest = later[:size], later[size:]
+        inner = "".join(map(self._row, page))
+        more = "".join(
+            f"<NextRecordName>{name}.</NextRecordName><NextRecordType>{type_}</NextRecordType>"
+            for name, type_ in rest[:1]
+        )
+        truncated = f"<IsTruncated>{str(bool(rest)).lower()}</IsTruncated>"
+        return self._xml(
+            "ListResourceRecordSetsResponse",
+            f"<ResourceRecordSets>{inner}</ResourceRecordSets>{truncated}{more}",
+        )
+
+    def _row(self, key: Key) -> str:
+        ttl, texts = self.rrsets[key]
+        values = "".join(
+            f"<ResourceRecord><Value>{escape(text)}</Value></ResourceRecord>" for text in sorted(texts)
+        )
+        name = key[0].replace("*", "\\052")
+        return (
+            f"<ResourceRecordSet><Name>{name}.</Name><Type>{key[1]}</Type><TTL>{ttl}</TTL>"
+            f"<ResourceRecords>{values}</ResourceRecords></ResourceRecordSet>"
+        )
+
+    def _change(self, body: bytes) -> Answer:
+        staged = dict(self.rrsets)
+        named = 0
+        for change in ET.fromstring(body).iter(f"{{{AWS}}}Change"):
+            action, name, type_, ttl = (
+                change.findtext(f".//{{*}}{tag}") or "" for tag in ("Action", "Name", "Type", "TTL")
+            )
+            texts = [each.text or "" for each in change.iter(f"{{{AWS}}}Value")]
+            named += len(texts)
+            key = (name.rstrip("."), type_)
+            present = staged.get(key)
+            if action == "DELETE" and (
+                present is None or (present[0], sorted(present[1])) != (int(ttl), sorted(texts))
+            ):
+                return self.error(400, "InvalidChangeBatch", f"{name} does not match the current values")
+            if action == "CREATE" and present is not None:
+                return self.error(400, "InvalidChangeBatch", f"{name} already exists")
+            staged.pop(key, None)
+            if action == "CREATE":
+                staged[key] = (int(ttl), texts)
+        if named > self.batch_records_max:
+            return self.error(400, "InvalidChangeBatch", "too many records")
+        self.rrsets = staged
+        return self._xml(
+            "ChangeResourceRecordSetsResponse", "<ChangeInfo><Status>PENDING</Status></ChangeInfo>"
+        )
+
+    def _xml(self, tag: str, inner: str) -> Answer:
+        return 200, {}, f"<?xml version='1.0'?><{tag} xmlns='{AWS}'>{inner}</{tag}>".encode()
+
+
 FAKES: dict[str, type[Fake]] = {
     "powerdns": FakePowerDns,
     "desec": FakeDeSec,
@@ -458,4 +586,5 @@ FAKES: dict[str, type[Fake]] = {
     "digitalocean": FakeDigitalOcean,
     "cloudflare": FakeCloudflare,
     "dynu": FakeDynu,
+    "route53": FakeRoute53,
 }

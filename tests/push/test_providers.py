@@ -4,21 +4,24 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from email.utils import formatdate
 from typing import Any
 
 import pytest
+import requests
 
 from node.push.carriers import carrier_for
 from node.push.delivery import Terms, deliver
 from node.push.errors import PushError
 from node.push.orders import Order, Replacement, ZonePlan
 from node.push.providers import hetzner, http
+from node.push.providers.sigv4 import Credentials, SigV4
 from node.push.settings import PusherSettings
 from node.state.pushes import Target
 from node.zone.name import from_text
 from node.zone.rrset import type_from_text
-from tests.push.fakes import FAKES, TOKEN, Fake, FakeCloudflare, FakeDynu, FakeHetzner
+from tests.push.fakes import FAKES, TOKEN, Fake, FakeCloudflare, FakeDynu, FakeHetzner, FakeRoute53
 from tests.push.lab import AAAA, WWW, ZONE, A, addresses, rrset
 from tests.push.servers import PowerDns
 
@@ -33,12 +36,9 @@ class Service:
         self.fake = fake
         self.url = url
 
-    def push(
-        self, *orders: Order, token: str = TOKEN, zone: Any = ZONE, **terms: Any
-    ) -> tuple[Replacement, ...]:
-        return push(
-            Target("far", self.kind, url=self.url, token="far"), *orders, token=token, zone=zone, **terms
-        )
+    def push(self, *orders: Order, token: str = "", zone: Any = ZONE, **terms: Any) -> tuple[Replacement, ...]:
+        target = Target("far", self.kind, url=self.url, token="far")
+        return push(target, *orders, token=token or self.fake.token, zone=zone, **terms)
 
     def texts(self, name: str = "www.example.org", type_: str = "A") -> list[str]:
         return sorted(self.fake.rrsets.get((name, type_), (0, []))[1])
@@ -140,7 +140,7 @@ def test_a_large_zone_comes_in_pages(service: Service) -> None:
 
 def test_many_types() -> None:
     """Services that know RRsets take every type."""
-    for kind in ("powerdns", "desec", "gandi", "hetzner"):
+    for kind in ("powerdns", "desec", "gandi", "hetzner", "route53"):
         given = [rrset("m", "MX", "10 Mail.Elsewhere.test."), rrset("t", "TXT", '"a b" "c"', '"d;e"')]
         for service in serve(kind):
             orders = [Order(each.name, each.type, each.ttl, each.rdatas, each.rdatas) for each in given]
@@ -320,6 +320,95 @@ def test_missing_secrets_are_named() -> None:
         carrier_for(Target("far", "nothing"), PusherSettings())
     with pytest.raises(PushError, match="needs the url"):
         carrier_for(Target("far", "powerdns", token="far"), PusherSettings(tokens={"far": "x"}))
+
+
+def test_route53_loses_to_whoever_was_faster_and_reads_again() -> None:
+    """A batch names what it takes away, so one that comes late fails as a whole, and nothing of it is done."""
+    for service in serve("route53"):
+        carrier = carrier_for(
+            Target("far", "route53", url=service.url, token="far"),
+            PusherSettings(tokens={"far": service.fake.token}),
+        )
+        service.fake.put("www.example.org", "A", 60, ["192.0.2.9"])
+        changes = [
+            Replacement(from_text("a", ZONE), A, None, rrset("a", "A", "192.0.2.1")),
+            Replacement(WWW, A, rrset("www", "A", "192.0.2.1"), rrset("www", "A", "192.0.2.2")),
+        ]
+        with (
+            contextlib.closing(carrier),
+            pytest.raises(PushError, match="does not match the current") as caught,
+        ):
+            asyncio.run(carrier.replace(ZONE, changes))
+        assert "conflict" == caught.value.kind
+        assert {("www.example.org", "A")} == set(service.fake.rrsets)
+
+
+def test_route53_leaves_aliases_and_routing_policies_alone() -> None:
+    """What is no plain RRset is somebody's; the sentence says so."""
+    for service in serve("route53"):
+        assert isinstance(service.fake, FakeRoute53)
+        listed = (
+            "<ResourceRecordSets><ResourceRecordSet><Name>www.example.org.</Name><Type>A</Type><AliasTarget/>"
+            "</ResourceRecordSet></ResourceRecordSets><IsTruncated>false</IsTruncated>"
+        )
+        service.fake.next_answers = [
+            service.fake._zones(),
+            service.fake._xml("ListResourceRecordSetsResponse", listed),
+        ]
+        with pytest.raises(PushError, match="alias or a routing policy"):
+            service.push(order("192.0.2.1"))
+
+
+def test_route53_errors_stand_in_the_body() -> None:
+    """Status 400 may mean to wait, or that the key is wrong; document types are refused."""
+    for service in serve("route53"):
+        fake = service.fake
+        assert isinstance(fake, FakeRoute53)
+        for code, kind in (
+            ("PriorRequestNotComplete", ("retryable", "rate")),
+            ("AccessDenied", ("permanent", "token")),
+            ("InvalidInput", ("permanent", "rejected")),
+        ):
+            fake.next_answers = [fake.error(400, code, "why")]
+            with pytest.raises(PushError) as caught:
+                service.push(order("192.0.2.1"))
+            assert kind == (caught.value.kind, caught.value.code), code
+        fake.next_answers = [(200, {}, b"<!DOCTYPE x [<!ENTITY a 'b'>]><x>&a;</x>")]
+        with pytest.raises(PushError, match="cannot be read"):
+            service.push(order("192.0.2.1"))
+        with pytest.raises(PushError, match="ACCESS_KEY_ID:SECRET_ACCESS_KEY"):
+            service.push(order("192.0.2.1"), token="only-one-part")
+
+
+def test_route53_wildcards_and_many_records() -> None:
+    """The star stands as an octal number there; what is too much for one request comes in several."""
+    for service in serve("route53"):
+        assert isinstance(service.fake, FakeRoute53)
+        service.push(order("192.0.2.1", name="*"))
+        assert () == service.push(order("192.0.2.1", name="*"))
+        service.fake.batch_records_max = 400
+        texts = [f"198.51.100.{number}" for number in range(100)]
+        service.push(*(order(*texts, name=f"big{number}") for number in range(6)))
+        assert 7 == len(service.fake.rrsets)
+
+
+def test_the_signature_of_aws() -> None:
+    """The vector ``get-vanilla`` and its relatives of AWS' own test suite, and a temporary key."""
+    key = Credentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
+    when = datetime(2015, 8, 30, 12, 36, tzinfo=UTC)
+    for url, signature in (
+        ("https://example.amazonaws.com/", "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31"),
+        (
+            "https://example.amazonaws.com/?Param2=value2&Param1=value1",
+            "b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500",
+        ),
+    ):
+        request = requests.Request("GET", url, auth=SigV4(key, "us-east-1", "service", lambda: when)).prepare()
+        assert request.headers["Authorization"].endswith(f"Signature={signature}")
+    temporary = SigV4(Credentials("A", "b", "session"), "us-east-1", "service", lambda: when)
+    signed = requests.Request("GET", "https://example.amazonaws.com/", auth=temporary).prepare()
+    assert "SignedHeaders=host;x-amz-date;x-amz-security-token" in signed.headers["Authorization"]
+    assert "session" not in repr(Credentials("A", "b", "session"))
 
 
 @pytest.mark.real

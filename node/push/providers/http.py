@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import requests
 
@@ -50,13 +51,21 @@ class HttpApi:
         url: str,
         headers: Mapping[str, str],
         status_of: Callable[[int, Any], int] = lambda status, _: status,
+        *,
+        auth: requests.auth.AuthBase | None = None,
+        parse: Callable[[bytes], Any] = json.loads,
     ) -> None:
-        """``status_of`` makes of HTTP's status and a JSON body the status that is meant."""
+        """``status_of`` makes of HTTP's status and a parsed body the status that is meant.
+
+        ``auth`` signs each request; ``parse`` reads bodies and raises ``ValueError`` for others.
+        """
+        self._parse = parse
         self.service = service
         self._status_of = status_of
         self._url = url.rstrip("/")
         self._session = requests.Session()
         self._session.trust_env = False
+        self._session.auth = auth
         self._session.headers.update({"Accept": "application/json", "User-Agent": "quorumdns", **headers})
 
     def close(self) -> None:
@@ -88,7 +97,8 @@ class HttpApi:
             method,
             f"{self._url}{path}",
             params=query,
-            json=body,
+            json=None if isinstance(body, bytes) else body,
+            data=body if isinstance(body, bytes) else None,
             timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S),
             allow_redirects=False,
             stream=True,
@@ -97,7 +107,7 @@ class HttpApi:
 
     def _judged(self, response: requests.Response, raw: bytes) -> Reply:
         try:
-            data = json.loads(raw) if raw.strip() else None
+            data = self._parse(raw) if raw.strip() else None
         except (ValueError, RecursionError):
             data = raw[:_SAID_CHARACTERS].decode(errors="replace")
         status = self._status_of(response.status_code, data)
@@ -109,7 +119,7 @@ class HttpApi:
         """Return the error that a status, of HTTP or in a body, stands for."""
         where = self._where()
         if 200 <= status < 300:
-            return PushError("retryable", "garbage", f"{where} answered with something that is no JSON")
+            return PushError("retryable", "garbage", f"{where} answered with something that cannot be read")
         if 300 <= status < 400:
             return PushError(
                 "permanent", "redirect", f"{where} sends elsewhere ({status}); set the URL it means"
@@ -123,6 +133,8 @@ class HttpApi:
             return PushError(
                 "retryable", "rate", f"{where} says that there were too many requests{waiting}", wait_s
             )
+        if status == 409:
+            return PushError("permanent", "conflict-there", f"{where} says it is otherwise{_quoted(text)}")
         if 400 <= status < 500 or status == 501:
             return PushError("permanent", "rejected", f"{where} rejected a request ({status}){_quoted(text)}")
         return PushError("retryable", "server-failure", f"{where} failed ({status}){_quoted(text)}", wait_s)
@@ -155,6 +167,10 @@ def _read(response: requests.Response) -> bytes:
 
 def said(data: Any) -> str:
     """Return what an API says in one of the usual places of an error's body."""
+    if isinstance(data, ET.Element):
+        return data.findtext("{*}Error/{*}Message") or "; ".join(
+            each.text or "" for each in data.iter() if each.text
+        )
     if isinstance(data, list):
         return next((found for each in data if (found := said(each))), "")
     if not isinstance(data, dict):

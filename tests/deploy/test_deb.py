@@ -90,7 +90,9 @@ def test_in_a_clean_debian(tmp_path: Path) -> None:
 def answers(root: Path) -> None:
     """Run a node in the clean root, ask it, and end it."""
     port, api = free_port(), free_port()
-    words = ["chroot", str(root), "qdns", "dev", "--dns-port", str(port), "--api-port", str(api)]
+    mounts = f"mount -t proc proc {root}/proc && mount -t tmpfs tmpfs {root}/dev/shm"
+    program = f"chroot {root} qdns dev --dns-port {port} --api-port {api}"
+    words = ["unshare", "--mount", "sh", "-c", f"{mounts} && exec {program}"]
     environ = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
     with (root / "log").open("wb") as log:
         node = subprocess.Popen(words, env=environ, stdout=log, stderr=log)

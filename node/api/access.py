@@ -9,6 +9,7 @@ is an administrator, and so are this machine's clients as long as there is no to
 this node's file. What each threat comes to stands in ``docs/security.md``.
 """
 
+import base64
 import hashlib
 import hmac
 import ipaddress
@@ -89,13 +90,26 @@ def require_scope(identity: Identity, scope: str) -> None:
 
 
 def shown_secret(request: Request) -> str | None:
-    """Return the secret of ``Authorization: Bearer``, ``X-API-Key`` or, for reading, the page's cookie."""
+    """Return the secret of ``Authorization``, ``X-API-Key`` or, for reading, the page's cookie.
+
+    ``Bearer`` holds it, or ``Basic`` (RFC 7617) as the password of any user: all that some programs can send.
+    """
     scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "basic":
+        return _password(secret)
     if scheme:
         return secret.strip() if scheme.lower() == "bearer" else ""
     if "x-api-key" in request.headers:
         return request.headers["x-api-key"]
     return page_secret(request) if request.method in SAFE else None
+
+
+def _password(credentials: str) -> str:
+    """Return the password of Basic credentials, empty when they cannot be read."""
+    try:
+        return base64.b64decode(credentials.strip(), validate=True).decode().partition(":")[2]
+    except ValueError:
+        return ""
 
 
 def page_secret(request: Request) -> str | None:

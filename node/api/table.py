@@ -6,6 +6,7 @@ from node.api.etcd import errors as etcd_errors
 from node.api.etcd import reads as etcd_reads
 from node.api.etcd import writes as etcd_writes
 from node.api.handlers import (
+    acme,
     backup,
     batch,
     events,
@@ -103,6 +104,10 @@ _V1 = (
     Route("PUT", _RRSET, rrsets.put_rrset, _RECORDS, "Make an RRset exactly this one", RRsetBody),
     Route("PATCH", _RRSET, rrsets.patch_rrset, _RECORDS, "Add and remove single records", RRsetPatch),
     Route("DELETE", _RRSET, rrsets.delete_rrset, _RECORDS, "Delete an RRset"),
+    Route("POST", "/v1/acme/present", acme.present, _RECORDS, "Add a challenge's record", acme.ChallengeBody),
+    Route(
+        "POST", "/v1/acme/cleanup", acme.cleanup, _RECORDS, "Remove a challenge's record", acme.ChallengeBody
+    ),
     Route("GET", "/v1/services", services.list_services, "read", "List the services"),
     Route("GET", _SERVICE, services.get_service, "read", "Show a service"),
     Route("PUT", _SERVICE, services.put_service, _SERVICES, "Make a service exactly this one", ServiceBody),

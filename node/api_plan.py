@@ -20,6 +20,21 @@ class ApiPlan:
     certificate: CertificateFiles | None = None
     ca: str | None = None
     """A file of authorities that the other nodes' certificates are checked by; None for the system's."""
+    config_hash: str = ""
+    """Of what the nodes' files have in common."""
+
+
+class FileFacts:
+    """What requests are told of this node's file, renewed at a reload."""
+
+    def __init__(self, plan: ApiPlan) -> None:
+        self.tokens = list(plan.tokens)
+        self.config_hash = plan.config_hash
+
+    def renew(self, plan: ApiPlan) -> None:
+        """Tell of this plan from now on."""
+        self.tokens[:] = plan.tokens
+        self.config_hash = plan.config_hash
 
 
 def api_plan_of(config: Config, environ: Mapping[str, str]) -> ApiPlan:
@@ -31,8 +46,8 @@ def api_plan_of(config: Config, environ: Mapping[str, str]) -> ApiPlan:
         for each in api.tokens
     )
     if api.tls is None:
-        return ApiPlan((api.listen, *socket), tokens)
+        return ApiPlan((api.listen, *socket), tokens, config_hash=config.shared_hash)
     key = path_of(api.tls.key, environ)
     assert key is not None  # the configuration allows files and credentials only
     ca = None if api.tls.ca is None else str(api.tls.ca)
-    return ApiPlan((api.listen, *socket), tokens, CertificateFiles(api.tls.cert, key), ca)
+    return ApiPlan((api.listen, *socket), tokens, CertificateFiles(api.tls.cert, key), ca, config.shared_hash)

@@ -3,19 +3,19 @@
 import asyncio
 import contextlib
 
-from node.api.context import ApiContext, Token
+from node.api.context import ApiContext
 from node.api.server import ApiError, ApiServer, ApiSettings
-from node.api_plan import ApiPlan
+from node.api_plan import ApiPlan, FileFacts
 from node.certificate import HTTP, BadCertificate, Certificate
 
 
 class ApiPort:
-    """Serves the API until it is stopped; ``tokens`` is the list that the context looks into."""
+    """Serves the API until it is stopped; ``facts`` is what the context looks into."""
 
-    def __init__(self, plan: ApiPlan, context: ApiContext, tokens: list[Token]) -> None:
+    def __init__(self, plan: ApiPlan, context: ApiContext, facts: FileFacts) -> None:
         self._plan = plan
         self._context = context
-        self._tokens = tokens
+        self._facts = facts
         self._server: ApiServer | None = None
         self._certificate: Certificate | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -51,6 +51,6 @@ class ApiPort:
 
     def reload(self, plan: ApiPlan) -> None:
         """Take over the tokens and the certificate of a plan; where it listens stays."""
-        self._tokens[:] = plan.tokens
+        self._facts.renew(plan)
         if self._certificate is not None and plan.certificate is not None:
             self._certificate.reload(plan.certificate)

@@ -1,7 +1,5 @@
 """What the HTTP API knows of this node: the log, the other rooms' summaries, and who may ask."""
 
-from collections.abc import Sequence
-
 from node.api.context import (
     ApiContext,
     NotTold,
@@ -10,9 +8,9 @@ from node.api.context import (
     PushProgress,
     PushUnreadable,
     ReceiverRow,
-    Token,
     TrustSummary,
 )
+from node.api_plan import FileFacts
 from node.cluster import Cluster, now_ms
 from node.dns.explain import explain
 from node.dns_room import DnsRoom
@@ -39,7 +37,7 @@ def api_context(
     vitals: Vitals,
     tally: Tally,
     served: ServedZones,
-    tokens: Sequence[Token],
+    facts: FileFacts,
 ) -> ApiContext:
     """Return the context: the rooms' own values, in the shapes that the API shows."""
 
@@ -105,7 +103,8 @@ def api_context(
         configured=plan.configured,
         change_nodes=cluster.change_nodes,
         node_token=plan.node_token,
-        tokens=tokens,
+        tokens=facts.tokens,
+        config_hash=lambda: facts.config_hash,
         api_ca=plan.api.ca,
         dev=plan.dev,
         pushes=pushes,
@@ -115,7 +114,6 @@ def api_context(
         probes=probes,
         vitals=vitals.look,
         tally=tally,
-        config_hash=plan.config_hash,
         log_level=level,
         set_log_level=set_level,
         answers=dns.answer_counts,

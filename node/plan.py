@@ -73,8 +73,6 @@ class Plan:
     """By the name of the push target."""
     notify: NotifierSettings = field(default_factory=lambda: NotifierSettings(""), repr=False)
     prober: ProberSettings = field(default_factory=ProberSettings)
-    config_hash: str = ""
-    """Of the part of the configuration that all nodes share."""
     statsd: StatsdSettings | None = None
     log_level: str = "info"
     log_format: LogFormat = "auto"
@@ -136,7 +134,6 @@ def plan_of(config: Config, environ: Mapping[str, str] = os.environ) -> Plan:
             exec_checks=config.checks.exec_checks,
             references=config.checks.references,
         ),
-        config_hash=config.shared_hash,
         statsd=config.statsd,
         log_level=config.log.level,
         log_format=config.log.format,

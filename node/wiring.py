@@ -22,6 +22,7 @@ from node.acting import make_notifier, make_pusher, make_statsd
 from node.api.peers import Peers
 from node.api.server import ApiError
 from node.api.status import peer_urls
+from node.api_plan import FileFacts
 from node.api_port import ApiPort
 from node.api_room import api_context
 from node.cluster import Cluster, now_ms
@@ -216,9 +217,9 @@ async def _running(
         checker = SelfCheck(lambda: server.addresses, lambda: min(cluster.state.zones, default=None))
         stack.push_async_callback(checker.close)
         vitals = Vitals(cluster, checker, prober)
-        tokens = list(plan.api.tokens)
-        context = api_context(plan, cluster, dns, prober, pusher, notifier, vitals, tally, served, tokens)
-        api = ApiPort(plan.api, context, tokens)
+        facts = FileFacts(plan.api)
+        context = api_context(plan, cluster, dns, prober, pusher, notifier, vitals, tally, served, facts)
+        api = ApiPort(plan.api, context, facts)
         _follow(cluster, dns, prober, pusher, notifier, tally)
         for room in (prober, pusher, notifier, api):
             await room.start()

@@ -332,8 +332,8 @@ class ApiContext:
     """Tells a receiver of a test; None when this node knows none of this name. Raises ``NotTold``."""
     probes: Callable[[], ProbeSummary] = ProbeSummary
     tally: Tally = field(default_factory=lambda: Tally(""))
-    config_hash: str = ""
-    """Of the part of the configuration that all nodes share."""
+    config_hash: Callable[[], str] = str
+    """Of the part of the configuration that all nodes share; empty without a file."""
     log_level: Callable[[], str] = lambda: "info"
     set_log_level: Callable[[LogLevel], object] = lambda _level: None
     vitals: Callable[[], Awaitable[Sequence[Vital]]] = _well

@@ -152,10 +152,23 @@ def _member_problems(found: Found) -> Iterator[Problem]:
         if row["part"] == "replica" and stale_s is not None and stale_s > STALE_S_MAX:
             text = f"{row['name']} has not heard a leader for {stale_s:.0f} s: its answers are that old"
             yield Problem("replica_stale", "warning", text, ("qdns", "node", "show", row["name"]))
+    yield from _drift(found)
     differences = _differences(found)
     if differences:
         text = f"the configuration of {found.own['name']} and the cluster differ: {'; '.join(differences)}"
         yield Problem("config_differs", "warning", text, ("qdns", "node", "list"))
+
+
+def _drift(found: Found) -> Iterator[Problem]:
+    """Tell of nodes whose files say otherwise than those of most."""
+    by_hash: dict[str, list[str]] = defaultdict(list)
+    for row in found.nodes:
+        if row.get("config_hash"):
+            by_hash[row["config_hash"]].append(row["name"])
+    if len(by_hash) > 1:
+        sides = sorted(by_hash.values(), key=len)
+        text = f"the configuration files of {' and '.join(', '.join(each) for each in sides)} differ in what all share"
+        yield Problem("config_drift", "warning", text, ("qdns", "config", "show"))
 
 
 def _differences(found: Found) -> list[str]:

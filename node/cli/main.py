@@ -51,7 +51,7 @@ PLACES: Places = {
     "apply": (f"{_COMMANDS}.plan:apply", "Make the cluster hold what the file says"),
     "backup": (f"{_COMMANDS}.backup:backup", "Write the whole state to a file, verified."),
     "restore": (f"{_COMMANDS}.restore:restore", "Compare a backup with the running cluster."),
-    "config": (f"{_COMMANDS}.config:config", "The configuration: check, show, path, import."),
+    "config": (f"{_COMMANDS}.config:config", "The configuration: check, show, path, schema, import."),
     "completion": (
         f"{_COMMANDS}.about:completion",
         "Print what makes a shell complete commands, options and names.",

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from node.api.context import Token
+from node.api.message import PeerAnswer
+from node.api.status import build, local_row
 from node.state.command import Member
 from raft.proposal import Committed, NotCommitted, Outcome
 from tests.api.conftest import Api, FakeCluster
@@ -102,6 +104,20 @@ def test_a_name_must_be_a_word(cluster: FakeCluster, name: str) -> None:
     answer = Api(cluster, change_nodes=asked).call("PUT", f"/v1/nodes/{name}", json={"raft": "192.0.2.4:7300"})
     assert answer.status_code in (404, 422)
     assert [] == asked.calls
+
+
+def test_files_that_differ_are_a_problem(cluster: FakeCluster) -> None:
+    """Nodes whose files say otherwise in what all share are named, those of the smaller side first."""
+    context = cluster.context(config_hash=lambda: "aaaaaaaaaaaa")
+    own = local_row(context)
+    answers = {
+        "ns2": PeerAnswer(own | {"name": "ns2", "config_hash": "bbbbbbbbbbbb"}),
+        "ns3": PeerAnswer(own | {"name": "ns3"}),
+    }
+    told = {each["code"]: each["text"] for each in build(context, answers)["problems"]}
+    assert "the configuration files of ns2 and ns1, ns3 differ in what all share" == told["config_drift"]
+    answers["ns2"] = PeerAnswer(own | {"name": "ns2", "config_hash": ""})
+    assert "config_drift" not in {each["code"] for each in build(context, answers)["problems"]}
 
 
 def test_what_differs_is_a_problem(cluster: FakeCluster) -> None:

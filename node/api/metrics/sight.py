@@ -69,7 +69,7 @@ def take(context: ApiContext) -> Sight:
         context.started_at_ms,
         context.trust().certificate_ends_ms,
         context.tally,
-        context.config_hash,
+        context.config_hash(),
         context.receivers(),
     )
 

@@ -23,7 +23,7 @@ NODE = click.option("--node", metavar="NAME", help="As this node; else LOCAL_NOD
 
 @click.group(cls=Group, example="qdns config check")
 def config() -> None:
-    """The configuration: check, show, path, import."""
+    """The configuration: check, show, path, schema, import."""
 
 
 def _load(session: Session, node: str | None) -> "Config":
@@ -121,6 +121,16 @@ def path(session: Session) -> None:
             hint="start without one: qdns dev",
         )
     session.out.line(str(found.absolute()))
+
+
+@config.command(example="qdns config schema > cluster.schema.json")
+@output_options
+@click.pass_obj
+def schema(session: Session) -> None:
+    """Print the JSON Schema of the configuration, with which editors complete and check it."""
+    from node.config.json_schema import config_schema
+
+    session.out.document(config_schema())
 
 
 @config.command("import", example="qdns config import /etc/rrdnsd.json > cluster.toml")

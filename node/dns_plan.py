@@ -67,6 +67,8 @@ class DnsPlan:
     orphan_life_s: float = ORPHAN_LIFE_S
     """How long they answer on without it."""
 
+    node: str = ""
+    """The node's name in the log, whose site decides about some answers."""
     inherited: Mapping[tuple[str, str], socket.socket] = field(default_factory=dict, compare=False)
     """Listening sockets of the process that this one takes over from, by kind and address."""
 
@@ -95,6 +97,7 @@ def dns_plan_of(
     return DnsPlan(
         listen=dns.listen,
         identity=dns.nsid or config.node.name,
+        node=config.node.name,
         respond=RespondSettings(
             udp_payload_octets=dns.udp_payload,
             version=dns.version,

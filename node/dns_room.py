@@ -18,6 +18,7 @@ from node.certificate import BadCertificate, Certificate
 from node.dns import answerer_stats as stats
 from node.dns import proofs
 from node.dns.answer_counts import answer_row
+from node.dns.choice import Choice, choices_of
 from node.dns.cookie import RollingSecrets
 from node.dns.fast import FastDns
 from node.dns.forwarder import Forwarder
@@ -64,6 +65,7 @@ class DnsRoom:
         self._has_quorum = has_quorum
         self._quorum_at_s = time.monotonic()
         self._cookies = _Cookies(plan)
+        self._choices = _Choices(plan.node)
         self._forwarder = None if plan.forward is None else Forwarder(plan.forward)
         self._notifier = Notifier(plan.notify, lambda: state().zones, is_leader)
         self._propose = propose
@@ -83,8 +85,15 @@ class DnsRoom:
         settings = self._cookies.settings(int(time.time()))
         limit_s = self.plan.serve_stale_for_s
         is_stale = limit_s is not None and time.monotonic() - self._quorum_at_s > limit_s
+        state = self._state()
         return View(
-            self._zones(), self._is_ready(), self.plan.identity, settings, self._state().zones, is_stale
+            self._zones(),
+            self._is_ready(),
+            self.plan.identity,
+            settings,
+            state.zones,
+            is_stale,
+            self._choices.of(state),
         )
 
     async def start(self) -> None:
@@ -235,3 +244,20 @@ class _Cookies:
             if current is not self._settings.cookie_secrets:
                 self._settings = replace(self._settings, cookie_secrets=current)
         return self._settings
+
+
+class _Choices:
+    """The names whose answers are chosen, as of the services of the newest State; the same object while they stay."""
+
+    def __init__(self, node: str) -> None:
+        self._node = node
+        self._state = State()
+        self._choices: dict[Name, Choice] = {}
+
+    def of(self, state: State) -> dict[Name, Choice]:
+        """Return them for a State."""
+        before, self._state = self._state, state
+        if before.services is not state.services or before.members is not state.members:
+            made = choices_of(state, self._node)
+            self._choices = self._choices if made == self._choices else made
+        return self._choices

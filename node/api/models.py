@@ -130,11 +130,18 @@ class EndpointSettings(Body):
     weight: int = 1
     probe_from: list[str] = Field(default=[])
     probe_address: Annotated[str, AfterValidator(_canonical_or_none)] = ""
+    site: str = Field("", max_length=63)
 
     def endpoint(self, address: str) -> Endpoint:
         """Return the endpoint with this canonical address."""
         return Endpoint(
-            address, self.name, self.priority, self.weight, tuple(self.probe_from), self.probe_address
+            address,
+            self.name,
+            self.priority,
+            self.weight,
+            tuple(self.probe_from),
+            self.probe_address,
+            self.site,
         )
 
 
@@ -193,6 +200,9 @@ class ServiceBody(Body):
     ttl_min: int = Field(
         0, description="the ttl while an endpoint is undecided, down or changing; 0: always ttl"
     )
+    selection: Literal["all", "weighted", "weighted-one", "sticky", "site"] = Field(
+        "all", description="which of the published addresses one answer holds"
+    )
     separate_families: bool = Field(False, description="whether A and AAAA are judged separately")
 
     def service(self, fqdn: Name, zone: Name) -> Service:
@@ -219,4 +229,5 @@ class ServiceBody(Body):
             failback=Failback(self.failback, self.failback_after_ms),
             ttl_min=self.ttl_min,
             separate_families=self.separate_families,
+            selection=self.selection,
         )

@@ -10,6 +10,12 @@ from node.cli.times import age_s, ago, clock, short_span, span
 Json = Mapping[str, Any]
 
 OVERRIDES = {"drain": "◌ drained", "up": "⚑ forced up", "down": "⚑ forced down"}
+SELECTIONS = {
+    "weighted": "all, in an order drawn by weight",
+    "weighted-one": "one, drawn by weight",
+    "sticky": "one, the same for a client's network",
+    "site": "those at the answering node's site, all where there are none",
+}
 KEPT = "kept = no majority for the other verdict: the last one stays"
 
 
@@ -57,6 +63,8 @@ def settings(service: Json) -> list[str]:
     if limit:
         times = f"{limit['changes']} changes within {span(limit['per_ms'] / 1000)}"
         lines.append(f"flapping  {times}: out of DNS until steady for {span(limit['hold_ms'] / 1000)}")
+    if service.get("selection", "all") != "all":
+        lines.append(f"answers  {SELECTIONS[service['selection']]}")
     if service.get("separate_families"):
         lines.append("families  A and AAAA are judged separately")
     if failback == "after":

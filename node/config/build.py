@@ -208,6 +208,7 @@ def _service(
                 each.weight,
                 tuple(each.probe_from),
                 each.probe_address or "",
+                each.site,
             )
             for each in table.endpoints
         ),
@@ -230,6 +231,7 @@ def _service(
         failback=table.failback or health.failback,
         ttl_min=table.ttl_min,
         separate_families=table.separate_families,
+        selection=table.selection,
     )
 
 

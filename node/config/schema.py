@@ -158,6 +158,7 @@ class EndpointTable(Table):
     weight: Annotated[int, Field(ge=0, lt=2**20)] = 1
     probe_from: Annotated[list[Word], Listed] = Field(default_factory=list)
     probe_address: IpAddress | None = None
+    site: Label = ""
 
 
 def _endpoint(value: Any) -> Any:
@@ -187,6 +188,7 @@ class ServiceTable(Table):
     failback: FailbackText | None = None
     ttl_min: Annotated[int, Field(ge=0, le=604_800)] = 0
     separate_families: bool = False
+    selection: Literal["all", "weighted", "weighted-one", "sticky", "site"] = "all"
     healthcheck: Annotated[
         CheckTable, BeforeValidator(read_check_form, json_schema_input_type=str | CheckTable)
     ]

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from node.dns.choice import Choice
 from node.dns.grants import Access
 from node.dns.networks import Network
 from node.dns.query import QUERY, Query
@@ -54,6 +55,8 @@ class View:
     """The zones as the log has them, for transfers and updates; None: ``zones`` are those."""
     is_stale: bool = False
     """The node has been without a majority for longer than it may go on answering."""
+    choices: Mapping[Name, Choice] = field(default_factory=dict)
+    """Of the names whose answers depend on who asks, or are drawn."""
 
     @property
     def log_zones(self) -> Mapping[Name, Zone]:
@@ -140,3 +143,5 @@ class Exchange:
     cookie: bytes | None = None
     is_trusted: bool = False
     signature: Signature | None = None
+    turn: int = 0
+    """Counts answers, so that the next one can be another."""

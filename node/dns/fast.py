@@ -220,7 +220,7 @@ class FastDns:
                 self._writer.withdraw()
             else:
                 self._writer.restore()
-            self._writer.publish(zones, changed, pause)
+            self._writer.publish(zones, changed, pause, self._seen.choices)
         except Exception:
             self.failures += 1
             self._is_broken = True
@@ -234,7 +234,7 @@ class FastDns:
             fresh = self._new_writer()
             if self._is_withdrawn:
                 fresh.withdraw()
-            fresh.publish(seen.zones, None, pause)
+            fresh.publish(seen.zones, None, pause, seen.choices)
         except Exception:
             logger.exception("table.failed")
             return

@@ -55,6 +55,8 @@ class Response:
     options: tuple[tuple[int, bytes], ...] = ()
     class_: int = IN
     recursion_available: bool = False
+    is_ordered: bool = False
+    """The addresses stand in the order in which they are to be sent."""
 
 
 def render(

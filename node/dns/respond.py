@@ -79,7 +79,7 @@ def respond(packet: bytes, client: Client, view: View, rotation: int = 0, now_s:
         return Drop("short")
     if query.is_answer:
         return Drop("answer")
-    exchange = _exchange(packet, query, client, view, now_s)
+    exchange = _exchange(packet, query, client, view, now_s, rotation)
     result = _first(exchange)
     if isinstance(result, Response):
         return _sent(exchange, result, rotation)
@@ -106,8 +106,8 @@ def cut(packet: bytes, view: View) -> bytes:
     return message.render(query, Response(message.NOERROR), 0, payload_octets=view.settings.udp_payload_octets)
 
 
-def _exchange(packet: bytes, query: Query, client: Client, view: View, now_s: int) -> Exchange:
-    exchange = Exchange(packet, query, client, view, now_s)
+def _exchange(packet: bytes, query: Query, client: Client, view: View, now_s: int, turn: int) -> Exchange:
+    exchange = Exchange(packet, query, client, view, now_s, turn=turn)
     secrets = view.settings.cookie_secrets
     option = query.edns.option(cookies.COOKIE) if query.edns is not None and secrets else None
     if option is not None and cookies.is_well_formed(option):
@@ -182,7 +182,7 @@ def _rendered(exchange: Exchange, response: Response, rotation: int, reserved_oc
         replace(response, options=options) if options else response,
         _limit(exchange) - reserved_octets,
         payload_octets=settings.udp_payload_octets,
-        rotation=rotation,
+        rotation=0 if response.is_ordered else rotation,
         padding_octets=_padding_octets(exchange),
     )
 

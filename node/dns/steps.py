@@ -2,9 +2,10 @@
 
 from node.dns import cookie as cookies
 from node.dns import message
+from node.dns.choice import chosen, is_chosen
 from node.dns.exchange import INVALID_DATA, NOT_READY, NOT_SUPPORTED, Exchange, View
 from node.dns.forward import Elsewhere, outside
-from node.dns.lookup import Kind, lookup
+from node.dns.lookup import RRSIG, Kind, lookup
 from node.dns.message import ExtendedError, Response
 from node.dns.proofs import NotPrepared
 from node.dns.query import CHAOS, IN, QUERY, UPDATE
@@ -86,14 +87,33 @@ def answer_from_zones(exchange: Exchange) -> Response | Elsewhere:
         return outside(exchange)
     if found.kind is Kind.BROKEN:
         return Response(message.SERVFAIL, error=ExtendedError(INVALID_DATA, "the zone has no SOA"))
+    is_ordered = is_chosen(exchange.view.choices, found.answer)
     return Response(
         found.kind.rcode,
         found.authoritative,
-        found.answer,
+        _chosen(exchange, found.answer) if is_ordered else found.answer,
         found.authority,
         found.glue,
         found.additional,
         found.source,
+        is_ordered=is_ordered,
+    )
+
+
+def _chosen(exchange: Exchange, rrsets: tuple[RRset, ...]) -> tuple[RRset, ...]:
+    """Leave in an answer what is chosen for this client at this turn; a signed RRset stays whole (RFC 4035 section 2.2)."""
+    choices = exchange.view.choices
+    signed = {(each.name, int.from_bytes(each.rdatas[0][:2], "big")) for each in rrsets if each.type == RRSIG}
+    return tuple(
+        RRset(
+            each.name,
+            each.type,
+            each.ttl,
+            chosen(choices[each.name], each, exchange.client.address, exchange.turn),
+        )
+        if is_chosen(choices, (each,)) and (each.name, each.type) not in signed
+        else each
+        for each in rrsets
     )
 
 

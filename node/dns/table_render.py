@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from node.dns import message
 from node.dns import table_layout as layout
+from node.dns.choice import Choice, is_chosen
 from node.dns.lookup import DS, RRSIG, Answer, Kind, lookup, zone_for
 from node.dns.message import Response
 from node.dns.place import Standing, locate, visible
@@ -28,6 +29,7 @@ _TEMPLATES_MAX = 64
 _MESSAGE_OCTETS_MAX = 65_535
 
 Zones = Mapping[Name, Zone]
+Choices = Mapping[Name, Choice]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +56,12 @@ class Found:
 class Renderer:
     """Makes blocks. ``cell_of`` tells where a zone's serial stands in the table, 0 for a zone that has none."""
 
-    def __init__(self, payload_octets: int, cell_of: Callable[[Name], int]) -> None:
+    def __init__(
+        self, payload_octets: int, cell_of: Callable[[Name], int], choices: Callable[[], Choices] = dict
+    ) -> None:
+        """``choices`` tells which names' answers are made for each question anew, by ``respond``."""
         self.payload_octets = payload_octets
+        self._choices = choices
         self._cell_of = cell_of
 
     def node(self, zones: Zones, number: int, zone: Zone, name: Name) -> RenderedNode | None:
@@ -69,6 +75,8 @@ class Renderer:
         """Make the block of a name the short way, None where that cannot be."""
         node = zone.node(name)
         apex = zone.node(zone.name)
+        if name in self._choices():
+            return None
         if name == zone.name or not exists(zone, name) or node is None or visible(apex, SOA) is None:
             return None
         if is_signed(zone) or (apex is not None and apex.get(RRSIG) is not None):
@@ -159,7 +167,7 @@ class Renderer:
 
     def _entry(self, found: Found, name: Name) -> bytes:
         """Write one answer of a name; below a wildcard's parent it is moved, so its pointers are told."""
-        if found.answer.kind in (Kind.OUTSIDE, Kind.BROKEN):
+        if found.answer.kind in (Kind.OUTSIDE, Kind.BROKEN) or is_chosen(self._choices(), found.answer.answer):
             return unprepared(found.type)
         if not is_wildcard(name):
             return self._record(found, name, keep_owner=True, avoid=(), is_moved=False)

@@ -6,6 +6,7 @@ that tells readers what to forget.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Protocol
 from zlib import crc32
 
@@ -13,7 +14,7 @@ from node.dns import table_layout as layout
 from node.dns.query import Query
 from node.dns.table_change import appearing, character, is_alike, is_same_soa, touched
 from node.dns.table_heap import Heap, Slots
-from node.dns.table_render import RenderedNode, Renderer
+from node.dns.table_render import Choices, RenderedNode, Renderer
 from node.state.state import Changed
 from node.zone.lease import LeaseKey
 from node.zone.name import Name, is_wildcard, is_within
@@ -62,7 +63,8 @@ class TableWriter:
         """Names whose answers are shown as leased."""
         self.heap = Heap()
         self.slots = Slots(self.heap)
-        self._renderer = Renderer(payload_octets, lambda zone: self._cells.get(zone, 0))
+        self._choices: Choices = {}
+        self._renderer = Renderer(payload_octets, lambda zone: self._cells.get(zone, 0), lambda: self._choices)
         self._constants = self._renderer.constants(refusal)
         self._zones: dict[Name, Zone] = {}
         self._numbers: dict[Name, int] = {}
@@ -83,9 +85,19 @@ class TableWriter:
         """Let go of the memory."""
         self.heap.close()
 
-    def publish(self, zones: Zones, changed: Changed | None, pause: Pause = lambda: None) -> None:
-        """Show the zones; ``changed`` says where to look, None to look everywhere."""
+    def publish(
+        self,
+        zones: Zones,
+        changed: Changed | None,
+        pause: Pause = lambda: None,
+        choices: Choices = MappingProxyType({}),
+    ) -> None:
+        """Show the zones; ``changed`` says where to look, None to look everywhere.
+
+        Names in ``choices`` are left to ``respond``, as are answers that lead to them.
+        """
         anew: dict[Key, None] = {}
+        self._take_choices(choices, anew)
         rebuilt: list[Name] = []
         vanished: list[Name] = []
         for apex in self._candidates(zones, changed):
@@ -170,6 +182,15 @@ class TableWriter:
             if (key.zone, name) not in self._marked:
                 anew[key.zone, name] = None
                 anew.update(dict.fromkeys(self._dependents.get(name, ())))
+
+    def _take_choices(self, choices: Choices, anew: dict[Key, None]) -> None:
+        """Note names whose answers come to depend on more than the name, or no longer do."""
+        before, self._choices = self._choices, choices
+        if before is choices:
+            return
+        for name in sorted(before.keys() ^ choices.keys()):
+            anew[(choices.get(name) or before[name]).zone, name] = None
+            anew.update(dict.fromkeys(self._dependents.get(name, ())))
 
     def _mark(self, key: Key, rendered: RenderedNode) -> bytes:
         """Return a name's block, marked when something in its answers is on a lease."""

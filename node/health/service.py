@@ -13,7 +13,7 @@ from node.health import rule as rules
 from node.health import steadiness
 from node.health.rule import Rule
 from node.health.steadiness import Failback, FlapLimit
-from node.zone.name import Name, is_within
+from node.zone.name import Name, is_wildcard, is_within
 
 CHECK_KINDS = ("http", "https", "tcp", "tls", "dns", "udp", "icmp", "grpc", "exec", "composite", "push")
 PORTLESS_KINDS = ("icmp", "exec", "composite", "push")
@@ -23,6 +23,7 @@ PARTS_MAX = 8
 """Of a composite check."""
 MODES = ("active-active", "active-standby")
 
+Selection = Literal["all", "weighted", "weighted-one", "sticky", "site"]
 CheckKind = Literal["http", "https", "tcp", "tls", "dns", "udp", "icmp", "grpc", "exec", "composite", "push"]
 Mode = Literal["active-active", "active-standby"]
 WhenDown = Literal["nodata", "all", "last_good", "fallback"]
@@ -88,6 +89,8 @@ class Endpoint(msgspec.Struct, frozen=True, omit_defaults=True):
     """Names of the nodes that probe it; empty means all."""
     probe_address: str = ""
     """The address that is probed instead of the published one; empty means that one."""
+    site: str = ""
+    """Where it is, as nodes have sites."""
 
 
 class Service(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -124,6 +127,9 @@ class Service(msgspec.Struct, frozen=True, omit_defaults=True):
     """The ttl while an endpoint is undecided, down or changing; 0: ``ttl`` stays as it is."""
     separate_families: bool = False
     """Whether IPv4 and IPv6 endpoints are judged as two services would be."""
+    selection: Selection = "all"
+    """Which of the published addresses one answer holds: all in turn, all in an order drawn by weight, one drawn by
+    weight, one that stays the same for a client's network, or those at the answering node's site."""
 
 
 def canonical_address(text: str) -> str:
@@ -153,6 +159,7 @@ def problem(service: Service) -> str | None:
         (len(addresses) > ENDPOINTS_MAX, f"a service can have at most {ENDPOINTS_MAX} endpoints"),
         (len(set(addresses)) != len(addresses), "an address stands twice among the endpoints"),
         (not 1 <= service.ttl <= 604_800, "the ttl must be between 1 second and 7 days"),
+        (service.selection != "all" and is_wildcard(service.fqdn), "a wildcard is answered with all addresses"),
         (not 0 <= service.ttl_min <= service.ttl, "ttl_min must be between 0 and the ttl"),
         (not 100 <= service.interval_ms <= 86_400_000, "the interval must be between 100 ms and 1 day"),
         (not 10 <= service.timeout_ms <= 60_000, "the timeout must be between 10 ms and 60 s"),

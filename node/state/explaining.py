@@ -19,6 +19,12 @@ from node.zone.name import to_text
 
 _LATEST_MS = 253_402_300_799_000
 """The end of the year 9999, beyond which a time has no text."""
+_SELECTIONS = {
+    "weighted": "all, in an order drawn by weight,",
+    "weighted-one": "one, drawn by weight,",
+    "sticky": "one, the same for all clients of a network,",
+    "site": "what is at the answering node's site, or all where nothing is,",
+}
 _OVERRIDES = {"drain": "drained", "up": "forced up", "down": "forced down"}
 
 
@@ -283,6 +289,8 @@ def delivery_lines(state: State, known: ServiceState) -> Iterator[Line]:
             yield Line(0, f"elsewhere: {name} has it (plan {plan} since {moment(delivery.at_ms)})")
         else:
             yield Line(0, f"elsewhere: {name} does not have it yet (plan {plan} stands, {index} is wanted)")
+    if known.service.selection != "all":
+        yield Line(0, f"an answer holds {_SELECTIONS[known.service.selection]} of what is published here")
     if known.service.ttl_min:
         yield Line(0, _ttl_text(known))
     yield Line(

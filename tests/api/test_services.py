@@ -214,7 +214,14 @@ def test_when_an_endpoint_comes_back(api: Api) -> None:
 
 def test_a_ttl_that_follows_and_families_apart(api: Api) -> None:
     """Both are said and shown; a low ttl above the other is refused."""
-    body = {"check": "{}:80", "endpoints": ["192.0.2.1"], "ttl": 300, "ttl_min": 10, "separate_families": True}
+    body = {
+        "check": "{}:80",
+        "endpoints": ["192.0.2.1"],
+        "selection": "sticky",
+        "ttl": 300,
+        "ttl_min": 10,
+        "separate_families": True,
+    }
     assert 200 == api.put(API, json=body).status_code
     read = api.get(API).json()
     assert (300, 10, 10, True) == tuple(read[key] for key in ("ttl", "ttl_min", "ttl_now", "separate_families"))

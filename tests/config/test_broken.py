@@ -210,7 +210,7 @@ error: unknown key "fdqn" in services[0]
 2 | fdqn = "x"
   | ^^^^
   = help: did you mean "fqdn"? one of: fqdn, zone, ttl, mode, interval, timeout, recheck, rise, fall, fail_open, \
-rule, min_voters, when_down, fallback, min_up, max_answers, flap_limit, failback, ttl_min, separate_families, healthcheck, endpoints"""
+rule, min_voters, when_down, fallback, min_up, max_answers, flap_limit, failback, ttl_min, separate_families, selection, healthcheck, endpoints"""
     assert expected == caught.value.render().split("\n\n")[1]
 
 

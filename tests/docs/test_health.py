@@ -19,7 +19,8 @@ EXAMPLES = re.findall(r"^```sh\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
 EXPECTED = {
     0: ("created  service jobs.example.com", "heard by dev for 60 s", '"lease_s":60'),
     1: ("created  service shop.example.com", "set  service shop.example.com", "fall 5", "steady for 5m"),
-    2: (
+    2: ("created  service pool.example.com", "added  pool.example.com 127.0.0.31", "127.0.0.30"),
+    3: (
         "stays in DNS as it is",
         "no maintenance",
         "127.0.0.31 published, 127.0.0.30 withdrawn",
@@ -27,7 +28,7 @@ EXPECTED = {
         "forced up  shop.example.com 127.0.0.30",
         "back  shop.example.com 127.0.0.30",
     ),
-    3: ("with at least 1 votes", "127.0.0.30 is published: it is forced up", "maintenance.begun"),
+    4: ("with at least 1 votes", "127.0.0.30 is published: it is forced up", "maintenance.begun"),
 }
 
 

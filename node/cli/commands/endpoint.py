@@ -39,6 +39,7 @@ def list_endpoints(session: Session, fqdn: str | None) -> None:
 @click.option("--name", metavar="TEXT", help="A name for people.")
 @click.option("--priority", type=int, metavar="N", help="1 is best; counts in active-standby.")
 @click.option("--weight", type=int, metavar="N", help="Share of the answers it comes first in.")
+@click.option("--site", metavar="SITE", help="Where it is; nodes there prefer it with --selection site.")
 @reason_option
 @client_options
 @click.pass_obj

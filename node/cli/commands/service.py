@@ -117,6 +117,12 @@ def _events(client: "Client", fqdn: str) -> list[Json]:
 @click.option("--fallback", multiple=True, metavar="ADDRESS", help="In DNS when all is down; repeatable.")
 @click.option("--min-up", type=int, metavar="N", help="With fewer up than this all are kept.")
 @click.option("--max-answers", type=int, metavar="N", help="At most so many in DNS at a time.")
+@click.option(
+    "--selection",
+    type=click.Choice(("all", "weighted", "weighted-one", "sticky", "site")),
+    help="Which published addresses one answer holds: all, in an order by weight, one by weight, one by client, "
+    "those at the node's site (all).",
+)
 @click.option("--separate-families", is_flag=True, default=None, help="Judge A and AAAA separately.")
 @click.option(
     "--flap-limit",

@@ -17,10 +17,10 @@ from node.cli.session import Session
 KEYS = (
     *("zone", "check", "endpoints", "ttl", "interval_ms", "timeout_ms", "recheck_ms", "rise", "fall"),
     *("fail_open_percent", "mode", "rule", "when_down", "fallback", "min_up", "max_answers"),
-    *("flap_limit", "failback", "failback_after_ms", "ttl_min", "separate_families"),
+    *("flap_limit", "failback", "failback_after_ms", "ttl_min", "separate_families", "selection"),
 )
 """What ``PUT /v1/services/NAME`` takes, of all that a service shows."""
-ENDPOINT_KEYS = ("address", "name", "priority", "weight", "probe_from", "probe_address")
+ENDPOINT_KEYS = ("address", "name", "priority", "weight", "probe_from", "probe_address", "site")
 
 
 @click.command("edit", cls=Command, example="EDITOR=nano qdns service edit www.example.org")

@@ -11,7 +11,7 @@ from node.config.schema import Root
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
-class _AsWritten(GenerateJsonSchema):
+class AsWritten(GenerateJsonSchema):
     """Leaves defaults as the schema's own text has them; a table that is left out is one without keys."""
 
     def get_default_value(self, schema: core_schema.WithDefaultSchema) -> Any:
@@ -25,4 +25,4 @@ class _AsWritten(GenerateJsonSchema):
 
 def config_schema() -> dict[str, Any]:
     """Return the schema of the whole file."""
-    return {"$schema": DIALECT, **Root.model_json_schema(schema_generator=_AsWritten), "title": "cluster.toml"}
+    return {"$schema": DIALECT, **Root.model_json_schema(schema_generator=AsWritten), "title": "cluster.toml"}

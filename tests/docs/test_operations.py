@@ -31,7 +31,8 @@ def blocks(heading: str) -> list[str]:
 def test_backup_and_restore(tmp_path: Path) -> None:
     """What a running node gave is checked, compared, written by the timer's line, and begins another one."""
     tmp_path.chmod(0o755)
-    commands, units = blocks("Backup")
+    (commands,) = blocks("Backup")
+    units = (ROOT / "deploy" / "quorumdns-backup.service").read_text()
     (restore,) = blocks("Restore")
     api, dns, new_api, new_dns, raft = free_ports(5)
     environment = {
@@ -53,7 +54,7 @@ def test_backup_and_restore(tmp_path: Path) -> None:
         for line in commands.strip().split("\n"):
             shell(line.replace(FOLDER, str(tmp_path)))
         (start,) = re.findall(r"^ExecStart=(.*)$", units, re.MULTILINE)
-        shell(start.replace("/var/lib/quorumdns-backup", str(tmp_path)).replace("%%", "%"))
+        shell(start.replace("/usr/bin/qdns", "qdns").replace(FOLDER, str(tmp_path)).replace("%%", "%"))
         assert 2 == len(list(tmp_path.glob("*.qdns")))
     finally:
         node.stop()

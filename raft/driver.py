@@ -93,8 +93,8 @@ class Driver:
         self._refusals[name] = refusal.reason
         if self._core is not None and refusal.by_peer and refusal.word in PAST_WORDS:
             self._core.is_barred = True
-        if self._core is not None and refusal.word == "founders":
-            self._core.disputing.add(name)
+        if self._core is not None and refusal.word == "founders" and not refusal.by_peer:
+            self._core.note_dispute(name)
 
     def _require_member(self) -> None:
         """Refuse to be a node that the cluster has removed. Raises ``RaftError``."""

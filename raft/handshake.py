@@ -56,6 +56,7 @@ class Established:
     receiving: Seal
     directory: str = ""
     history: str = ""
+    founders: str = ""
     frame_bytes_max: int = FRAME_BYTES_MAX
 
 
@@ -158,11 +159,9 @@ class Handshake:
     def _take_proof(self, proof: bytes) -> Reply:
         if self._meant is None:
             self._verify(proof, self._proof(b"dialler", b""))
-            self._check_founders()
             answer = self._proof(b"acceptor", proof)
             return Reply((bytes((_PROOF,)) + answer,), self._established())
         self._verify(proof, self._proof(b"acceptor", self._own_proof))
-        self._check_founders()
         return Reply(established=self._established())
 
     def _check(self, hello: _Hello) -> None:
@@ -192,13 +191,6 @@ class Handshake:
         recorded = past.recorded_directory(hello.node)
         if recorded and recorded != hello.directory:
             raise Refusal("directory", hello.node)
-
-    def _check_founders(self) -> None:
-        """Refuse who would found another cluster than this node; only who has proved his name may stop that."""
-        assert self._peer is not None
-        own = self._local.passport.founders()
-        if own and self._peer.founders not in ("", own):
-            raise Refusal("founders", self._peer.node)
 
     def _check_certificate(self, hello: _Hello) -> None:
         if self._certified is None:
@@ -237,7 +229,7 @@ class Handshake:
             receiving = Opener(keys.from_acceptor if dialled else keys.from_dialler)
         peer = self._peer
         return Established(
-            peer.node, peer.role, peer.instance, sending, receiving, peer.directory, peer.history
+            peer.node, peer.role, peer.instance, sending, receiving, peer.directory, peer.history, peer.founders
         )
 
 

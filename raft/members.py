@@ -19,6 +19,8 @@ from raft.membership import MEMBERSHIP, Membership, Roster, Seat, decode_members
 
 FOUNDING_S: Final = 3.0
 """So long a node without a past waits for all others of its configuration before it founds a cluster with some."""
+DISPUTE_S: Final = 10.0
+"""So long it counts that a node would found another cluster: many times what lies between two of its dials."""
 LEAVING_S: Final = 3.0
 """So long a leader goes on sending to a node that was removed, so that it learns of it."""
 
@@ -33,8 +35,8 @@ class Members(LibraryState):
         """Identity of this node's data directory; empty for one that keeps nothing."""
         self.is_barred = False
         """Whether a node with a past was met: then there is a cluster, and none to be founded."""
-        self.disputing: set[str] = set()
-        """Nodes that would found a cluster of others than this node would; none is founded before they agree."""
+        self._disputed_s: dict[str, float] = {}
+        """When a node was met that would found a cluster of others than this node would."""
         self._told: tuple[int, Membership | None] = (0, None)
         self._leaving: dict[Node, float] = {}
         self._recorded: dict[str, str] = {}
@@ -89,10 +91,19 @@ class Members(LibraryState):
     @property
     def founders(self) -> str:
         """With whom this node would found a cluster, as a digest of the voters' names; empty once there is one."""
-        if self.history:
+        if self.history or not self.roster.is_founding:
             return ""
         names = "\n".join(sorted(self._configured.voters))
         return hashlib.blake2b(names.encode(), digest_size=8).hexdigest()
+
+    def note_dispute(self, name: str) -> None:
+        """A voter that has proved its name would found a cluster of others than this node would."""
+        self._disputed_s[name] = now_s()
+
+    @property
+    def is_disputed(self) -> bool:
+        """Whether such a voter was met lately: then none is founded. Whoever is there is met again and again."""
+        return any(now_s() - met_s < DISPUTE_S for met_s in self._disputed_s.values())
 
     def recorded_directory(self, name: str) -> str:
         """Return the data directory with which a node is known; empty when that is not known."""
@@ -161,7 +172,7 @@ class Members(LibraryState):
         if self._came_with.get(name, directory) != directory and self.role == LEADER:
             self.begin_following(node)
         self._came_with[name] = directory
-        self.disputing.discard(name)
+        self._disputed_s.pop(name, None)
         if self.wire.history_of(node):
             self.is_barred = True  # whoever comes with a past need not say a word for there to be a cluster
 
@@ -220,6 +231,8 @@ class Members(LibraryState):
             return True
         if message.get("seat") == self.directory:
             return True
+        if self.is_barred or self.is_disputed:
+            return False
         return self.roster.is_founding and message.get("founding") is True and self.is_voter
 
     def may_stand(self) -> bool:
@@ -239,6 +252,6 @@ class Members(LibraryState):
 
     def _may_found(self) -> bool:
         """Say whether all others are there, or had time to come: one of them may have a past."""
-        if self.is_barred or self.disputing:
+        if self.is_barred or self.is_disputed:
             return False
         return self.voters <= self.connected or now_s() - self.started_s > FOUNDING_S

@@ -18,7 +18,7 @@ from raft.connection import Connection
 from raft.doorway import Doorway
 from raft.errors import EXIT_WRONG_SETUP, RaftError
 from raft.frames import FRAME_BYTES_MAX, encode_message
-from raft.handshake import Handshake
+from raft.handshake import Established, Handshake
 from raft.identity import Certified, LocalIdentity, Passport, Role, parse_address
 from raft.link import Link
 from raft.protection import Protection, SharedSecret, TlsFiles, check_protection
@@ -233,9 +233,19 @@ class SecureTransport(Transport):  # type: ignore[misc]  # the library has no ty
             raise Refusal("unknown", connection.established.node)
         if link.is_superseded(connection.established.instance):
             raise Refusal("superseded", connection.established.node)
+        self._check_founders(connection.established)
         if link.decides:
             connection.choose()
             self._use(link, connection)
+
+    def _check_founders(self, peer: Established) -> None:
+        """Refuse who would found another cluster than this node, if both have a say in that.
+
+        Only who has proved his name may hold a founding up, and each side sees for itself.
+        """
+        own = self._local.passport.founders()
+        if own and peer.founders not in ("", own) and {peer.role, self._local.role} == {"voter"}:
+            raise Refusal("founders", peer.node)
 
     def use_chosen(self, connection: Connection) -> None:
         """Use the connection the other side chose."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from raft.frames import BadFrame
 from raft.handshake import Established, Handshake, refusal_payload
-from raft.identity import LocalIdentity, Passport, Role
+from raft.identity import LocalIdentity, Role
 from raft.refusal import Refusal
 from raft.seal import stretch_secret
 
@@ -132,31 +132,6 @@ def test_a_clock_that_is_no_number_is_refused() -> None:
     hello = Handshake(local, meant="b", role_of=lambda _name: "voter", cluster_key=KEY).start()
     with pytest.raises(Refusal, match="clock"):
         side("b", None).receive(hello)
-
-
-@pytest.mark.parametrize("refuses", [0, 1])
-def test_only_who_proved_his_name_is_refused_for_his_founders(refuses: int) -> None:
-    """A stranger who names other founders fails for the secret, and cannot hold a cluster's founding up."""
-    names = ["ours", "others"] if refuses else ["", "others"]
-    a, b = (
-        with_founders(name, meant, said) for name, meant, said in (("a", "b", names[0]), ("b", None, names[1]))
-    )
-    proof = a.receive(b.receive(a.start()).payloads[0])
-    if refuses:
-        with pytest.raises(Refusal, match="founders"):
-            b.receive(proof.payloads[0])
-    else:
-        assert a.receive(b.receive(proof.payloads[0]).payloads[0]).established is not None
-    stranger, b = with_founders("a", "b", "ours", b"another key"), with_founders("b", None, "others")
-    proof = stranger.receive(b.receive(stranger.start()).payloads[0])
-    with pytest.raises(Refusal, match="secret"):
-        b.receive(proof.payloads[0])
-
-
-def with_founders(name: str, meant: str | None, founders: str, key: bytes = KEY) -> Handshake:
-    passport = Passport(founders=lambda: founders)
-    local = LocalIdentity("c1", name, "voter", os.urandom(16), lambda: 1.7e9, passport)
-    return Handshake(local, meant=meant, role_of=lambda _name: "voter", cluster_key=key)
 
 
 def test_what_a_stranger_says_is_never_repeated_at_length() -> None:

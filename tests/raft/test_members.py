@@ -1,15 +1,23 @@
 """Nodes that come, go, and come back without their memory, with real replicas on loopback."""
 
 import shutil
+import socket
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from raft.core import Core
 from raft.errors import EXIT_WRONG_SETUP, RaftError
+from raft.frames import frame
+from raft.handshake import refusal_payload
+from raft.members import DISPUTE_S
 from raft.membership import Change
 from raft.proposal import Committed, NotCommitted, Outcome
+from raft.refusal import Refusal
 from raft.replica import Replica
 from raft.settings import RaftSettings
 from tests.cluster.servers import wait_until
@@ -28,14 +36,17 @@ class Party:
         self.replicas: dict[str, Replica] = {}
         self.fates: dict[str, int] = {}
 
-    def settings(self, name: str, known: tuple[str, ...]) -> RaftSettings:
+    def settings(self, name: str, known: tuple[str, ...], astray: str = "") -> RaftSettings:
         members = {each: self.addresses[each] for each in dict.fromkeys((*known, name))}
+        if astray:
+            members[astray] = "127.0.0.1:9"
         return RaftSettings(name, members, members[name], "test", self.folder / name, SECRET)
 
-    def start(self, name: str, *known: str, role: str = "voter") -> Replica:
-        settings = self.settings(name, known)
-        if role == "replica":
-            settings = replace(settings, replicas=frozenset({name}))
+    def start(self, name: str, *known: str, replica: str = "", astray: str = "") -> Replica:
+        """``astray`` is a node of which this one has a wrong address."""
+        settings = self.settings(name, known, astray)
+        if replica:
+            settings = replace(settings, replicas=frozenset({replica}))
         self.machines[name] = Recorder()
         self.replicas[name] = Replica(
             settings, self.machines[name], on_fatal=lambda code: self.fates.__setitem__(name, code)
@@ -54,6 +65,11 @@ class Party:
     def leader(self) -> str | None:
         states = {name: replica.status() for name, replica in self.replicas.items()}
         return next((name for name, each in states.items() if each.role == "leader" and each.has_quorum), None)
+
+    def core(self, name: str) -> Core:
+        driver = self.replicas[name]._driver
+        assert driver is not None
+        return driver.core
 
     def ask(self, by: str, change: Change) -> Outcome:
         return self.replicas[by].change_members(change).result(12)
@@ -190,12 +206,9 @@ def test_nodes_whose_files_name_other_voters_found_nothing(party: Party) -> None
         party.start(name, "n1", "n2", "n3")
     party.start("n3", *NAMES)
     wait_until(
-        lambda: all(
-            "other voters" in dict(party.replicas[a].status().refusals).get(b, "") for a, b in DISPUTES
-        ),
-        "the reason on both sides",
+        lambda: all("other voters" in refusal(party, *each) for each in DISPUTES), "the reason on both sides"
     )
-    assert not any(replica._driver.core.may_stand() for replica in party.replicas.values() if replica._driver)
+    assert not any(party.core(name).may_stand() for name in party.replicas)
     assert party.leader() is None
     party.stop("n3")
     party.start("n3", "n1", "n2", "n3")
@@ -206,11 +219,67 @@ def test_nodes_whose_files_name_other_voters_found_nothing(party: Party) -> None
 DISPUTES = (("n1", "n3"), ("n2", "n3"), ("n3", "n1"), ("n3", "n2"))
 
 
+def refusal(party: Party, own: str, peer: str) -> str:
+    return dict(party.replicas[own].status().refusals).get(peer, "")
+
+
+def test_who_was_dialled_sees_the_dispute_as_well(party: Party) -> None:
+    """Nobody reaches the node with the other list, which reaches them: they found nothing all the same."""
+    for name in ("n1", "n2"):
+        party.start(name, "n1", "n2", "n3", astray="n3")
+    party.start("n3", *NAMES)
+    wait_until(lambda: all("other voters" in refusal(party, name, "n3") for name in ("n1", "n2")), "the reason")
+    assert all(party.core(name).is_disputed for name in ("n1", "n2"))
+
+
+def test_a_dispute_withholds_the_vote_and_is_over_when_nobody_disputes(party: Party) -> None:
+    """Who knows better neither stands nor helps another to found; who has gone holds nobody up for long."""
+    party.start("n1", "n1", "n2", "n3")
+    core, asked = party.core("n1"), {"founding": True}
+    assert core.may_vote(asked)
+    core.note_dispute("n3")
+    assert not core.may_vote(asked)
+    core._disputed_s["n3"] -= DISPUTE_S
+    assert core.may_vote(asked)
+    core.is_barred = True
+    assert not core.may_vote(asked)
+
+
+def test_a_stranger_holds_no_founding_up(party: Party) -> None:
+    """Only who has proved his name is believed to have another list."""
+    host, port = party.addresses["n3"].split(":")
+    said = threading.Event()
+    with socket.create_server((host, int(port))) as stranger:
+        threading.Thread(target=lambda: say_founders(stranger, said), daemon=True).start()
+        for name in ("n1", "n2"):
+            party.start(name, "n1", "n2", "n3")
+        assert said.wait(10)
+        wait_until(lambda: party.leader() is not None, "a leader")
+
+
+def say_founders(stranger: socket.socket, said: threading.Event) -> None:
+    with suppress(OSError):
+        while True:
+            connection, _ = stranger.accept()
+            with connection:
+                connection.sendall(frame(refusal_payload(Refusal("founders", ""))))
+            said.set()
+
+
+def test_a_replicas_list_holds_no_founding_up(party: Party) -> None:
+    """It neither votes nor founds."""
+    party.start("n4", "n1", "n2", replica="n4")
+    party.start("n1", "n1", "n4", replica="n4")
+    wait_until(lambda: party.leader() == "n1", "a leader")
+    assert isinstance(party.say("n1", "x"), Committed)
+    wait_until(lambda: [b"x"] == party.machines["n4"].commands, "the replica's copy")
+
+
 def test_a_replica_follows_and_never_votes(party: Party) -> None:
     """It holds the log, cannot write to it, and does not count for the majority."""
     party.found("n1")
     assert isinstance(party.ask("n1", Change("add", "n4", party.addresses["n4"], "replica")), Committed)
-    party.start("n4", "n1", role="replica")
+    party.start("n4", "n1", replica="n4")
     assert isinstance(party.say("n1", "x"), Committed)
     wait_until(lambda: [b"x"] == party.machines["n4"].commands, "the entry on the replica")
     status = party.replicas["n4"].status()

@@ -260,7 +260,8 @@ class Network:
         elif recorded not in ("", other.directory):
             word = "directory"
         elif other.founders() not in ("", past.founders()) and past.founders():
-            word = "founders"
+            self._in_node(own, lambda: past.refused(peer, Refusal("founders", peer)))
+            return False
         if word is not None and own in self.transports[peer].peers:
             self._in_node(peer, lambda: other.refused(own, Refusal(word, "", by_peer=True)))
         return word is None

@@ -53,6 +53,15 @@ def test_a_command_that_changes_nothing_changes_nothing(cluster: Cluster) -> Non
     assert before.events_next == cluster.state.events_next
 
 
+TWICE_WRONG = (
+    rrset("a", "A", "192.0.2.1"),
+    rrset("b", "CNAME", "c"),
+    rrset("b", "A", "192.0.2.1"),
+    rrset("a", "CNAME", "c"),
+)
+"""What is told of it stands in the State, and so must be the same on every version: the first name in the entry."""
+
+
 @pytest.mark.parametrize(
     ("command", "code", "fragment"),
     [
@@ -63,6 +72,7 @@ def test_a_command_that_changes_nothing_changes_nothing(cluster: Cluster) -> Non
         (put(make(from_text("x.example.org"), CNAME, 5, [b"\x09nodot"])), "invalid", "ends in the middle"),
         (put(rrset("@", "CNAME", "other")), "conflict", "CNAME beside"),
         (put(rrset("a", "A", "192.0.2.1"), rrset("a", "CNAME", "b")), "conflict", "CNAME beside A"),
+        (put(*TWICE_WRONG), "conflict", "a.example.org. cannot have a CNAME beside A"),
         (put(rrset("www", "A", "192.0.2.9")), "conflict", "belongs to the service"),
         (put(rrset("www", "CNAME", "elsewhere")), "conflict", "belongs to the service"),
         (put(rrset("sub", "SOA", "ns1 host 1 2 3 4 5")), "invalid", "only at the top"),

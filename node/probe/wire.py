@@ -25,12 +25,14 @@ class Wire(asyncio.Transport):
         self._writing = False
         self._closed = False
         self._socket = open_socket(address)
+        self._descriptor = self._socket.fileno()
+        """What the loop is given: it describes a socket in words each time that it does not know it yet."""
         number = self._socket.connect_ex((address, port))
         if number not in (0, errno.EINPROGRESS):
             self.abort()
             raise OSError(number, os.strerror(number))
         self._writing = True
-        self._loop.add_writer(self._socket, self._connected)
+        self._loop.add_writer(self._descriptor, self._connected)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send the octets; what does not go at once goes when there is room."""
@@ -50,7 +52,7 @@ class Wire(asyncio.Transport):
         if sent < len(octets):
             self._unsent = octets[sent:]
             self._writing = True
-            self._loop.add_writer(self._socket, self._flush)
+            self._loop.add_writer(self._descriptor, self._flush)
 
     def abort(self) -> None:
         """Close at once and say nothing more to the protocol."""
@@ -58,9 +60,9 @@ class Wire(asyncio.Transport):
             return
         self._closed = True
         if self._reading:
-            self._loop.remove_reader(self._socket)
+            self._loop.remove_reader(self._descriptor)
         if self._writing:
-            self._loop.remove_writer(self._socket)
+            self._loop.remove_writer(self._descriptor)
         self._socket.close()
 
     def _connected(self) -> None:
@@ -72,7 +74,7 @@ class Wire(asyncio.Transport):
         self._protocol.connection_made(self)
         if not self._closed:
             self._reading = True
-            self._loop.add_reader(self._socket, self._read)
+            self._loop.add_reader(self._descriptor, self._read)
 
     def _read(self) -> None:
         try:
@@ -95,7 +97,7 @@ class Wire(asyncio.Transport):
 
     def _stop_writing(self) -> None:
         self._writing = False
-        self._loop.remove_writer(self._socket)
+        self._loop.remove_writer(self._descriptor)
 
     def _lose(self, error: OSError | None) -> None:
         if not self._closed:

@@ -119,3 +119,21 @@ def test_following_events_goes_on_where_the_last_page_ended(
     assert (130, expected) == (ran.code, shown[2])
     assert [each["kind"] for each in events[:5]] == [line.split()[2] for line in shown]
     assert last.startswith("(some events are missing here")
+
+
+def test_following_waits_while_no_node_answers(qdns: Qdns, serve: Serve, steps: list[Any]) -> None:
+    """A follower says once that no node answers, and goes on behind the last event when one does."""
+    events = scene("degraded")["GET /v1/events"]["items"]
+    behind = "GET /v1/events?after=48190.0&limit=1000&index=48190&wait=2500ms"
+    away = problem(503, "not_ready", "it is starting")
+    node = serve({"GET /v1/events": events_page(events[:3], 48190), behind: away})
+    later = "GET /v1/events?after=48190.2&limit=1000&index=48194&wait=2500ms"
+    steps += [
+        lambda: None,
+        lambda: node.answers.update({behind: events_page(events[3:5], 48194), later: away}),
+    ]
+    ran = qdns("event", "list", "--follow")
+    shown = ran.out.splitlines()
+    assert (130, "(no node answered; waiting for a node)") == (ran.code, shown[3])
+    assert [each["kind"] for each in events[:5]] == [line.split()[2] for line in (*shown[:3], *shown[4:6])]
+    assert ["(no node answered; waiting for a node)"] == shown[6:]

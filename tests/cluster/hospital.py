@@ -1,10 +1,14 @@
 """Three real nodes that watch endpoints with moods, and a watcher of every answer they give meanwhile."""
 
 import contextlib
+import json
+import signal
 import ssl
+import subprocess
+import sys
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +16,7 @@ import trustme
 
 from tests.cluster.lab import Lab
 from tests.cluster.moody import Endpoint
-from tests.cluster.nodes import Nodes
+from tests.cluster.nodes import API_PORT, Nodes
 from tests.cluster.servers import wait_until
 
 INTERVAL_S, TIMEOUT_S, RECHECK_S, FALL = 1.0, 0.9, 0.25, 2
@@ -134,6 +138,31 @@ class Hospital:
         path = f"/v1/events?after={after}&limit=1000&kind={kind}"
         items: list[dict[str, Any]] = self.nodes.api("GET", asked, path).json()["items"]
         return items
+
+    @contextlib.contextmanager
+    def following(self, kind: str) -> Iterator[Callable[[], list[tuple[int, int]]]]:
+        """Follow events by the command line, asking any node; gives the places of those shown so far."""
+        urls = ",".join(f"http://{self.lab.address(number)}:{API_PORT}" for number in self.nodes.numbers)
+        words = [sys.executable, "-m", "node", "event", "list", "--follow", "--kind", kind, "-o", "jsonl"]
+        path, complaints = self.nodes.folder / "followed", self.nodes.folder / "follower"
+        token = str(self.nodes.folder / "api-token")
+        with path.open("wb") as out, complaints.open("wb") as errors:
+            follower = subprocess.Popen(
+                [*words, "--api", urls, "--token-file", token, "--timeout", "4s"], stdout=out, stderr=errors
+            )
+
+            def shown() -> list[tuple[int, int]]:
+                assert follower.poll() in (None, -2, 130), complaints.read_text()
+                lines = path.read_text().splitlines(keepends=True)
+                rows = [json.loads(line) for line in lines if line.endswith("\n")]
+                return [(row["index"], row["number"]) for row in rows]
+
+            try:
+                wait_until(shown, "the follower shows what was there before", PATIENCE_S)
+                yield shown
+            finally:
+                follower.send_signal(signal.SIGINT)
+                follower.wait(20)
 
     def index(self) -> int:
         """Return the newest log index that any node has applied."""

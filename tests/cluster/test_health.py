@@ -196,6 +196,31 @@ def test_leader_killed_between_votes(hospital: Hospital) -> None:
     assert found[0] == found[1] == found[2]
 
 
+def test_followed_through_restarts(hospital: Hospital) -> None:
+    """A follower of events shows every transition once, in order, whatever node is killed, led or restarted meanwhile."""
+    nodes, flipping = hospital.nodes, hospital.at(CALM, 0)
+    with harm(hospital, calm=[{hospital.at(CALM, 1).address}]), hospital.following("verdict.*") as shown:
+        before = hospital.index()
+        for _ in range(2):
+            leader = nodes.leader()
+            assert leader is not None
+            others = [number for number in nodes.numbers if number != leader]
+            flipping.stop()
+            nodes.kill(leader)
+            hospital.wait_answers({hospital.at(CALM, 1).address}, *others, fqdn=CALM)
+            flipping.start()
+            nodes.start(leader)
+            nodes.wait_ready(leader)
+            hospital.wait_answers(set(addresses(CALM)), fqdn=CALM)
+        hospital.wait_well()
+        expected = [(each["index"], each["number"]) for each in hospital.events(1, before, "verdict.changed")]
+        last = expected[-1]
+        wait_until(lambda: shown() and shown()[-1] == last, "the follower has shown the last one", PATIENCE_S)
+    seen = [place for place in shown() if place[0] > before]
+    assert expected == seen
+    assert 4 <= len(seen)
+
+
 def verdicts(hospital: Hospital, after: int, address: str, asked: int = 1) -> list[dict[str, Any]]:
     """Return the changes of an endpoint's verdict since a log index, as one node tells them."""
     return [

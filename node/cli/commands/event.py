@@ -2,19 +2,25 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import click
 
-from node.cli import service_view, times
+from node.cli import service_view, times, watch
 from node.cli.changes import Json
 from node.cli.completing import complete_services
-from node.cli.faults import usage
+from node.cli.faults import ExitCode, Failure, usage
 from node.cli.group import Group
 from node.cli.options import client_options
 from node.cli.session import Session
 
+if TYPE_CHECKING:
+    from node.cli.client import Answer
+
 LIMIT_MAX = 1000
 LIMIT = 50
+PAUSE_S = 1.0
+"""Between two tries while no node answers."""
 
 
 @click.group(cls=Group, example="qdns event list --since 10m --kind 'verdict.*'")
@@ -70,18 +76,37 @@ def _cursor(events: list[Json]) -> str | None:
 def _follow(
     session: Session, cursor: str, index: int, kind: str | None, is_wanted: Callable[[Json], bool]
 ) -> None:
-    """Write events as they come; the node answers as soon as there is one, or after a while."""
+    """Write events as they come; a node answers as soon as there is one, or after a while.
+
+    Whichever node answers goes on behind the last event shown; while none does they are waited for.
+    """
     wait_ms = int(session.timeout_s * 500)
     while True:
         session.out.flush()
         params = _params(after=cursor, limit=LIMIT_MAX, kind=kind, index=index, wait=f"{wait_ms}ms")
-        answer = session.client.request("GET", "/v1/events", params=params)
+        answer = _ask_patiently(session, params)
         if answer.value.get("gap") and session.out.is_for_people:
             session.out.line("(some events are missing here: they are older than what the nodes keep)")
         found = answer.value["items"]
         _write(session, [each for each in found if is_wanted(each)], line_by_line=True)
         cursor = _cursor(found) or cursor
         index = 0 if answer.value.get("next") else answer.index
+
+
+def _ask_patiently(session: Session, params: dict[str, str]) -> "Answer":
+    """Return the page that the first node gives, however long all of them are away. Raises ``Failure``."""
+    is_told = False
+    while True:
+        try:
+            return session.client.request("GET", "/v1/events", params=params)
+        except Failure as failure:
+            if failure.code not in (ExitCode.UNREACHABLE, ExitCode.NO_QUORUM):
+                raise
+            if session.out.is_for_people and not is_told:
+                session.out.line(f"({failure.message}; waiting for a node)")
+                session.out.flush()
+            is_told = True
+            watch.pause(PAUSE_S)
 
 
 def _write(session: Session, events: list[Json], *, line_by_line: bool) -> None:

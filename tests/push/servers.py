@@ -50,8 +50,9 @@ class NameServer:
 
     program = ""
 
-    def __init__(self, folder: Path, zone_text: str = ZONE_TEXT) -> None:
+    def __init__(self, folder: Path, zone_text: str = ZONE_TEXT, host: str = "127.0.0.1") -> None:
         self.folder = folder
+        self.host = host
         self.port = free_port()
         self.zone_text = zone_text
         self._process: subprocess.Popen[bytes] | None = None
@@ -62,7 +63,7 @@ class NameServer:
     @property
     def address(self) -> str:
         """Return ``address:port``."""
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     def write(self) -> None:
         """Write configuration and zone."""
@@ -102,13 +103,13 @@ class NameServer:
     def ask(self, name: str, type_: str = "A", timeout_s: float = 2.0) -> list[str]:
         """Return the answer's records as sorted text."""
         query = dns.message.make_query(name, type_)
-        response = dns.query.udp(query, "127.0.0.1", port=self.port, timeout=timeout_s)
+        response = dns.query.udp(query, self.host, port=self.port, timeout=timeout_s)
         return sorted(rdata.to_text() for rrset in response.answer for rdata in rrset)
 
     def ttl(self, name: str, type_: str = "A") -> int:
         """Return the ttl of an RRset."""
         query = dns.message.make_query(name, type_)
-        return dns.query.udp(query, "127.0.0.1", port=self.port, timeout=2).answer[0].ttl
+        return dns.query.udp(query, self.host, port=self.port, timeout=2).answer[0].ttl
 
     def _answers(self) -> bool:
         try:
@@ -128,7 +129,7 @@ class Knot(NameServer):
         (self.folder / "knot.conf").write_text(
             f"""server:
     rundir: "{self.folder}"
-    listen: 127.0.0.1@{self.port}
+    listen: {self.host}@{self.port}
 database:
     storage: "{self.folder}"
 key:
@@ -165,7 +166,7 @@ class Named(NameServer):
     directory "{self.folder}";
     pid-file none;
     session-keyfile none;
-    listen-on port {self.port} {{ 127.0.0.1; }};
+    listen-on port {self.port} {{ {self.host}; }};
     listen-on-v6 {{ none; }};
     recursion no;
     notify no;
@@ -200,22 +201,22 @@ class PowerDns(NameServer):
     program = "pdns_server"
     api_key = "only-for-tests"
 
-    def __init__(self, folder: Path, zone_text: str = ZONE_TEXT) -> None:
+    def __init__(self, folder: Path, zone_text: str = ZONE_TEXT, host: str = "127.0.0.1") -> None:
         found(self.program)
         if not POWERDNS_SCHEMA.exists():
             pytest.skip("PowerDNS' backend for SQLite is not installed")
         self.api_port = free_port()
-        super().__init__(folder, zone_text)
+        super().__init__(folder, zone_text, host)
 
     def write(self) -> None:
         self.folder.joinpath("pdns.conf").write_text(
             f"""launch=gsqlite3
 gsqlite3-database={self.folder}/db
 gsqlite3-dnssec=yes
-local-address=127.0.0.1
+local-address={self.host}
 local-port={self.port}
 dnsupdate=yes
-allow-dnsupdate-from=127.0.0.0/8
+allow-dnsupdate-from=127.0.0.0/8,10.0.0.0/8
 api=yes
 api-key={self.api_key}
 webserver=yes

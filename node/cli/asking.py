@@ -9,6 +9,7 @@ import dns.message
 import dns.query
 import dns.rcode
 import dns.rdatatype
+import dns.resolver
 
 from node.cli.faults import usage
 
@@ -74,3 +75,14 @@ def _lines(rrsets: Any) -> list[Json]:
         for rrset in rrsets
         for rdata in rrset
     ]
+
+
+def nameservers_of(zone: str, timeout_s: float) -> set[str] | None:
+    """Return whom the world asks about a zone, by this machine's resolver: none at all, or None when it does not say."""
+    try:
+        answer = dns.resolver.Resolver().resolve(f"{zone}.", "NS", lifetime=timeout_s)
+    except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
+        return set()
+    except (dns.exception.DNSException, OSError):
+        return None
+    return {rdata.target.to_text().rstrip(".").lower() for rdata in answer}

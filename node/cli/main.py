@@ -51,6 +51,11 @@ PLACES: Places = {
     "apply": (f"{_COMMANDS}.plan:apply", "Make the cluster hold what the file says"),
     "backup": (f"{_COMMANDS}.backup:backup", "Write the whole state to a file, verified."),
     "restore": (f"{_COMMANDS}.restore:restore", "Compare a backup with the running cluster."),
+    "doctor": (
+        f"{_COMMANDS}.doctor:doctor",
+        "Look at the configuration, this machine, every node, DNS, zones, delegations and push targets.",
+    ),
+    "bugreport": (f"{_COMMANDS}.bugreport:bugreport", "Write one .tar.gz without secrets"),
     "config": (f"{_COMMANDS}.config:config", "The configuration: check, show, path, schema, import."),
     "completion": (
         f"{_COMMANDS}.about:completion",

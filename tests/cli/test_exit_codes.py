@@ -136,6 +136,15 @@ def test_nagios_unknown(qdns: Qdns, free_url: str) -> None:
     assert ran.out.startswith("QDNS UNKNOWN - no node answered; ")
 
 
+def test_12_differences(qdns: Qdns, serve: Serve) -> None:
+    """What compares ends with 12 when there is anything, and with 0 when there is nothing."""
+    row = {"name": "a.example.org.", "type": "A", "before": None, "after": {"ttl": 5, "records": ["192.0.2.1"]}}
+    node = serve({"GET /v1/push/knot/diff": {"target": "knot", "changes": [row]}})
+    assert 12 == qdns("push", "diff", "knot").code
+    node.answers["GET /v1/push/knot/diff"] = {"target": "knot", "changes": []}
+    assert 0 == qdns("push", "diff", "knot", "--json").code
+
+
 def test_130_interrupted(monkeypatch: pytest.MonkeyPatch, serve: Serve) -> None:
     """Ctrl-C ends with 130 and without a word."""
 

@@ -5,6 +5,7 @@ import click
 from node.cli.addresses import segment
 from node.cli.changes import Json, report
 from node.cli.completing import complete_targets
+from node.cli.faults import ExitCode
 from node.cli.group import Group
 from node.cli.options import client_options, reason_option
 from node.cli.output import Column
@@ -99,14 +100,15 @@ def _records(rrset: Json | None) -> str:
 @click.argument("target", shell_complete=complete_targets)
 @client_options
 @click.pass_obj
-def diff_push(session: Session, target: str) -> None:
-    """Read the target and show what a push would replace there. Nothing is sent: a dry run."""
+def diff_push(session: Session, target: str) -> int:
+    """Read the target and show what a push would replace there. Nothing is sent: a dry run. Exit 12 if anything."""
     reply = session.client.get(f"/v1/push/{segment(target)}/diff")
     out = session.out
     if out.is_for_people and not reply["changes"]:
         out.line(f"{target} is as it should be")
-        return
+        return ExitCode.DONE
     out.rows(reply["changes"], DIFF_COLUMNS, lambda row: f"{row['name']}/{row['type']}")
+    return ExitCode.DIFFERENT if reply["changes"] else ExitCode.DONE
 
 
 @push.command("refresh", example="qdns push refresh knot-eu")

@@ -24,6 +24,7 @@ from node.api.handlers import (
     services,
     status,
     tokens,
+    whatif,
     zone_files,
     zones,
 )
@@ -113,6 +114,14 @@ _V1 = (
     Route("PUT", _SERVICE, services.put_service, _SERVICES, "Make a service exactly this one", ServiceBody),
     Route("DELETE", _SERVICE, services.delete_service, _SERVICES, "Delete a service and its records"),
     Route("GET", f"{_SERVICE}/endpoints", services.list_endpoints, "read", "List a service's endpoints"),
+    Route(
+        "POST",
+        f"{_SERVICE}/whatif",
+        whatif.post_whatif,
+        "read",
+        "Which withdrawals would have come or gone under other settings",
+        whatif.WhatIfBody,
+    ),
     Route("PUT", _ENDPOINT, services.put_endpoint, _SERVICES, "Add or change an endpoint", EndpointSettings),
     Route("DELETE", _ENDPOINT, services.delete_endpoint, _SERVICES, "Remove an endpoint"),
     Route(

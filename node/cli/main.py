@@ -28,7 +28,7 @@ PLACES: Places = {
     "records": (f"{_COMMANDS}.record:list_records", ""),
     "service": (
         f"{_COMMANDS}.service:service",
-        "Services: list, show, create, edit, delete, maintenance, failover, refresh.",
+        "Services: list, show, create, edit, delete, maintenance, failover, refresh, whatif.",
     ),
     "services": (f"{_COMMANDS}.service:list_services", ""),
     "endpoint": (

@@ -2,6 +2,7 @@
 
 import pytest
 
+from node.zone.name import from_text
 from tests.api.conftest import Api
 
 API = "/v1/services/api.example.org"
@@ -226,3 +227,30 @@ def test_a_ttl_that_follows_and_families_apart(api: Api) -> None:
     read = api.get(API).json()
     assert (300, 10, 10, True) == tuple(read[key] for key in ("ttl", "ttl_min", "ttl_now", "separate_families"))
     assert "ttl_min must be" in api.put(API, json=body | {"ttl_min": 301}).json()["detail"]
+
+
+def test_what_would_have_been(api: Api) -> None:
+    """The votes of the past under other settings, beside what they came to; nothing is written."""
+    api.put(API, json={"check": "{}:80", "endpoints": ["192.0.2.1", "192.0.2.2", "192.0.2.3"]})
+    fqdn = from_text("api.example.org")
+    api.cluster.vote("192.0.2.1", True, fqdn=fqdn)
+    api.cluster.now_ms += 5_000
+    api.cluster.vote("192.0.2.1", False, "ns1", fqdn=fqdn)
+    index = api.cluster.state.index
+    found = api.call("POST", f"{API}/whatif", json={"rule": "any", "since_s": 60}).json()
+    assert (index, index, 0, 1) == (
+        api.cluster.state.index,
+        found["index"],
+        found["withdrawals"],
+        found["would_be"],
+    )
+    (row,) = found["rows"]
+    assert ("192.0.2.1", "new", None, "down") == (
+        row["endpoint"],
+        row["change"],
+        row["present"],
+        row["other"]["reason"],
+    )
+    assert 422 == api.call("POST", f"{API}/whatif", json={"fall": 0}).status_code
+    assert 422 == api.call("POST", f"{API}/whatif", json={"falls": 2}).status_code
+    assert 404 == api.call("POST", f"{API.replace('api.', 'no.')}/whatif", json={}).status_code

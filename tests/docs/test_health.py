@@ -28,7 +28,12 @@ EXPECTED = {
         "forced up  shop.example.com 127.0.0.30",
         "back  shop.example.com 127.0.0.30",
     ),
-    4: ("with at least 1 votes", "127.0.0.30 is published: it is forced up", "maintenance.begun"),
+    4: (
+        "with at least 1 votes",
+        "127.0.0.30 is published: it is forced up",
+        "maintenance.begun",
+        "withdrawals, would be",
+    ),
 }
 
 

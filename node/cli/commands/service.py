@@ -9,6 +9,7 @@ from node.cli.addresses import segment
 from node.cli.changes import Json, already, confirm, report
 from node.cli.commands.service_edit import edit
 from node.cli.commands.service_operations import failover, maintenance, refresh
+from node.cli.commands.service_whatif import whatif
 from node.cli.completing import complete_services
 from node.cli.faults import ExitCode, Failure, usage
 from node.cli.group import Group
@@ -26,7 +27,7 @@ _CREATE = "qdns service create www.example.org 192.0.2.10 192.0.2.11 --check htt
 
 @click.group(cls=Group, aliases={"rm": "delete"}, example=_CREATE)
 def service() -> None:
-    """Services: list, show, create, edit, delete, maintenance, failover, refresh.
+    """Services: list, show, create, edit, delete, maintenance, failover, refresh, whatif.
 
     A service is a name that points only at what works.
     """
@@ -165,6 +166,7 @@ def create_service(
 
 
 service.add_command(edit)
+service.add_command(whatif)
 
 
 def _path(fqdn: str) -> str:

@@ -127,6 +127,7 @@ class Core(Sending):
         if now_s() >= self._seal_due_s:
             self._seal_due_s = now_s() + _SEAL_S
             self.log.onOneSecondTimer()
+            self._spread_members(lambda node: not self.wire.history_of(node))
 
     def _stood_still(self) -> bool:
         """Say, never twice in a row, that this process did not run: what others sent meanwhile comes first."""
@@ -272,10 +273,14 @@ class Core(Sending):
                 {"type": "members", "index": self.roster.index_at(self.commit_index), "membership": octets},
             )
 
-    def _spread_members(self) -> None:
-        """Tell all of new members: one who hears no leader may have to look for him among them."""
+    def _spread_members(self, to: Callable[[Node], bool] = lambda _node: True) -> None:
+        """Tell all of new members: one who hears no leader may have to look for him among them.
+
+        Who came without a past is told again and again, as nobody else may reach it.
+        """
         for node in sorted(self.connected, key=lambda each: str(each.id)):
-            self._tell_members(node)
+            if to(node):
+                self._tell_members(node)
 
     def on_timeout_now(self, node: Node, message: Message) -> None:
         """Stand at once: the leader wishes to hand over."""

@@ -1,5 +1,6 @@
 """``POST .../whatif``: which withdrawals of the past would have come or gone under other settings. Nothing is written."""
 
+import asyncio
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -9,13 +10,15 @@ from node.api.body import Body, faulty, read_model
 from node.api.check import RuleBody, long_rule
 from node.api.context import ApiContext
 from node.api.handlers.services import service_of
-from node.api.message import Request, Response, shown
+from node.api.message import Perform, Request, Response, Steps, shown
 from node.api.models import FlapLimitBody
 from node.api.names import plain
+from node.api.problem import Problem
 from node.api.views import Row, moment
 from node.health.service import Service, problem
 from node.health.steadiness import Failback
-from node.state.whatif import Comparison, Withdrawal, compare
+from node.state.state import ServiceState
+from node.state.whatif import Comparison, WhatIf, Withdrawal, compare
 
 SINCE_S_MAX = 366 * 86_400
 
@@ -56,7 +59,7 @@ class WhatIfBody(Body):
         return msgspec.structs.replace(present, **found)
 
 
-def post_whatif(context: ApiContext, request: Request) -> Response:
+def post_whatif(context: ApiContext, request: Request) -> Steps:
     """Play the votes that are still held, once under the service's settings and once under these."""
     state = context.state()
     known = service_of(state, request)
@@ -65,10 +68,22 @@ def post_whatif(context: ApiContext, request: Request) -> Response:
     wrong = problem(other)
     if wrong is not None:
         raise faulty([("", wrong)])
-    found = compare(state, known, other, context.now_ms() - round(body.since_s * 1000))
+    since_ms = context.now_ms() - round(body.since_s * 1000)
+
+    async def run(_perform: Perform) -> Response:
+        with context.imports.entered() as is_in:
+            if not is_in:
+                raise Problem("busy", "this node is busy with other long work of this kind", "try again")
+            found = await asyncio.to_thread(compare, state, known, other, since_ms)
+            return _shown(state.index, known, found)
+
+    return Steps(run)
+
+
+def _shown(index: int, known: ServiceState, found: WhatIf) -> Response:
     row: Row = {
         "service": plain(known.service.fqdn),
-        "index": state.index,
+        "index": index,
         "begins_at": moment(found.begins_ms),
         "votes": found.votes,
         "withdrawals": sum(each.present is not None for each in found.rows),
@@ -76,7 +91,7 @@ def post_whatif(context: ApiContext, request: Request) -> Response:
         "rows": [_row(each) for each in found.rows],
         "notes": list(found.notes),
     }
-    return shown(row, state.index)
+    return shown(row, index)
 
 
 def _row(each: Comparison) -> Row:

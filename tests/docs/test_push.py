@@ -156,7 +156,7 @@ def test_the_commands_of_the_page_steer_a_real_target(tmp_path: Path) -> None:
                     check=False,
                     timeout=60,
                 )
-                assert 0 == done.returncode, f"{line}\n{done.stdout}{done.stderr}"
+                assert done.returncode in (0, 12), f"{line}\n{done.stdout}{done.stderr}"
                 return done.stdout
 
             def row() -> dict[str, Any]:

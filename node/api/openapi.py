@@ -9,6 +9,7 @@ from pydantic.json_schema import models_json_schema
 
 from node.api.idempotency import KEY_CHARACTERS_MAX, takes_key
 from node.api.message import PROBLEM
+from node.api.problem import tell
 from node.api.routes import Route
 
 Schema = dict[str, Any]
@@ -29,6 +30,9 @@ _KEY: Schema = {
 }
 _TEXT_PATHS = ("/", "/healthz", "/readyz", "/health", "/metrics")
 _OCTETS_PATHS = ("/v1/backup",)
+_FILE_PATH = "/v1/zones/{zone}/file"
+_OWN_BODIES = {"/v1/plan": "application/json", "/v1/apply": "application/json", _FILE_PATH: "text/dns"}
+"""Bodies that are no model of ours, by the kind of content."""
 _PROBLEM: Schema = {
     "type": "object",
     "required": ["type", "title", "status", "code", "detail"],
@@ -96,7 +100,7 @@ def _operation(route: Route) -> Schema:
     }
     operation["responses"]["default"] = {
         "description": "a problem, with a sentence and a next step",
-        "content": {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        "content": _refusals(route),
     }
     if route.scope is not None:
         operation["security"] = [{"token": []}, {}]
@@ -104,7 +108,19 @@ def _operation(route: Route) -> Schema:
     if route.body is not None:
         schema = {"$ref": f"#/components/schemas/{route.body.__name__}"}
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+    elif route.method != "GET" and route.pattern in _OWN_BODIES:
+        kind = _OWN_BODIES[route.pattern]
+        plain: Schema = {"type": "object" if kind == "application/json" else "string"}
+        operation["requestBody"] = {"required": True, "content": {kind: {"schema": plain}}}
     return operation
+
+
+def _refusals(route: Route) -> Schema:
+    """Return how a door tells of problems: ours by RFC 9457, the others as their programs expect it."""
+    problems: Schema = {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    if route.refuse is tell:
+        return problems
+    return problems | {"application/json": {"schema": {}}, "text/plain": {"schema": {"type": "string"}}}
 
 
 def _parameters(route: Route) -> list[Schema]:
@@ -136,8 +152,14 @@ def _success(route: Route) -> Schema:
         content = {"text/html" if route.pattern == "/" else "text/plain": {"schema": {"type": "string"}}}
     elif route.pattern in _OCTETS_PATHS:
         content = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
-    elif route.method == "GET" or not route.pattern.startswith("/v1/"):
+    elif route.method == "GET" and route.pattern == _FILE_PATH:
+        content = {"text/dns": {"schema": {"type": "string"}}}
+    elif not route.pattern.startswith("/v1/"):
+        content = {kind: {"schema": {}} for kind in ("application/json", "text/plain", "text/html")}
+    elif route.method == "GET" or route.pattern == "/v1/plan":
         content = {"application/json": {"schema": {"type": "object"}}}
+        if route.pattern == "/v1/events":
+            content["text/event-stream"] = {"schema": {"type": "string"}}
     else:
         content = {"application/json": {"schema": {"$ref": "#/components/schemas/Written"}}}
     return {"description": "done", "content": content}

@@ -143,6 +143,9 @@ def _admitted(room: Room, route: Route, request: Request) -> Request:
 
 async def _wait_until_fresh(room: Room, request: Request) -> None:
     """Wait for what ``min_index`` and ``consistency`` ask for. Raises ``Problem``."""
+    if request.path.startswith("/v1/"):  # said wrongly they are refused also where they mean nothing
+        read_duration_s(request.query.get("wait", "0"))
+        read_count(request, "index", 0)
     consistency = request.query.get("consistency", "local")
     if consistency not in ("local", "leader"):
         raise Problem("bad_request", f"consistency={consistency} is neither local nor leader")

@@ -73,7 +73,7 @@ class Scope:
 
 def read_scope(text: str) -> Scope:
     """Read a scope. Raises ``BadScope``."""
-    word, *conditions = text.split() if len(text) <= CHARACTERS_MAX else ("",)
+    word, *conditions = (text.split() if len(text) <= CHARACTERS_MAX else []) or [""]
     if word not in _INCLUDES:
         raise BadScope(f"{text[:CHARACTERS_MAX]!r} is no scope; one begins with {', '.join(WORDS)}")
     given = dict(_condition(word, each) for each in conditions)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import trustme
 
 from node.config import load
 from tests.cluster.servers import wait_until
@@ -136,6 +137,10 @@ def test_the_configuration_loads(tmp_path: Path) -> None:
         secret = tmp_path / name
         secret.write_text("4DgtOFuxTrbrSIuWSYKyoQ0ckSIV1AlEcw5m4u1rm9k=")
         secret.chmod(0o600)
+    certificate = trustme.CA().issue_cert("198.51.100.1")
+    certificate.cert_chain_pems[0].write_to_path(tmp_path / "api.pem")
+    (tmp_path / "api.key").touch(0o600)
+    certificate.private_key_pem.write_to_path(tmp_path / "api.key")
     path = tmp_path / "cluster.toml"
     path.write_text(text.replace("/etc/quorumdns", str(tmp_path)))
     config = load(path, {}, "ns1")

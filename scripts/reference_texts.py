@@ -105,7 +105,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "selection": "which of the published addresses one answer holds ([health.md](health.md))",
         "flap_limit": "as in `[health]`; `false` for none",
         "failback": "as in `[health]`",
-        "ttl_min": "TTL right after a change, from which it grows to `ttl`; 0 for none",
+        "ttl_min": "TTL while an endpoint is undecided, down or changing; 0: always `ttl`",
         "separate_families": "judge fail-open for IPv4 and IPv6 apart",
         "healthcheck": "a URL or `{}:PORT` (TCP) as text, or the table below; `{}` is the endpoint's address",
         "endpoints": "addresses, or the table below",

@@ -204,8 +204,8 @@ def _service_problems(found: Found) -> Iterator[Problem]:
         judged = [each for each in row["endpoints"] if each["override"] is None]
         down = [each for each in judged if each["verdict"] == "down"]
         show = ("qdns", "service", "show", fqdn)
-        if down and len(down) == len(row["endpoints"]):
-            text = f"{fqdn} is down: every endpoint is ({len(down)} of {len(down)})"
+        if known.is_down:
+            text = f"{fqdn} is down: every endpoint is ({len(down)} of {len(judged)})"
             kept = f"; {_standing(row)}"
             yield Problem("service_down", "critical", text + kept, show, _latest(down))
         elif row["fail_open"]:

@@ -60,6 +60,7 @@ def judge(draft: Draft, fqdn: Name) -> None:
             published=selection.published,
             fail_open=selection.fail_open,
             is_unsettled=_is_unsettled(after),
+            is_down=_all_down(after),
         )
         after = _without_needless_waits(draft, after)
         _tell_service(draft, known, after)
@@ -186,17 +187,22 @@ def _tell_service(draft: Draft, before: ServiceState, after: ServiceState) -> No
         kind = "service.fail_open" if after.fail_open else "service.fail_open_ended"
         sentence = "too many endpoints are down: all are kept" if after.fail_open else "verdicts decide again"
         draft.tell(kind, text, sentence, service=text)
-    if _all_down(before) != _all_down(after):
-        kind = "service.down" if _all_down(after) else "service.up"
+    if before.is_down != after.is_down:
+        kind = "service.down" if after.is_down else "service.up"
         draft.tell(
-            kind, text, "every endpoint is down" if _all_down(after) else "an endpoint is back", service=text
+            kind, text, "every endpoint is down" if after.is_down else "an endpoint is back", service=text
         )
 
 
-def _all_down(service_state: ServiceState) -> bool:
-    return bool(service_state.endpoints) and all(
-        state.verdict == "down" for _, state in service_state.endpoints
-    )
+def _all_down(known: ServiceState) -> bool:
+    """Say whether all is down that counts: what operators took out does not, what they forced up is up."""
+    overrides = dict(known.overrides)
+    counted = [
+        state.verdict == "down" and address not in overrides
+        for address, state in known.endpoints
+        if address not in overrides or overrides[address].kind == "up"
+    ]
+    return bool(counted) and all(counted)
 
 
 def write_rrsets(draft: Draft, known: ServiceState) -> None:

@@ -58,7 +58,16 @@ def put_service(draft: Draft, command: PutService) -> Result:
     overrides = tuple(each for each in old.overrides if each[0] in addresses) if old else ()
     maintenance = old.maintenance if old else None
     after = ServiceState(service, endpoints, published, fail_open, draft.index, retired, overrides, maintenance)
-    keep(draft, msgspec.structs.replace(after, published_index=old.published_index if old else draft.index))
+    if old is None:
+        after = msgspec.structs.replace(after, published_index=draft.index)
+    else:
+        kept = {
+            "published_index": old.published_index,
+            "is_down": old.is_down,
+            "is_unsettled": old.is_unsettled,
+        }
+        after = msgspec.structs.replace(after, **kept)
+    keep(draft, after)
     text = to_text(service.fqdn)
     verb = "service.changed" if old else "service.created"
     draft.tell(verb, text, f"{len(endpoints)} endpoints", service=text)

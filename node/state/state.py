@@ -79,6 +79,8 @@ class ServiceState(msgspec.Struct, frozen=True, omit_defaults=True):
     """Log index at which ``published`` or the ttl last changed."""
     is_unsettled: bool = False
     """Whether what stands in DNS may change soon, where the service's ttl follows that."""
+    is_down: bool = False
+    """Whether every endpoint that counts is down, as was told last: maintenance tells nothing."""
 
     @property
     def ttl(self) -> int:

@@ -67,14 +67,18 @@ def grouped(number: int | None) -> str:
     return "-" if number is None else f"{number:,}".replace(",", "\u202f")
 
 
-def strip_text(cells: list[str]) -> str:
-    """Say in words what a strip shows."""
+_SPANS = {"1h": ("hour", "minutes"), "24h": ("day", "quarters of an hour")}
+
+
+def strip_text(cells: list[str], span: str = "1h") -> str:
+    """Say in words what a strip of this span shows."""
+    whole, parts = _SPANS[span]
     up, down = cells.count("up"), cells.count("down") + cells.count("some")
     if not down and up == len(cells):
-        return "up during the whole last hour"
+        return f"up during the whole last {whole}"
     if not down and not up:
-        return "nothing known of the last hour"
-    return f"up {up}, down {down} of the last {len(cells)} minutes"
+        return f"nothing known of the last {whole}"
+    return f"up {up}, down {down} of the last {len(cells)} {parts}"
 
 
 def _load_static() -> dict[str, tuple[bytes, str]]:

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
-from node.cli.faults import usage
+from node.cli.faults import ExitCode, Failure, usage
 from node.cli.group import Command
 from node.cli.loading import load_config
 from node.cli.options import daemon_options
 from node.cli.session import Session
+from node.environment import stranger
 
 
 @click.command(cls=Command, example="qdns run -c /etc/quorumdns/cluster.toml --node ns1")
@@ -43,6 +44,7 @@ def run(
     """
     if restore_of is not None and restore is None:
         raise usage("--restore-of tells of which cluster a backup is, and there is none", "add --restore FILE")
+    refuse_strangers()
     config = load_config(session.settings.config, os.environ, node)
     from node import wiring
 
@@ -64,6 +66,7 @@ def run(
 def dev(session: Session, with_demo: bool, data: Path | None, dns_port: int, api_port: int) -> int:
     """Run one node without a configuration: a quorum of one, on loopback, every feature on."""
     del session
+    refuse_strangers()
     from node import wiring
 
     settings = wiring.DevSettings(data_dir=data, dns_port=dns_port, api_port=api_port, with_demo=with_demo)
@@ -73,3 +76,15 @@ def dev(session: Session, with_demo: bool, data: Path | None, dns_port: int, api
 def _announce(lines: Iterable[str]) -> None:
     for line in lines:
         print(f"  {line}", flush=True)
+
+
+def refuse_strangers() -> None:
+    """Raise ``Failure`` where another program's package would be imported in the place of ours."""
+    place = stranger()
+    if place:
+        raise Failure(
+            f"{place} would be imported in the place of a package of ours",
+            ExitCode.CONFIG,
+            hint="install quorumdns into an environment of its own (a venv, pipx, uv tool install), "
+            "and leave that place out of PYTHONPATH",
+        )

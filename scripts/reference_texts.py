@@ -116,6 +116,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "priority": "1 is best",
         "weight": "its share where answers are drawn by `selection`; the heavier go first where `max_answers` leaves some out",
         "site": 'where it stands, for `selection = "site"`',
+        "tags": "by which operators mean it together with others: `qdns endpoint drain '*/tag:rack7'`",
         "probe_from": "nodes that probe it; empty for all",
         "probe_address": "what is probed in its place",
     },

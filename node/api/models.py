@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from node.api.body import Body
 from node.api.check import CheckBody, RuleBody, long_check, long_rule
-from node.health.service import FALLBACKS_MAX, Endpoint, Service, canonical_address
+from node.health.service import FALLBACKS_MAX, TAGS_MAX, Endpoint, Service, canonical_address
 from node.health.steadiness import Failback, FlapLimit
 from node.state.leases import LEASE_S_MAX
 from node.zone.name import Name
@@ -131,6 +131,7 @@ class EndpointSettings(Body):
     probe_from: list[str] = Field(default=[])
     probe_address: Annotated[str, AfterValidator(_canonical_or_none)] = ""
     site: str = Field("", max_length=63)
+    tags: list[str] = Field([], max_length=TAGS_MAX, examples=[["rack7"]])
 
     def endpoint(self, address: str) -> Endpoint:
         """Return the endpoint with this canonical address."""
@@ -142,6 +143,7 @@ class EndpointSettings(Body):
             tuple(self.probe_from),
             self.probe_address,
             self.site,
+            tuple(self.tags),
         )
 
 

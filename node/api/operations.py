@@ -1,5 +1,6 @@
 """What operators say of endpoints and services, as bodies of ``/v1``; and which endpoints a pattern means."""
 
+import ipaddress
 from collections.abc import Iterator
 from datetime import datetime
 from fnmatch import fnmatchcase
@@ -60,8 +61,8 @@ class OverridesBody(DrainBody):
     places: list[str] = Field(
         min_length=1,
         max_length=PLACES_MAX,
-        description="patterns of service/address or service/name",
-        examples=[["www.example.org/192.0.2.*"]],
+        description="patterns of service/address, service/name, service/network, service/tag:TAG or service/site:SITE",
+        examples=[["www.example.org/192.0.2.*", "*/tag:rack7"]],
     )
     action: Literal["drain", "force-up", "force-down", "release", "failback"]
 
@@ -79,7 +80,7 @@ class MaintenanceBody(LastingBody):
 
 
 class FailoverBody(LastingBody):
-    """Some endpoints of a service alone are to be used: by address, name or a pattern of these."""
+    """Some endpoints of a service alone are to be used: by address, name, network, tag:, site: or a pattern."""
 
     to: str = Field(examples=["198.51.100.20"])
     allow_empty: bool = False
@@ -101,12 +102,26 @@ def places_of(state: State, patterns: list[str]) -> tuple[Place, ...]:
 
 
 def is_meant(endpoint: Endpoint, pattern: str) -> bool:
-    """Say whether an address, a name or a pattern of these means the endpoint."""
+    """Say whether an address, a name, a pattern of these, a network, ``tag:`` or ``site:`` means the endpoint."""
+    kind, colon, value = pattern.partition(":")
+    if colon and kind == "tag":
+        return any(fnmatchcase(each.lower(), value.lower()) for each in endpoint.tags)
+    if colon and kind == "site":
+        return bool(endpoint.site) and fnmatchcase(endpoint.site.lower(), value.lower())
+    if "/" in pattern:
+        return _is_in_network(endpoint.address, pattern)
     try:
         pattern = canonical_address(pattern.removeprefix("[").removesuffix("]"))
     except ValueError:
         pattern = pattern.lower()
     return fnmatchcase(endpoint.address, pattern) or fnmatchcase(endpoint.name.lower(), pattern)
+
+
+def _is_in_network(address: str, text: str) -> bool:
+    try:
+        return ipaddress.ip_address(address) in ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
 
 
 def _matching(state: State, pattern: str) -> Iterator[Place]:

@@ -172,6 +172,7 @@ def endpoint_row(endpoint: Endpoint, known: EndpointState, published: bool, reas
         "probe_from": list(endpoint.probe_from),
         "probe_address": endpoint.probe_address,
         "site": endpoint.site,
+        "tags": list(endpoint.tags),
         "verdict": known.verdict,
         "published": published,
         "reason": reason,

@@ -209,6 +209,7 @@ def _service(
                 tuple(each.probe_from),
                 each.probe_address or "",
                 each.site,
+                tuple(each.tags),
             )
             for each in table.endpoints
         ),

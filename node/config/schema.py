@@ -38,7 +38,7 @@ from node.config.fields import (
 from node.config.model import LogFormat, LogLevel
 from node.config.notify_schema import NotifyTable
 from node.config.steadiness_fields import FailbackText, FlapLimitTable, OwnFlapLimit
-from node.health.service import ENDPOINTS_MAX, FALLBACKS_MAX
+from node.health.service import ENDPOINTS_MAX, FALLBACKS_MAX, TAGS_MAX
 
 
 class ClusterTlsTable(Table):
@@ -159,6 +159,7 @@ class EndpointTable(Table):
     probe_from: Annotated[list[Word], Listed] = Field(default_factory=list)
     probe_address: IpAddress | None = None
     site: Label = ""
+    tags: Annotated[list[Word], Listed, Field(max_length=TAGS_MAX)] = Field(default_factory=list)
 
 
 def _endpoint(value: Any) -> Any:

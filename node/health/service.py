@@ -5,6 +5,7 @@ checks them once when a command is applied (``problem``), and everything behind 
 """
 
 import ipaddress
+import re
 from typing import Literal
 
 import msgspec
@@ -19,6 +20,8 @@ CHECK_KINDS = ("http", "https", "tcp", "tls", "dns", "udp", "icmp", "grpc", "exe
 PORTLESS_KINDS = ("icmp", "exec", "composite", "push")
 ENDPOINTS_MAX = 256
 FALLBACKS_MAX = 16
+TAGS_MAX = 16
+_TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 PARTS_MAX = 8
 """Of a composite check."""
 MODES = ("active-active", "active-standby")
@@ -91,6 +94,8 @@ class Endpoint(msgspec.Struct, frozen=True, omit_defaults=True):
     """The address that is probed instead of the published one; empty means that one."""
     site: str = ""
     """Where it is, as nodes have sites."""
+    tags: tuple[str, ...] = ()
+    """By which operators mean it together with others."""
 
 
 class Service(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -271,4 +276,6 @@ def _endpoints_problem(endpoints: tuple[Endpoint, ...]) -> str | None:
                 return f"the address {text} must be written {canonical}"
         if not 0 <= endpoint.weight < 2**20 or not 1 <= endpoint.priority <= 1000:
             return f"endpoint {endpoint.address}: weight is 0 to 1048575, priority 1 to 1000"
+        if len(endpoint.tags) > TAGS_MAX or not all(map(_TAG.fullmatch, endpoint.tags)):
+            return f"endpoint {endpoint.address}: a tag is 1 to 63 letters, digits, dots and hyphens, at most {TAGS_MAX} of them"
     return None

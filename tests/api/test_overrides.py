@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from node.api.context import Token
+from node.api.operations import is_meant
+from node.health.service import Endpoint
 from node.state.command import KeepSchedule, PutService
 from tests.api.conftest import NOW_MS, Api, service
 
@@ -201,3 +203,28 @@ def test_scope(api: Api, scope: str, status: int) -> None:
     assert status == api.put(f"{WWW}/endpoints/{ONE}/drain", headers=headers).status_code
     if scope == "endpoints:operate":
         assert 403 == api.call("DELETE", WWW, headers=headers).status_code
+
+
+@pytest.mark.parametrize(
+    ("pattern", "meant"),
+    [
+        ("tag:rack7", "12"),
+        ("tag:RACK*", "12"),
+        ("site:fra", "13"),
+        ("site:*", "13"),
+        ("192.0.2.0/31", "1"),
+        ("192.0.2.0/24", "123"),
+        ("2001:db8::/32", "6"),
+        ("192.0.2.0/99", ""),
+        ("tag:", ""),
+    ],
+)
+def test_endpoints_are_meant_in_many_ways(pattern: str, meant: str) -> None:
+    """By tag, by site, and by network, of either family."""
+    endpoints = {
+        "1": Endpoint("192.0.2.1", site="fra", tags=("rack7", "old")),
+        "2": Endpoint("192.0.2.2", tags=("rack7",)),
+        "3": Endpoint("192.0.2.3", site="FRA"),
+        "6": Endpoint("2001:db8::1"),
+    }
+    assert list(meant) == [key for key, each in endpoints.items() if is_meant(each, pattern)]

@@ -25,6 +25,7 @@ EXPECTED = {
         "no maintenance",
         "127.0.0.31 published, 127.0.0.30 withdrawn",
         "undrained  shop.example.com 127.0.0.31",
+        "drained  shop.example.com 127.0.0.30",
         "forced up  shop.example.com 127.0.0.30",
         "back  shop.example.com 127.0.0.30",
     ),

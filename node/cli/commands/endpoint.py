@@ -40,14 +40,22 @@ def list_endpoints(session: Session, fqdn: str | None) -> None:
 @click.option("--priority", type=int, metavar="N", help="1 is best; counts in active-standby.")
 @click.option("--weight", type=int, metavar="N", help="Share of the answers it comes first in.")
 @click.option("--site", metavar="SITE", help="Where it is; nodes there prefer it with --selection site.")
+@click.option(
+    "--tag", "tags", multiple=True, metavar="TAG", help="By which it is drained with others; repeatable."
+)
 @reason_option
 @client_options
 @click.pass_obj
 def add_endpoint(
-    session: Session, /, fqdn: str, address: str, reason: str, **options: str | int | None
+    session: Session,
+    /,
+    fqdn: str,
+    address: str,
+    reason: str,
+    **options: str | int | tuple[str, ...] | None,
 ) -> None:
     """Add an endpoint, or change one. It is in DNS until a majority says down."""
-    body: Json | None = {key: value for key, value in options.items() if value is not None} or None
+    body: Json | None = {key: value for key, value in options.items() if value not in (None, ())} or None
     reply = session.client.write("PUT", _path(fqdn, address), body, reason=reason)
     report(session.out, "added", f"{fqdn} {address}", reply)
 
@@ -77,7 +85,7 @@ _DRAIN = "qdns endpoint drain 'www.example.org/192.0.2.1*' --for 30m --reason 'k
 def drain(
     session: Session, /, places: tuple[str, ...], for_s: float | None, allow_empty: bool, reason: str
 ) -> None:
-    """Take endpoints out of DNS, by address or name or patterns of these: all of them or none."""
+    """Take endpoints out of DNS, by address, name, network, tag:TAG, site:SITE or patterns: all of them or none."""
     reply = _override(session, places, "drain", for_s, reason, allow_empty=allow_empty)
     operation_view.show_places(session.out, "drained", reply, f"qdns endpoint undrain {_quoted(places)}")
 

@@ -20,7 +20,7 @@ KEYS = (
     *("flap_limit", "failback", "failback_after_ms", "ttl_min", "separate_families", "selection"),
 )
 """What ``PUT /v1/services/NAME`` takes, of all that a service shows."""
-ENDPOINT_KEYS = ("address", "name", "priority", "weight", "probe_from", "probe_address", "site")
+ENDPOINT_KEYS = ("address", "name", "priority", "weight", "probe_from", "probe_address", "site", "tags")
 
 
 @click.command("edit", cls=Command, example="EDITOR=nano qdns service edit www.example.org")

@@ -41,7 +41,12 @@ def maintenance(
 
 @click.command("failover", cls=Command, example="qdns service failover api.example.org --to 198.51.100.20")
 @click.argument("fqdn", shell_complete=complete_services)
-@click.option("--to", "target", metavar="ADDRESS|NAME", help="The endpoints that alone are used, or a pattern.")
+@click.option(
+    "--to",
+    "target",
+    metavar="ADDRESS|NAME",
+    help="The endpoints that alone are used: a pattern, tag:TAG, site:SITE.",
+)
 @click.option("--auto", is_flag=True, help="Let the votes decide again.")
 @for_option
 @allow_empty_option

@@ -196,6 +196,32 @@ def test_leader_killed_between_votes(hospital: Hospital) -> None:
     assert found[0] == found[1] == found[2]
 
 
+def test_partitioned_voter(hospital: Hospital) -> None:
+    """What a node saw while it was cut off from the others is not voted when it is back: only what it sees then is."""
+    nodes, ailing = hospital.nodes, hospital.at(CALM, 0)
+    alone = next(number for number in nodes.numbers if number != nodes.leader())
+    others = [number for number in nodes.numbers if number != alone]
+    before = hospital.index()
+    with harm(hospital, calm=[{hospital.at(CALM, 1).address}]):
+        nodes.lab.isolate(alone)
+        ailing.stop()
+        hospital.wait_answers({hospital.at(CALM, 1).address}, *others, fqdn=CALM)
+        wait_until(lambda: hospital.events(others[0], before, "votes.dropped"), "its lease ends", PATIENCE_S)
+        ailing.start()
+        hospital.wait_answers(set(addresses(CALM)), *others, fqdn=CALM)
+        ailing.asked.clear()
+        wait_until(lambda: ailing.asked[nodes.lab.address(alone)] >= 3, "it sees that all is well", PATIENCE_S)
+        nodes.lab.rejoin(alone)
+    cast = [
+        each["data"]
+        for each in hospital.events(alone, before, "vote.cast")
+        if each["data"]["node"] == f"ns{alone}"
+    ]
+    assert {"up"} == {each["vote"] for each in cast}
+    changes = [each["data"]["after"] for each in hospital.events(alone, before, "verdict.changed")]
+    assert ["down", "up"] == changes
+
+
 def test_followed_through_restarts(hospital: Hospital) -> None:
     """A follower of events shows every transition once, in order, whatever node is killed, led or restarted meanwhile."""
     nodes, flipping = hospital.nodes, hospital.at(CALM, 0)

@@ -4,7 +4,7 @@ SEEDS ?= 200
 WORKERS ?= auto
 PYTEST_ARGS ?=
 
-.PHONY: check fmt lint types arrows test sim fuzz native bench run wheel clean
+.PHONY: check fmt lint types arrows test sim fuzz native openapi bench run wheel clean
 
 check: lint types arrows test  ## all that CI runs
 
@@ -30,6 +30,9 @@ sim:  ## the replicated log under seeded faults: make sim SEEDS=1000
 
 fuzz:
 	$(PYTHON) scripts/fuzz.py
+
+openapi:  ## what the API describes, asked in thousands of ways
+	QDNS_OPENAPI_PHASES=examples,coverage,fuzzing QDNS_OPENAPI_EXAMPLES=20 $(PYTHON) -m pytest -q tests/api/test_described.py
 
 native:  ## the compiled reader of answers, where there is a C compiler
 	$(PYTHON) scripts/build_native.py

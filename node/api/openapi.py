@@ -156,7 +156,7 @@ def _success(route: Route) -> Schema:
         content = {"text/dns": {"schema": {"type": "string"}}}
     elif not route.pattern.startswith("/v1/"):
         content = {kind: {"schema": {}} for kind in ("application/json", "text/plain", "text/html")}
-    elif route.method == "GET" or route.pattern == "/v1/plan":
+    elif route.method == "GET" or route.pattern in ("/v1/plan", "/v1/log"):
         content = {"application/json": {"schema": {"type": "object"}}}
         if route.pattern == "/v1/events":
             content["text/event-stream"] = {"schema": {"type": "string"}}

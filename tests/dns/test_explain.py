@@ -1,13 +1,18 @@
 """Why a question is answered as it is: it says so, and never against the answer."""
 
+import struct
 from typing import Any
 
+import dns.message
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from node.dns.choice import choices_of
+from node.dns.exchange import Client, Send, View
 from node.dns.explain import explain
 from node.dns.lookup import lookup
+from node.dns.respond import respond
 from node.health.rule import Rule
 from node.health.service import Check, Endpoint, Service
 from node.health.steadiness import Failback, FlapLimit
@@ -38,7 +43,7 @@ from node.state.pushes import PutTarget, Target
 from node.state.snapshot import dump, load
 from node.state.state import State
 from node.zone.lease import LeaseKey
-from node.zone.name import from_text
+from node.zone.name import Name, from_text
 from node.zone.rrset import AAAA, CNAME, TXT, A, rdata_from_text, rdata_to_text
 from node.zone.rrset import make as make_rrset
 
@@ -74,7 +79,8 @@ class Cluster:
         key = LeaseKey(ZONE, from_text("short.example.org"), TXT)
         self.do(ChangeZone(ZONE, (made("short.example.org", TXT, '"x"'),), leases=(LeaseWish(key, 90),)))
         self.do(PutTarget(Target("knot", "rfc2136", "192.0.2.53:53", (ZONE,))))
-        self.do(PutService(Service(WWW, ZONE, Check("tcp", 80), tuple(map(Endpoint, ADDRESSES)), **fields)))
+        check = fields.pop("check", Check("tcp", 80))
+        self.do(PutService(Service(WWW, ZONE, check, tuple(map(Endpoint, ADDRESSES)), **fields)))
 
     def do(self, command: Command) -> None:
         entry = Entry(command, 1_700_000_000_000 + self.state.index * 1000, "alice", "work")
@@ -153,7 +159,7 @@ def test_fail_open_and_a_verdict_that_only_stays() -> None:
 
 PLACE = st.sampled_from([Place(WWW, address) for address in ADDRESSES])
 SERVICES = st.builds(
-    lambda rule, mode, percent, when_down, least, most, limit, failback, apart, ttl_min: {
+    lambda rule, mode, percent, when_down, least, most, limit, failback, apart, ttl_min, check, selection: {
         "rule": rule,
         "mode": mode,
         "fail_open_percent": percent,
@@ -166,6 +172,8 @@ SERVICES = st.builds(
         "separate_families": apart,
         "ttl": 60,
         "ttl_min": ttl_min,
+        "check": check,
+        "selection": selection,
     },
     st.sampled_from(
         [Rule(), Rule("any"), Rule("all"), Rule("count", 2), Rule("fraction", 60), Rule("regions")]
@@ -179,6 +187,8 @@ SERVICES = st.builds(
     st.sampled_from([Failback(), Failback("after", 20_000), Failback("manual")]),
     st.booleans(),
     st.sampled_from([0, 1]),
+    st.sampled_from([Check("tcp", 80), Check("push", 0)]),
+    st.sampled_from(["all", "weighted-one", "sticky", "site"]),
 )
 ACTIONS = st.one_of(
     st.tuples(st.just("vote"), st.sampled_from(ADDRESSES), st.booleans(), st.sampled_from(NODES)),
@@ -217,3 +227,15 @@ def test_it_never_contradicts_the_answer(fields: dict[str, Any], actions: list[A
                 published = {each.address for each in found.endpoints if each.published}
                 assert published == rdatas & set(ADDRESSES)
             assert found == explain(again, name, type_)
+            assert sent(cluster.state, name, type_) <= rdatas
+            assert bool(sent(cluster.state, name, type_)) == bool(rdatas)
+
+
+def sent(state: State, name: Name, type_: int) -> set[str]:
+    """Return the rdatas of an answer to a client, which may be a choice of what is published."""
+    view = View(state.zones, True, "n1", choices=choices_of(state, "n1"))
+    question = struct.pack("!6H", 1, 0, 1, 0, 0, 0) + name + struct.pack("!HH", type_, 1)
+    outcome = respond(question, Client("192.0.2.99", "tcp"), view, state.index)
+    assert isinstance(outcome, Send)
+    answer = dns.message.from_wire(outcome.packet).answer
+    return {rdata_to_text(each.rdtype, rdata.to_wire()) for each in answer for rdata in each}

@@ -16,7 +16,7 @@ from node.cli.changes import Json
 from node.cli.faults import ExitCode, Failure
 from node.cli.repeating import Passed, new_key, send_until_known
 from node.cli.unix_socket import UnixAdapter
-from node.cli.upload import Upload
+from node.cli.upload import Upload, refuse_lines
 
 PAGE_ITEMS = 1000
 CONNECT_TIMEOUT_S = 2.0
@@ -26,6 +26,7 @@ DOWNLOAD_TIMEOUT_S = 60.0
 """How long a node may send nothing of a download: it may have a million names to sort."""
 DOWNLOAD_CHUNK_OCTETS = 256 * 1024
 OCTETS = "application/octet-stream"
+EVENTS = "text/event-stream"
 WRITE_METHODS = frozenset({"PUT", "DELETE", "PATCH", "POST"})
 EXIT_CODES = {
     "invalid": ExitCode.USAGE,
@@ -212,7 +213,7 @@ class Client:
                     timeout=(self._timeout[0], UPLOAD_TIMEOUT_S),
                     allow_redirects=False,
                 )
-                _refuse_lines(response)
+                refuse_lines(response)
                 value = _value("PUT", response)
                 return value if isinstance(value, dict) else {}
             except requests.RequestException as error:
@@ -238,6 +239,19 @@ class Client:
                     _receive(url, response, write)
                     return url
             except Passed as reason:
+                passed.append(f"{url}  {reason}")
+        raise _unreachable(passed)
+
+    def lines(self, path: str, last_id: str = "") -> Iterator[bytes]:
+        """Yield the lines of an event stream from the first node that has one. Raises ``Failure`` when it ends."""
+        headers = {"Accept": EVENTS, "Last-Event-ID": last_id} if last_id else {"Accept": EVENTS}
+        passed = []
+        for url in self.urls:
+            try:
+                with self._send("GET", url + path, None, None, headers, stream=True) as response:
+                    _require_octets(response, EVENTS)
+                    yield from response.iter_lines(chunk_size=1)
+            except (Passed, requests.RequestException) as reason:
                 passed.append(f"{url}  {reason}")
         raise _unreachable(passed)
 
@@ -269,16 +283,6 @@ class Client:
             if method in WRITE_METHODS and not _was_refused(error):
                 raise _unknown(url, reason) from None
             raise Passed(reason) from None
-
-
-def _refuse_lines(response: requests.Response) -> None:
-    """Raise with all bad lines of a file, each as ``line N`` and what is wrong."""
-    if response.status_code != 422:
-        return
-    errors = response.json().get("errors") or []
-    if errors and all(str(each.get("pointer", "")).startswith("line ") for each in errors):
-        lines = [f"{each['pointer'].removeprefix('line ')}: {each['message']}" for each in errors]
-        raise Failure("the file has bad lines", ExitCode.CONFIG, facts=lines)
 
 
 def _require_octets(response: requests.Response, content_type: str) -> None:

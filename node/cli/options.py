@@ -126,7 +126,7 @@ def watch_option(function: Decorated) -> Decorated:
         is_flag=False,
         flag_value=2.0,
         metavar="[TIME]",
-        help="Show it again and again; piped, one line a change.",
+        help="Show it again at every change, and every so often; piped, one line a change.",
     )
     return option(function)
 

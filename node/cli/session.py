@@ -13,6 +13,7 @@ from node.cli.output import FORMATS, Printer
 
 if TYPE_CHECKING:
     from node.cli.client import Client
+    from node.cli.event_stream import Wake
 
 TIMEOUT_S = 5.0
 
@@ -61,6 +62,9 @@ class Session:
     @cached_property
     def client(self) -> "Client":
         """Return the client of the HTTP API. Raises ``Failure``."""
+        return self._new_client()
+
+    def _new_client(self) -> "Client":
         from node.cli import addresses
         from node.cli.client import Client
 
@@ -68,6 +72,12 @@ class Session:
         token = addresses.token(self.settings.token_file, self.environ)
         ca = addresses.authorities(self.settings.config, self.environ) if _is_tls(urls) else None
         return Client(urls, token=token, timeout_s=self.timeout_s, environ=self.environ, ca=ca)
+
+    def wake(self) -> "Wake":
+        """Return what tells a watch that something was committed."""
+        from node.cli.event_stream import Wake
+
+        return Wake(self._new_client())
 
 
 def _is_tls(urls: tuple[str, ...]) -> bool:

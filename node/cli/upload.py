@@ -2,6 +2,10 @@
 
 from collections.abc import Callable
 
+import requests
+
+from node.cli.faults import ExitCode, Failure
+
 
 class Upload:
     """Octets that tell how many of them were sent."""
@@ -21,3 +25,13 @@ class Upload:
         self._position += len(piece)
         self._sent(len(piece))
         return piece
+
+
+def refuse_lines(response: requests.Response) -> None:
+    """Raise with all bad lines of a file, each as ``line N`` and what is wrong."""
+    if response.status_code != 422:
+        return
+    errors = response.json().get("errors") or []
+    if errors and all(str(each.get("pointer", "")).startswith("line ") for each in errors):
+        lines = [f"{each['pointer'].removeprefix('line ')}: {each['message']}" for each in errors]
+        raise Failure("the file has bad lines", ExitCode.CONFIG, facts=lines)

@@ -4,11 +4,14 @@ import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from node.cli.faults import ExitCode, Failure
 from node.cli.output import Printer
 from node.cli.times import clock, utc_now
+
+if TYPE_CHECKING:
+    from node.cli.event_stream import Wake
 
 _HOME = "\x1b[H"
 _CLEAR = "\x1b[2J"
@@ -27,8 +30,12 @@ def watch(
     fetch: Callable[[], Any],
     show: Callable[[Any, Printer], None],
     parts: Callable[[Any], Mapping[str, str]],
+    wake: "Wake | None" = None,
 ) -> None:
-    """Look again every ``interval_s`` until interrupted; a node that is away for a while is waited for."""
+    """Look again every ``interval_s``, and when ``wake`` says so, until interrupted.
+
+    A node that is away for a while is waited for.
+    """
     is_redrawn = out.terminal.is_terminal and out.is_for_people
     before: dict[str, str] = {}
     if is_redrawn:
@@ -40,7 +47,10 @@ def watch(
         else:
             before = _print_changes(out, value, failure, parts, before)
         out.flush()
-        pause(interval_s)
+        if wake is not None and wake.is_connected:
+            wake.wait(interval_s)
+        else:
+            pause(interval_s)
 
 
 def _looked(fetch: Callable[[], Any]) -> tuple[Any, Failure | None]:

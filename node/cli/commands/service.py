@@ -45,7 +45,7 @@ def list_services(session: Session, watch_s: float | None) -> None:
         return value
 
     if watch_s is not None:
-        watch(session.out, watch_s, fetch, service_view.show_list, service_view.parts)
+        watch(session.out, watch_s, fetch, service_view.show_list, service_view.parts, session.wake())
     status = fetch()
     columns = status_view.service_columns(status["pushes"])
     session.out.rows(status["services"], columns, lambda row: str(row["fqdn"]))

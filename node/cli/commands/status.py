@@ -33,7 +33,7 @@ def status(session: Session, exit_code: bool, quiet: bool, nagios: bool, watch_s
         return value
 
     if watch_s is not None:
-        watch(session.out, watch_s, fetch, status_view.show, status_view.parts)
+        watch(session.out, watch_s, fetch, status_view.show, status_view.parts, session.wake())
     value = fetch()
     if not quiet:
         _write(value, session.out)

@@ -59,7 +59,7 @@ def list_tokens(session: Session) -> None:
     multiple=True,
     required=True,
     metavar="SCOPE",
-    help="read, records:write [zone= name= type=], acme [zone=], endpoints:operate, services:write, write, admin; "
+    help="read, records:write [zone= name= type=], acme [zone=], heartbeat [zone= name=], endpoints:operate, services:write, write, admin; "
     "repeatable.",
 )
 @for_option

@@ -174,7 +174,9 @@ _SERVICE_TO_COME = """# A name that points only at what works:
 # healthcheck = "http://{}:80/"
 # endpoints   = ["192.0.2.10", "192.0.2.11"]
 """
-_ADMIN = """# The HTTP API of each node is at port 7380 of its address; clients show a token.
+_ADMIN = """# The HTTP API of each node is at port 7380 of its address; clients show a token, in clear until there is HTTPS:
+# [api]
+# tls = { cert = "tls/{node}-api.pem", key = "file:tls/{node}-api.key" }
 [[api.tokens]]
 name  = "admin"
 token = "file:secrets/admin-token"

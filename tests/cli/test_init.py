@@ -57,10 +57,11 @@ def fixture_made(qdns: Qdns) -> Qdns:
 
 
 def test_what_it_makes_is_a_cluster(made: Qdns) -> None:
-    """The configuration is accepted without a word, and each node starts with its files."""
+    """The configuration is accepted, with a word on HTTPS alone, and each node starts with its files."""
     for node in ("ns1", "ns2", "ns3"):
         ran = made("config", "check", "--node", node)
-        assert (0, "") == (ran.code, ran.err)
+        assert (0, 1) == (ran.code, ran.err.count("warning:"))
+        assert "api.tls is off" in ran.err
         assert works(node) > dt.datetime.now(dt.UTC) + dt.timedelta(days=800)
     config = load("cluster.toml", {}, "ns3")
     assert ("prod", ["192.0.2.1:7300", "192.0.2.2:7400", "[2001:db8::3]:7300"]) == (

@@ -12,8 +12,9 @@ from pathlib import Path
 import dns_load
 import dns_servers
 
-KINDS = ("mixed", "spelled", "flood")
-"""Repeated questions; EDNS and names in random case, where caches of whole packets do not hold; made-up names."""
+KINDS = ("mixed", "spelled", "half", "flood")
+"""Repeated questions; EDNS and names in random case, where caches of whole packets do not hold; names made up for every
+second question, and for all."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,11 +28,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--workers", type=int, default=1, help="answering processes or threads (default %(default)s)"
     )
     parser.add_argument("--servers", default="|".join(dns_servers.installed()), help="default: %(default)s")
+    parser.add_argument(
+        "--memory-only", action="store_true", help="start the servers one by one, and weigh them"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     cores = sorted(os.sched_getaffinity(0))
     generator, serving = cores[-1], set(cores[:-1] or cores)
+    if arguments.memory_only:
+        weigh(arguments, set(cores))
+        return 0
     os.sched_setaffinity(0, {generator})
     results: dict[str, dict[str, list[float]]] = {}
     with tempfile.TemporaryDirectory(prefix="bench-dns-") as home:
@@ -54,12 +61,25 @@ def run(arguments: argparse.Namespace) -> int:
                 for server in turned:
                     measure(server, folder, arguments, generator, results.setdefault(server.name, {}))
             for server in servers:
-                results[server.name]["memory MiB"] = [server.memory_mib()]
+                results[server.name]["memory, MiB"] = [server.memory_mib()]
         finally:
             for server in servers:
                 server.stop()
     show(results)
     return 0
+
+
+def weigh(arguments: argparse.Namespace, cores: set[int]) -> None:
+    """Print what each server takes for the zone."""
+    results: dict[str, dict[str, list[float]]] = {}
+    with tempfile.TemporaryDirectory(prefix="bench-dns-") as home:
+        zone = Path(home) / "zone"
+        dns_load.write_zone(zone, arguments.names)
+        for name in arguments.servers.split("|"):
+            server = dns_servers.start(name, zone, Path(home) / name, arguments.workers, cores)
+            results[name] = {f"{arguments.names:,} addresses: memory, MiB": [server.memory_mib()]}
+            server.stop()
+    show(results)
 
 
 def measure(

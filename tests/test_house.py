@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from node.dns.fast import is_supported
+from scripts.build_native import compiler
+
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted([*ROOT.glob("node/**/*.py"), *ROOT.glob("raft/**/*.py")])
 PURE = ("node/zone", "node/health", "node/state")
@@ -79,7 +82,11 @@ def test_the_wheel_holds_our_packages_alone(tmp_path: Path) -> None:
         )
     assert done.returncode == 0, done.stderr
     (wheel,) = tmp_path.glob("*.whl")
-    tops = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
+    names = zipfile.ZipFile(wheel).namelist()
+    tops = {name.split("/")[0] for name in names}
+    is_compiled = "node/dns/libnative.so" in names
+    assert is_compiled == bool(is_supported() and compiler())
+    assert is_compiled != wheel.name.endswith("-py3-none-any.whl")
     assert {"node", "raft"} == {top for top in tops if not re.fullmatch(r"quorumdns-[\d.]+\.dist-info", top)}
 
 

@@ -97,7 +97,8 @@ async def converse(exchange: Exchange, address: str, port: int, tls: Tls | None 
     finally:
         if exchange.transport is not None:
             exchange.transport.abort()
-        if exchange.finished.done() and not exchange.finished.cancelled():
+        exchange.finished.cancel()  # what a dying connection says later is nobody's business
+        if not exchange.finished.cancelled():
             exchange.finished.exception()  # seen, also when the deadline came first
 
 

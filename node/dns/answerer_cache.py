@@ -18,7 +18,8 @@ from node.dns.table_reader import Reader
 EXACT_MAX = 24_000
 LOOSE_MAX = 6_000
 _PACKETS_PER_QUESTION_MAX = 6
-_KINDS_MAX = 64
+_KINDS_MAX = 4_096
+"""Of answer sizes and flags; so many that nobody can use up all by asking with odd ones."""
 _OPTS_MAX = 512
 _PLAIN_OCTETS_MAX = 512
 _PLAIN = b"\x00\x01\x00\x00\x00\x00\x00\x00"

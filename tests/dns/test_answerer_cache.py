@@ -87,7 +87,7 @@ def test_the_caches_have_a_limit(twin: Twin, monkeypatch: pytest.MonkeyPatch) ->
     cache = twin.cache
     assert len(cache.by_packet) <= 40 * 6
     assert sum(len(kind.entries) for kind in (cache._plain, *cache._kinds.values())) <= 40
-    assert len(cache._kinds) <= 64
+    assert len(cache._kinds) <= answerer_cache._KINDS_MAX
 
 
 def test_overlooked_notices_forget_everything(twin: Twin) -> None:

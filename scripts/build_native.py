@@ -52,23 +52,23 @@ def build(library: Path = LIBRARY, more: tuple[str, ...] = (), *, only_if_older:
         return False
     if only_if_older and library.exists() and library.stat().st_mtime >= SOURCE.stat().st_mtime:
         return True
-    with tempfile.TemporaryDirectory(dir=library.parent, prefix=".native-") as folder:
-        fresh = Path(folder) / library.name
-        words = [*compiler(), *_WORDS, *more, "-o", str(fresh), SOURCE.name]
-        try:
+    try:
+        with tempfile.TemporaryDirectory(dir=library.parent, prefix=".native-") as folder:
+            fresh = Path(folder) / library.name
+            words = [*compiler(), *_WORDS, *more, "-o", str(fresh), SOURCE.name]
             subprocess.run(
                 words, cwd=SOURCE.parent, check=True, capture_output=True, text=True, timeout=_PATIENCE_S
             )
-        except subprocess.CalledProcessError as error:
-            print(error.stderr, file=sys.stderr)
-            return False
-        except (OSError, subprocess.TimeoutExpired) as error:
-            print(error, file=sys.stderr)
-            return False
-        if library.exists() and library.read_bytes() == fresh.read_bytes():
-            library.touch()
-        else:
-            fresh.replace(library)
+            if library.exists() and library.read_bytes() == fresh.read_bytes():
+                library.touch()
+            else:
+                fresh.replace(library)
+    except subprocess.CalledProcessError as error:
+        print(error.stderr, file=sys.stderr)
+        return False
+    except (OSError, subprocess.TimeoutExpired) as error:
+        print(error, file=sys.stderr)
+        return False
     return True
 
 

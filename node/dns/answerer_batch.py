@@ -120,7 +120,7 @@ class SystemBatch:
         count: int = self._recvmmsg(self._fd, self._received_at, BATCH, socket.MSG_DONTWAIT, None)
         if count <= 0:
             return 0
-        began = time.perf_counter_ns()
+        began = time.monotonic_ns()
         buffer, line, lengths = self._buffer, self._line, self._reply_lengths
         desk = self._desk
         get, miss = desk.cache.by_packet.get, self._miss
@@ -151,13 +151,17 @@ class SystemBatch:
             number += 1
         if number > unsent:
             self._send(unsent, number)
-        line[stats.BATCHES] += 1
-        microseconds = (time.perf_counter_ns() - began) // 1000
-        line[stats.TIMES + min(microseconds.bit_length(), stats.TIME_BUCKETS - 1)] += count
+        self._note_time(began, count)
         return count
 
-    def _answer_one(self, number: int) -> None:
-        """Answer one message of the batch that was read."""
+    def _note_time(self, began_ns: int, count: int) -> None:
+        """Note how long a batch took, from being read to being sent."""
+        self._line[stats.BATCHES] += 1
+        microseconds = (time.monotonic_ns() - began_ns) // 1000
+        self._line[stats.TIMES + min(microseconds.bit_length(), stats.TIME_BUCKETS - 1)] += count
+
+    def _answer_one(self, number: int) -> bool:
+        """Prepare the answer to one message of the batch that was read; say whether there is one to be sent."""
         start, octets = _STRIDE * number, self._words[_HEADER_WORDS * number + _LENGTH_WORD]
         desk = self._desk
         answer = self._miss(number, start, octets)
@@ -168,7 +172,7 @@ class SystemBatch:
             end = start + 2 + len(answer)
             self._buffer[start + 2 : end] = answer
             self._reply_lengths[number] = end - start
-            self._send(number, number + 1)
+        return bool(answer)
 
     def _miss(self, number: int, start: int, octets: int) -> bytes | None:
         """Answer what is not known octet by octet, or hand it up."""

@@ -24,7 +24,7 @@
 #error "the words of the table are little-endian"
 #endif
 
-enum { INTERFACE = 2, TABLE_FORMAT = 2 };
+enum { INTERFACE = 3, TABLE_FORMAT = 2 };
 enum { WORD_SLOTS = 2, WORD_ZONES = 3, WORD_CONSTANTS = 4, WORD_LEASES = 7 };
 enum { NODE_CUT = 1, NODE_DNAME = 2, NODE_LEASED = 4, DNSSEC_DIFFERS = 1 };
 enum { COUNT_SHORT = 128, COUNT_ANSWER, COUNT_OVERSIZED, COUNT_UNSENT };
@@ -71,6 +71,7 @@ struct policy {
 struct batch {
     struct mmsghdr *received;
     const struct mmsghdr *replies;
+    uint64_t began_ns;
     int32_t fd, forgets_interface, left_count;
     uint8_t left[BATCH]; /* numbers of the messages that are handed up */
 };
@@ -85,6 +86,7 @@ struct reader {
     const struct zone **zones; /* by the hash of their apex, open addressing */
     bool is_apex_length[NAME_OCTETS_MAX + 1];
     uint32_t zones_mask;
+    uint64_t zones_word;
     uint16_t turns[TURNS];
     struct policy policy;
 };
@@ -400,7 +402,8 @@ static bool resolve(const struct reader *r, const struct question *q, uint64_t n
     if (!q->type || q->type == TYPE_OPT || (q->type >= 128 && q->type < 255)) return false;
     const struct zone *zone = zone_of(r, q);
     memset(answer, 0, sizeof *answer);
-    if (zone) return zone->is_served && search(r, q, zone, now_ms, answer);
+    /* a zone that was rebuilt meanwhile loses its names under the number that this reader knows */
+    if (zone) return zone->is_served && search(r, q, zone, now_ms, answer) && word_of(r, WORD_ZONES) == r->zones_word;
     answer->flags = r->refusal_flags;
     answer->source = (const uint8_t *)"";
     answer->source_octets = 1;
@@ -477,6 +480,7 @@ struct reader *native_open(void)
 
 void native_close(struct reader *r)
 {
+    if (!r) return;
     free(r->zones);
     free(r);
 }
@@ -497,6 +501,7 @@ void native_refresh(struct reader *r)
     uint64_t constants = word_of(r, WORD_CONSTANTS), list = word_of(r, WORD_ZONES), size = 1;
     free(r->zones);
     r->zones = NULL;
+    r->zones_word = list;
     r->is_ready = false;
     memset(r->is_apex_length, 0, sizeof r->is_apex_length);
     if (!constants || !list) return;
@@ -543,7 +548,7 @@ int native_serve(struct reader *r, struct batch *batch)
     __atomic_thread_fence(__ATOMIC_SEQ_CST); /* this process is seen in its epoch before it looks at the table */
     int messages = recvmmsg(batch->fd, received, BATCH, MSG_DONTWAIT, NULL);
     if (messages <= 0) return 0;
-    uint64_t began = now_ns();
+    uint64_t began = batch->began_ns = now_ns();
     for (int i = 0; i < messages; i++) {
         const struct msghdr *reply = &replies[i].msg_hdr;
         const struct sockaddr_in *ipv4 = reply->msg_name;
@@ -563,6 +568,7 @@ int native_serve(struct reader *r, struct batch *batch)
         if (taken <= 0) count(r, COUNT_UNSENT, 1), taken = 1; /* one that the kernel refuses is given up */
         done += taken;
     }
+    if (batch->left_count) return messages; /* who answers the rest notes how long it took */
     count(r, COUNT_BATCHES, 1);
     uint64_t microseconds = (now_ns() - began) / 1000;
     int bucket = microseconds ? 64 - __builtin_clzll(microseconds) : 0;

@@ -15,7 +15,7 @@ from node.dns.answerer_desk import Desk
 from node.dns.networks import Network
 
 LIBRARY = Path(__file__).with_name("libnative.so")
-INTERFACE = 2
+INTERFACE = 3
 """Raised with every change of what is called here."""
 
 
@@ -47,6 +47,7 @@ class Batch(ctypes.Structure):
     _fields_ = (
         ("received", ctypes.c_void_p),
         ("replies", ctypes.c_void_p),
+        ("began_ns", ctypes.c_uint64),
         ("fd", ctypes.c_int32),
         ("forgets_interface", ctypes.c_int32),
         ("left_count", ctypes.c_int32),
@@ -94,7 +95,8 @@ class NativeReader:
         self._policy = _Policy()
 
     def __del__(self) -> None:
-        self._library.native_close(self._reader)
+        if getattr(self, "_reader", None):
+            self._library.native_close(self._reader)
 
     def use(self, desk: Desk) -> None:
         """Answer from the table of a desk's cache, by its rules, and count where it counts."""

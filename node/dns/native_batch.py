@@ -19,7 +19,7 @@ class NativeBatch(SystemBatch):
         super().__init__(number, bound, desk, hand_up)
         self._native = native or NativeReader()
         self._native.use(desk)
-        self._told = Told(self._received_at, self._replies_at, self._fd, self._zeroes_interface)
+        self._told = Told(self._received_at, self._replies_at, 0, self._fd, self._zeroes_interface)
         self._told_at = ctypes.addressof(self._told)
 
     def use(self, desk: Desk) -> None:
@@ -30,10 +30,26 @@ class NativeBatch(SystemBatch):
     def serve(self) -> int:
         """Answer what has arrived, up to a batch; return how many datagrams were read."""
         count = self._native.serve(self._told_at)
-        left = self._told.left_count
-        for number in self._told.left[:left] if left else ():
-            self._answer_one(number)
+        if self._told.left_count:
+            self._answer_left()
+            self._note_time(self._told.began_ns, count)
         return count
+
+    def _answer_left(self) -> None:
+        """Answer what the compiled reader left; numbers that follow each other are sent by one call."""
+        first = last = 0
+        for number in self._told.left[: self._told.left_count]:
+            if not self._answer_one(number):
+                continue
+            if number != last:
+                self._send_some(first, last)
+                first = number
+            last = number + 1
+        self._send_some(first, last)
+
+    def _send_some(self, first: int, end: int) -> None:
+        if end > first:
+            self._send(first, end)
 
 
 def open_batch(

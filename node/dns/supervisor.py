@@ -203,10 +203,13 @@ class Supervisor:
         pid = links.peer(link)[0]
         if hello.get("identity") != self._identity:
             return None
-        is_current = hello.get("version") == links.version()
+        version, own = str(hello.get("version")), links.version()
+        is_current = version == own
+        has_our_formats = version.rpartition(".")[0] == own.rpartition(".")[0]
         number = int(str(hello["number"]))
         seat = next((each for each in self.seats if each.number == number), None)
-        if seat is not None and seat.pid == pid and seat.link is None and is_current:
+        if seat is not None and seat.pid == pid and seat.link is None and has_our_formats:
+            # Files that changed since this process began are no reason to leave its sockets to nobody.
             self._dismiss(seat)
             seat.is_understood = True
             if not hello["ready"]:

@@ -69,6 +69,8 @@ NODE_LEASED = 4
 """Something here is on a lease: the answers hold no longer than ``WORD_LEASES`` says."""
 NO_ENTRY = 255
 
+TURNED_MAX = 255
+"""So many addresses of an answer are turned at most: their number is one octet."""
 ANSWER = struct.Struct("<HHHHHHHHHIHHBBBB")
 """One prepared answer: see ``table_reader.Prepared`` for the fields.
 

@@ -51,7 +51,7 @@ def _record(rrset: RRset) -> bytes:
     )
     octets, count = len(body), len(rrset.rdatas)
     width = _TURNED_OCTETS.get(rrset.type)
-    turn = (12, 12 + width, count) if width and count > 1 else (0, 0, 0)
+    turn = (12, 12 + width, count) if width and 1 < count <= layout.TURNED_MAX else (0, 0, 0)
     return (
         layout.ANSWER.pack(
             rrset.type,

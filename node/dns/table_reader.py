@@ -57,6 +57,7 @@ class Reader:
         self.refusal_flags = 0
         self.opt = self.refusal_opt = b""
         self._slots = self._mask = self._base = 0
+        self._zones_word = 0
 
     def close(self) -> None:
         """Let go of the mapping."""
@@ -72,7 +73,8 @@ class Reader:
         constants = self.words[layout.WORD_CONSTANTS]
         if constants:
             self._read_constants(constants)
-        self.zones = self._read_zones(self.words[layout.WORD_ZONES])
+        self._zones_word = self.words[layout.WORD_ZONES]
+        self.zones = self._read_zones(self._zones_word)
         return constants != 0
 
     def serial_changed(self) -> None:
@@ -92,7 +94,9 @@ class Reader:
             return refusal
         if not zone.served:
             return None
-        return self._search(zone, name, type_)
+        found = self._search(zone, name, type_)
+        # A zone that was rebuilt meanwhile loses its names under the number that this reader knows.
+        return found if self.words[layout.WORD_ZONES] == self._zones_word else None
 
     # --- walking ---------------------------------------------------------------------------------
 

@@ -137,7 +137,7 @@ class _Anatomy:
     @property
     def turn(self) -> tuple[int, int, int] | None:
         """Place of the first address, distance to the next, how many; None when the distances differ."""
-        if len(self._addresses) < 2 or len(self._addresses) > 255:
+        if len(self._addresses) < 2 or len(self._addresses) > layout.TURNED_MAX:
             return 0, 0, 0
         places = [place for place, _ in self._addresses]
         stride = places[1] - places[0]

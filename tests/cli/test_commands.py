@@ -1,8 +1,6 @@
 """The tree of commands: help with an example everywhere, cheap to load, the same options on both sides."""
 
 import json
-import os
-import resource
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -67,22 +65,6 @@ def test_a_command_loads_only_what_it_needs(words: list[str], forbidden: set[str
     )
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
     assert set() == set(json.loads(done.stdout)) & (never | forbidden)
-
-
-@pytest.mark.parametrize(("words", "limit_s"), [(["--help"], 0.15), (["status"], 0.4)])
-def test_a_command_starts_fast(words: list[str], limit_s: float, serve: Serve) -> None:
-    """The processor's time of the best of five starts: what a machine that does nothing else would take."""
-    url = serve("healthy").url
-    spent_s = []
-    for _ in range(5):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        environ = {**os.environ, "QDNS_API": url}
-        subprocess.run(
-            [sys.executable, "-m", "node", *words], check=True, capture_output=True, env=environ, cwd=ROOT
-        )
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        spent_s.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    assert min(spent_s) < limit_s, spent_s
 
 
 def test_common_options_may_stand_on_both_sides_of_the_command(qdns: Qdns, serve: Serve) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from node.dns import answerer_link
 from node.dns import answerer_stats as stats
 from node.dns.fast import FastDns, is_supported
 from node.dns.listen import ListenFailed
@@ -221,6 +222,22 @@ def test_a_killed_answerer_is_replaced_and_its_queue_served(tmp_path: Path) -> N
                 assert expected_of(control, query) == await ask(client, query)
                 assert time.monotonic() - began < 2.5
                 assert pid != control.fast.seats[0].pid
+
+    asyncio.run(scenario())
+
+
+def test_files_that_change_leave_no_sockets_to_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A successor that reads newer files of the same formats serves: an update lies there before it is taken over."""
+
+    async def scenario() -> None:
+        control = Control(tmp_path)
+        async with running(control, free_address()) as client:
+            query = packet(WWW, 1)
+            await until_answers(client, query, expected_of(control, query))
+            formats = answerer_link.version().rpartition(".")[0]
+            monkeypatch.setattr(answerer_link, "version", lambda: f"{formats}.00000000")
+            os.kill(control.fast.seats[0].pid, signal.SIGKILL)
+            await until_answers(client, query, expected_of(control, query))
 
     asyncio.run(scenario())
 

@@ -91,6 +91,8 @@ def test_a_mixed_batch_is_answered_message_by_message(
             assert number == int.from_bytes(answer[:2], "big")
             assert (0 if number % 5 == 0 else 3) == answer[3] & 15
     assert 8 == len(handed_up)
+    if way is not PlainBatch:
+        assert 40 == sum(twin.words[stats.TIMES : stats.TIMES + stats.TIME_BUCKETS])
     assert 8 == twin.words[stats.SHORT]
     assert 8 == twin.words[stats.ANSWER]
     for number, query, sender in handed_up:

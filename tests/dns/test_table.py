@@ -8,12 +8,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from node.dns import answerer_stats as stats
+from node.dns import table_layout as layout
 from node.dns.table_render import Renderer
+from node.dns.table_writer import TableWriter
 from node.state.state import Changed
 from node.zone.name import Name, from_text, iter_ancestors
 from node.zone.rrset import RRset, make, type_from_text
 from node.zone.zone import Replacement, Zone, new_zone, with_changes
-from tests.dns.tables import Twin, packet
+from tests.dns.tables import Twin, packet, refusal
 from tests.dns.zones import zones
 
 pytestmark = pytest.mark.usefixtures("reader")
@@ -272,6 +274,32 @@ def test_plain_questions_are_never_handed_up(question: str, edns: int | None) ->
     query = packet(from_text(name), type_from_text(type_), edns=edns, dnssec=edns == 4096)
     assert twin.answer(query) in twin.expected(query)
     assert twin.native is None or twin.cache.line[stats.NATIVE] == 1
+
+
+def test_a_reader_between_two_looks_does_not_take_a_rebuilt_zone_for_an_empty_one() -> None:
+    """Its names are gone under the number that the reader still knows: it hands up until it has looked again."""
+    twin = Twin(zones({"example.": "www A 192.0.2.1\nother A 192.0.2.2\n"}))
+    assert twin.answer(packet(from_text("www.example."), A)) is not None
+    query, apex = packet(from_text("other.example."), A), from_text("example.")
+    before = twin.expected(query)
+    words = twin.writer.heap.words
+    words[layout.READER_WORD] = words[layout.WORD_EPOCH]
+    signature = b"\0\1\x0d\2\0\0\0\x3c\x7f\xff\xff\xff\0\0\0\0\0\1" + apex + b"signature"
+    signed = Replacement(apex, RRSIG, make(apex, RRSIG, 60, [signature]))
+    twin.zones = {apex: with_changes(twin.zones[apex], [signed], 2)}
+    twin.writer.publish(twin.zones, None)
+    assert twin.answer(query) in (None, *before)
+    twin.cache.catch_up()
+    assert twin.answer(query) in (None, *twin.expected(query))
+
+
+@pytest.mark.parametrize("count", [255, 256, 257])
+def test_any_number_of_addresses_can_be_prepared(count: int) -> None:
+    """No name that can be written keeps the others out of the table."""
+    lines = "".join(f"www A 10.0.{number >> 8}.{number & 255}\n" for number in range(count))
+    writer = TableWriter(4096, refusal)
+    writer.publish(zones({"example.": lines}), None)
+    assert writer.nodes > 1
 
 
 def test_addresses_take_turns() -> None:

@@ -8,7 +8,7 @@ import structlog
 from node.health.service import Check
 from node.probe.composite import judge_parts
 from node.probe.datagram import probe_udp
-from node.probe.deadline import Deadline
+from node.probe.deadline import Deadline, Starved
 from node.probe.echo import probe_icmp
 from node.probe.execute import probe_exec
 from node.probe.grpc import probe_grpc
@@ -54,6 +54,8 @@ async def _run(check: Check, fqdn: Name, address: str, timeout_s: float, toolbox
         up, failure = True, Failed(evidence)
     except Failed as error:
         failure = error
+    except Starved:
+        failure = Failed("this node is too busy to tell", answered=progress.answered, tried=False)
     except TimeoutError:
         evidence = f"{progress.missing} within {round(timeout_s * 1000)} ms"
         failure = Failed(evidence, answered=progress.answered)

@@ -4,13 +4,19 @@ import asyncio
 from types import TracebackType
 
 _STALL_S = 0.05
+_STARVED_S = 0.5
+
+
+class Starved(TimeoutError):
+    """The process was held up again and again: what it did not see says nothing of the other side."""
 
 
 class Deadline:
     """Ends the task's block after ``timeout_s`` with ``TimeoutError``, like ``asyncio.timeout``.
 
     When the event loop itself was held up past the deadline, answers may be waiting unread in the
-    sockets: the block gets the lost time once more, at most ``timeout_s``, before the endpoint is blamed.
+    sockets: the block gets the lost time once more, at most ``timeout_s``, before the endpoint is blamed. When
+    the loop was held up for long then as well, nobody is blamed: that ends with ``Starved``.
     """
 
     def __init__(self, timeout_s: float) -> None:
@@ -21,6 +27,7 @@ class Deadline:
         self._end_s = 0.0
         self._has_expired = False
         self._was_extended = False
+        self._is_starved = False
 
     async def __aenter__(self) -> None:
         self._task = asyncio.current_task()
@@ -34,7 +41,7 @@ class Deadline:
         assert self._task is not None
         self._timer.cancel()
         if self._has_expired and self._task.uncancel() == 0 and kind is asyncio.CancelledError:
-            raise TimeoutError from error
+            raise (Starved if self._is_starved else TimeoutError) from error
 
     def _expire(self) -> None:
         assert self._task is not None
@@ -45,4 +52,5 @@ class Deadline:
             self._timer = self._loop.call_at(self._end_s, self._expire)
             return
         self._has_expired = True
+        self._is_starved = stall_s > _STARVED_S
         self._task.cancel()

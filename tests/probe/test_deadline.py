@@ -1,6 +1,7 @@
 """The deadline ends what takes too long, passes other cancellations on, and is fair after a stall."""
 
 import asyncio
+import socket
 import time
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from node.health.service import Check
 from node.probe.checks import run
 from node.probe.deadline import Deadline
+from node.probe.toolbox import Toolbox
 from node.zone.name import from_text
 from tests.probe.gallery import listening, says
 
@@ -99,3 +101,23 @@ def test_a_stall_helps_the_silent_only_once():
         return time.monotonic() - started
 
     assert 0.55 < asyncio.run(main()) < 0.9
+
+
+def test_who_is_held_up_all_the_time_blames_nobody():
+    """A node without processor time cannot tell a silent endpoint from its own deafness: it counts as untried."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+
+        def hold_up_again():
+            hold_up(0.6)
+            loop.call_later(0.01, hold_up_again)
+
+        with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts by its backlog, and never answers
+            loop.call_soon(hold_up_again)
+            return await run(
+                Check("http", silent.getsockname()[1]), from_text("www.example"), "127.0.0.1", 0.1, Toolbox()
+            )
+
+    result = asyncio.run(main())
+    assert (False, False, "this node is too busy to tell") == (result.up, result.tried, result.evidence)

@@ -30,7 +30,7 @@ class Report:
             role=self._role(),
             leader=leader,
             term=core.term,
-            commit_index=core.commit_index,
+            commit_index=max(core.commit_index, core.leader_commit_index),
             applied_index=core.applied_index,
             last_index=core.last_index,
             snapshot_index=snapshot_index,

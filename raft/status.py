@@ -40,6 +40,7 @@ class ReplicaStatus:
     leader: str | None
     term: int
     commit_index: int
+    """The newest entry known to be committed, be it not here yet."""
     applied_index: int
     last_index: int
     snapshot_index: int

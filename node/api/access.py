@@ -21,6 +21,8 @@ from node.api.message import LOCAL, SAFE, Identity, Request
 from node.api.problem import Problem
 from node.state.scopes import includes
 
+EARLY = Identity("local", ("read",), is_by_log=True)
+"""The same before this node has caught up: what it has not read yet may hold the first token."""
 COOKIE = "qdns_token"
 """Where the pages keep a token; it lets read, and send the pages' own forms, nothing else."""
 _CHALLENGE = (("WWW-Authenticate", 'Bearer realm="quorumdns"'),)
@@ -30,18 +32,21 @@ class BadToken(Problem):
     """The request shows a secret that is not known; the caller counts these."""
 
 
-def identify(context: ApiContext, request: Request, *, form: bool = False) -> Identity:
+def identify(
+    context: ApiContext, request: Request, *, form: bool = False, has_caught_up: bool = False
+) -> Identity:
     """Return who asks. Raises ``Problem``; ``BadToken`` when a secret was shown and is wrong.
 
     For a form of the pages, which proves where it comes from by itself, the cookie serves too. Where no tokens
-    are configured, this machine's clients may show any: many cannot leave it out.
+    are configured, this machine's clients may show any: many cannot leave it out. Who knows that the node has
+    caught up, whatever it says of itself, says so with ``has_caught_up``.
     """
     secret = shown_secret(request) or (page_secret(request) if form else None)
     is_open = is_trusted(context, request)
     if secret is not None and not is_open:
         return _bearer(context, secret)
     if is_unix(request.client):
-        return Identity(f"local:{request.client.removeprefix(UNIX)}", LOCAL.scopes)
+        return Identity(f"local:{request.client.removeprefix(UNIX)}", ("admin",))
     if not is_loopback(request.client):
         raise _unknown_client(context, request)
     if not is_open:
@@ -53,7 +58,7 @@ def identify(context: ApiContext, request: Request, *, form: bool = False) -> Id
             f"without a token this node must be called by its address or as localhost, not as {host!r}",
             _token_hint(),
         )
-    return LOCAL
+    return LOCAL if has_caught_up or context.replica().ready else EARLY
 
 
 def require_same_site(request: Request) -> None:
@@ -86,6 +91,13 @@ def require_scope(identity: Identity, scope: str) -> None:
     Conditions are judged when it is known what is to be changed: ``node.api.allowance``.
     """
     if not grants(identity, scope):
+        if identity == EARLY:
+            raise Problem(
+                "not_ready",
+                "this node has not caught up since its start, so it cannot know whether there are tokens by now; "
+                "nothing was changed",
+                "ask another node, or come over the Unix socket",
+            )
         raise Problem("forbidden", f"the token {identity.name} lacks the scope {scope}")
 
 
@@ -179,7 +191,7 @@ def _bearer(context: ApiContext, secret: str) -> Identity:
     token = token_for(context, secret)
     if token is None:
         raise BadToken("unauthorized", "the token is not known here", _token_hint(), headers=_CHALLENGE)
-    return Identity(token.name, token.scopes)
+    return Identity(token.name, token.scopes, is_by_log=token not in context.tokens)
 
 
 def _unknown_client(context: ApiContext, request: Request) -> Problem:

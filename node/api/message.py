@@ -28,9 +28,12 @@ class Identity:
 
     name: str
     scopes: tuple[str, ...]
+    is_by_log: bool = False
+    """Whether it is so by the log as far as this node has read it: by a token there, or by there being none."""
 
 
-LOCAL = Identity("local", ("admin",))
+LOCAL = Identity("local", ("admin",), is_by_log=True)
+"""A process on this machine while there is no token at all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from node.api.access import (
     shown_secret,
 )
 from node.api.allowance import require_allowed
-from node.api.context import ApiContext
+from node.api.context import ApiContext, ReplicaView
 from node.api.dash.forms import with_form
 from node.api.feed import Feed
 from node.api.handlers.common import written
@@ -61,6 +61,8 @@ FRESH_TIMEOUT_S = 5.0
 WAIT_S_MAX = 600.0
 REPLANS_MAX = 5
 REASON_CHARACTERS_MAX = 200
+HEARD_S_MAX = 0.25
+"""Who heard the leader so lately knows what was committed before."""
 OPEN_BODY_OCTETS_MAX = 4_096
 """Of requests that need no token: a log-in form."""
 
@@ -208,7 +210,7 @@ async def _carry_out(room: Room, request: Request, reply: Reply, route: Route) -
     if isinstance(reply, Proposal):
         return await _propose(room, request, reply, route)
     if isinstance(reply, ChangeNodes):
-        return await _change_nodes(room, request, reply)
+        return await _change_nodes(room, await _admitted_again(room, route, request), reply)
     if isinstance(reply, AskPeers):
         return reply.answer(await room.peers.rows())
     if isinstance(reply, AskPeersBoth):
@@ -219,7 +221,7 @@ async def _carry_out(room: Room, request: Request, reply: Reply, route: Route) -
     if isinstance(reply, Compute):
         return await asyncio.to_thread(reply.work)
     if isinstance(reply, Steps):
-        return await reply.run(lambda command: _result(room, request, command, None))
+        return await reply.run(lambda command: _result(room, route, request, command, None))
     return reply
 
 
@@ -262,7 +264,7 @@ async def _answer_once(room: Room, route: Route, request: Request, ticket: Ticke
     decline = declined(reply)
     if decline is None:
         raise reply
-    result = await _result(room, request, decline, ticket)
+    result = await _result(room, route, request, decline, ticket)
     if isinstance(result, Refused) and (result.code, result.detail) == (decline.code, decline.detail):
         raise reply
     return _told(route, reply, result, room.context.state())
@@ -281,7 +283,7 @@ async def _propose(
     room: Room, request: Request, proposal: Proposal, route: Route, ticket: Ticket | None = None
 ) -> Response | Streamed:
     for attempt in range(1 + REPLANS_MAX):
-        result = await _result(room, request, proposal.command, ticket)
+        result = await _result(room, route, request, proposal.command, ticket)
         is_lost = isinstance(result, Refused) and result.code == "precondition" and ticket is None
         if not is_lost or proposal.replan is None or attempt == REPLANS_MAX:
             return _told(route, proposal, result, room.context.state())
@@ -292,8 +294,31 @@ async def _propose(
     raise AssertionError("the last attempt returns")
 
 
-async def _result(room: Room, request: Request, command: Command, ticket: Ticket | None) -> Result:
+async def _admitted_again(room: Room, route: Route, request: Request) -> Request:
+    """Judge anew who asks where this node may not know of the newest tokens. Raises ``Problem``.
+
+    A node that was away would otherwise bring into the log what a token lets it that was taken back meanwhile.
+    """
+    if route.scope is None or not request.identity.is_by_log or not _may_be_behind(room.context.replica()):
+        return request
+    outcome = await room.context.read_barrier(WRITE_TIMEOUT_S)
+    if not isinstance(outcome, Committed):
+        raise of_outcome(outcome)
+    identity = identify(room.context, request, form=route.is_form, has_caught_up=True)
+    require_scope(identity, route.scope)
+    return replace(request, identity=identity)
+
+
+def _may_be_behind(replica: ReplicaView) -> bool:
+    is_heard = replica.has_quorum and replica.stale_s is not None and replica.stale_s <= HEARD_S_MAX
+    return not replica.ready or not is_heard or replica.applied_index < replica.commit_index
+
+
+async def _result(
+    room: Room, route: Route, request: Request, command: Command, ticket: Ticket | None
+) -> Result:
     """Return what the command came to. Raises ``Problem`` when it is not known to be committed."""
+    request = await _admitted_again(room, route, request)
     require_allowed(request.identity, command)
     await _require_format(room, command)
     outcome = await room.context.propose(

@@ -87,6 +87,22 @@ def test_the_first_one_is_an_administrator(api: Api) -> None:
     assert 200 == api.put("/v1/tokens/ci", json=body("read")).status_code
 
 
+@pytest.mark.parametrize("less", [body("read", secret=ADMIN), body("admin", secret=ADMIN, expires_in_s=60)])
+@pytest.mark.parametrize("others", [0, 1])
+def test_the_last_administrator_stays_one(kept: Api, less: dict[str, Any], others: int) -> None:
+    """Nobody makes the last administrator less, or lets it end, but over the socket or beside another one."""
+    for _ in range(others):
+        kept.put("/v1/tokens/ci", json=body("read"), headers=bearer(ADMIN))
+    refused = kept.put("/v1/tokens/admin", json=less, headers=bearer(ADMIN))
+    assert (409, "conflict") == (refused.status_code, refused.json()["code"])
+    again = body("admin", secret=ADMIN)
+    assert 200 == kept.put("/v1/tokens/admin", json=again, headers=bearer(ADMIN)).status_code
+    kept.put("/v1/tokens/second", json=body("admin", secret="second"), headers=bearer(ADMIN))
+    assert 200 == kept.put("/v1/tokens/admin", json=less, headers=bearer(ADMIN)).status_code
+    kept.client_address = "unix:root"
+    assert 200 == kept.put("/v1/tokens/second", json=body("read", secret="second")).status_code
+
+
 def test_the_last_one_opens_loopback_again(kept: Api) -> None:
     """With the last token gone this machine's clients are let in as before the first."""
     assert 401 == kept.get("/v1/status").status_code

@@ -41,6 +41,8 @@ def put_token(context: ApiContext, request: Request) -> Proposal:
         name, bytes.fromhex(body.sha256), tuple(" ".join(each.split()) for each in body.scopes), expires_ms
     )
     known = context.state().tokens.get(name)
+    if known is not None and _is_administrator(known.token) and not _is_administrator(token):
+        _require_an_administrator(context, request, name)
     command = PutToken(token, if_index(request, known.index if known is not None else 0))
     return write(command, lambda state: _present(context, state, name))
 
@@ -49,7 +51,8 @@ def delete_token(context: ApiContext, request: Request) -> Proposal:
     """Take a token back."""
     known = _known(context.state(), request)
     name = known.token.name
-    _require_an_administrator(context, request, name)
+    if len(context.state().tokens) > 1:  # without any, this machine's clients are let in again
+        _require_an_administrator(context, request, name)
     return write(
         RevokeToken(name, if_index(request, known.index)), lambda state: _present(context, state, name)
     )
@@ -68,16 +71,23 @@ def _require_a_way_back(context: ApiContext, request: Request, scopes: list[str]
 
 
 def _require_an_administrator(context: ApiContext, request: Request, name: str) -> None:
-    """Refuse to take back the last token that could make others, while there are others. Raises ``Problem``."""
+    """Refuse when no other token could make tokens. Raises ``Problem``."""
     others = [each.token for key, each in context.state().tokens.items() if key != name]
-    left = [*(each.scopes for each in others if not each.expires_ms), *(each.scopes for each in context.tokens)]
-    is_last = bool(others) and not any(allows(scopes, _ADMIN) for scopes in left)
-    if is_last and not is_unix(request.client):
+    is_last = not any(_is_administrator(each) for each in others)
+    if (
+        is_last
+        and not any(allows(each.scopes, _ADMIN) for each in context.tokens)
+        and not is_unix(request.client)
+    ):
         raise Problem(
             "conflict",
             f"{name} is the last token that can make others; nothing was changed",
-            "make another administrator first, or take it back over the Unix socket",
+            "make another administrator first, or do this over the Unix socket",
         )
+
+
+def _is_administrator(token: ApiToken) -> bool:
+    return allows(token.scopes, _ADMIN) and not token.expires_ms
 
 
 def _known(state: State, request: Request) -> KnownToken:

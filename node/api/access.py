@@ -23,6 +23,8 @@ from node.state.scopes import includes
 
 EARLY = Identity("local", ("read",), is_by_log=True)
 """The same before this node has caught up: what it has not read yet may hold the first token."""
+WRITES = ("records:write", "services:write", "endpoints:operate", "cluster:admin")
+"""The scopes that bring anything into the log, each with or without conditions."""
 COOKIE = "qdns_token"
 """Where the pages keep a token; it lets read, and send the pages' own forms, nothing else."""
 _CHALLENGE = (("WWW-Authenticate", 'Bearer realm="quorumdns"'),)
@@ -99,6 +101,15 @@ def require_scope(identity: Identity, scope: str) -> None:
                 "ask another node, or come over the Unix socket",
             )
         raise Problem("forbidden", f"the token {identity.name} lacks the scope {scope}")
+
+
+def may_still(context: ApiContext, request: Request, scope: str) -> bool:
+    """Say whether the request would be let in now, as it was before."""
+    try:
+        require_scope(identify(context, request), scope)
+    except Problem:
+        return False
+    return True
 
 
 def shown_secret(request: Request) -> str | None:

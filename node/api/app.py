@@ -136,7 +136,7 @@ class ApiApp:
             await _written(rendered(problem), scope)(scope, receive, send)
             return
         self._streams += 1
-        pieces = stream_events(self._context, self._room.feed, follow.after)
+        pieces = stream_events(self._context, self._room.feed, follow)
         response = StreamingResponse(pieces, headers=_ALWAYS, media_type="text/event-stream")
         try:
             await self._send_in_time(response, pieces, scope, receive, send)

@@ -12,6 +12,7 @@ import msgspec
 
 from node.api.message import SAFE, Request
 from node.api.problem import Problem
+from node.api.routes import Route
 from node.state.command import Decline, Ticket
 
 HEADER = "idempotency-key"
@@ -29,15 +30,15 @@ _OF_THE_STATE = {
 _CONDITIONS = ("if-match", "if-none-match")
 
 
-def takes_key(method: str, path: str) -> bool:
-    """Say whether the header means anything here: changes of the nodes have an order of their own in the log."""
-    return method not in SAFE and path.startswith("/v1/") and not path.startswith("/v1/nodes")
+def takes_key(route: Route) -> bool:
+    """Say whether the header means anything here: what becomes no entry, or several, has nothing to be kept with."""
+    return route.method not in SAFE and route.pattern.startswith("/v1/") and route.makes_entry
 
 
 def ticket_of(request: Request) -> Ticket | None:
-    """Return the ticket of a write of ``/v1`` that has a key, else None. Raises ``Problem``."""
+    """Return the ticket of a request that has a key, else None. Raises ``Problem``."""
     text = request.headers.get(HEADER)
-    if text is None or not takes_key(request.method, request.path):
+    if text is None:
         return None
     return Ticket(request.identity.name, _key(text.strip()), _digest(request), 0)
 

@@ -131,9 +131,10 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class Follow:
-    """Stream the events after a log index as server-sent events."""
+    """Stream the events after a log index as server-sent events, for as long as who asked may read them."""
 
     after: int
+    may_read: Callable[[], bool]
 
 
 @dataclass(frozen=True, slots=True)

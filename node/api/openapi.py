@@ -138,7 +138,7 @@ def _parameters(route: Route) -> list[Schema]:
             {"name": name, "in": "query", "schema": schema, "description": text}
             for name, schema, text in _READ_PARAMETERS
         ]
-    elif takes_key(route.method, route.pattern):
+    elif takes_key(route):
         parameters.append(_KEY)
     return parameters
 

@@ -11,21 +11,13 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from node.api.access import (
-    BadToken,
-    identify,
-    is_trusted,
-    page_secret,
-    require_same_site,
-    require_scope,
-    shown_secret,
-)
+from node.api.access import WRITES, BadToken, grants, identify, require_same_site, require_scope
 from node.api.allowance import require_allowed
 from node.api.context import ApiContext, ReplicaView
 from node.api.dash.forms import with_form
 from node.api.feed import Feed
 from node.api.handlers.common import written
-from node.api.idempotency import declined, ticket_of
+from node.api.idempotency import declined, takes_key, ticket_of
 from node.api.listing import read_count
 from node.api.logins import FailedLogins
 from node.api.message import (
@@ -92,7 +84,6 @@ async def respond(room: Room, request: Request, read_body: ReadBody) -> Response
         route, values = room.table.match(request.method, request.path)
         refuse = route.refuse
         request = replace(request, values=values)
-        _require_patience(room, route, request)
         request = _admitted(room, route, request)
         request = replace(
             request, body=await read_body(route.body_octets_max if route.scope else OPEN_BODY_OCTETS_MAX)
@@ -111,9 +102,7 @@ async def respond(room: Room, request: Request, read_body: ReadBody) -> Response
             raise
         return refuse(stopped, room.context.state())
     except BadToken as problem:
-        room.logins.add(request.client, time.monotonic())
-        logger.warning("login.failed", client=request.client, path=request.path)
-        return refuse(problem, room.context.state())
+        return refuse(_counted(room, request, problem), room.context.state())
     except Problem as problem:
         return refuse(problem, room.context.state())
     except Exception:
@@ -121,16 +110,16 @@ async def respond(room: Room, request: Request, read_body: ReadBody) -> Response
         return refuse(Problem("failed", "a bug in this node; its log has the trace"), room.context.state())
 
 
-def _require_patience(room: Room, route: Route, request: Request) -> None:
-    """Refuse unheard who has shown too many wrong secrets. Raises ``Problem``."""
-    secret = shown_secret(request) or (page_secret(request) if route.is_form else None)
-    shows = route.takes_secret or (route.scope is not None and secret is not None)
-    if not shows or is_trusted(room.context, request):
-        return
-    wait_s = room.logins.wait_s(request.client, time.monotonic())
+def _counted(room: Room, request: Request, problem: BadToken) -> Problem:
+    """Count a wrong secret, and return what is told of it: of so many, only to come later. Right ones are let in."""
+    now_s = time.monotonic()
+    wait_s = room.logins.wait_s(request.client, now_s)
     if wait_s:
         text = f"too many wrong tokens from {request.client}; try again in {wait_s} s"
-        raise Problem("too_many", text, headers=(("Retry-After", str(wait_s)),))
+        return Problem("too_many", text, headers=(("Retry-After", str(wait_s)),))
+    room.logins.add(request.client, now_s)
+    logger.warning("login.failed", client=request.client, path=request.path)
+    return problem
 
 
 def _admitted(room: Room, route: Route, request: Request) -> Request:
@@ -189,7 +178,7 @@ async def _answer_early(room: Room, route: Route, request: Request) -> Response 
 
 async def _answer(room: Room, route: Route, request: Request) -> Response | Streamed:
     """Run the handler; a read with ``?index=N`` waits until the answer is newer than N."""
-    ticket = ticket_of(request)
+    ticket = ticket_of(request) if takes_key(route) else None
     if ticket is not None:
         return await _answer_once(room, route, request, ticket)
     response = await _carry_out(room, request, route.handler(room.context, request), route)
@@ -201,6 +190,7 @@ async def _answer(room: Room, route: Route, request: Request) -> Response | Stre
     while isinstance(response, Response) and response.index is not None and response.index <= known:
         if not await room.feed.wait(ends_s - time.monotonic()):
             return response
+        request = _admitted(room, route, request)
         response = await _carry_out(room, request, route.handler(room.context, request), route)
     return response
 
@@ -217,7 +207,7 @@ async def _carry_out(room: Room, request: Request, reply: Reply, route: Route) -
         rows, more = await asyncio.gather(room.peers.rows(), room.peers.ask(reply.path))
         return reply.answer(rows, more)
     if isinstance(reply, Watch):
-        return await _watch(room, reply)
+        return await _watch(room, route, request, reply)
     if isinstance(reply, Compute):
         return await asyncio.to_thread(reply.work)
     if isinstance(reply, Steps):
@@ -247,7 +237,8 @@ async def _answer_once(room: Room, route: Route, request: Request, ticket: Ticke
     """Answer a write that has a key as its first committed try was answered.
 
     The handler sees this node's State, which may show what an earlier try did, or not yet. So its refusal
-    goes through the log, too: either it becomes what the key stands for, or the earlier result is told.
+    goes through the log, too: either it becomes what the key stands for, or the earlier result is told. Who may
+    write nothing makes no entries by being refused.
     """
     try:
         reply: Reply | Problem = route.handler(room.context, request)
@@ -262,7 +253,7 @@ async def _answer_once(room: Room, route: Route, request: Request, ticket: Ticke
     if not isinstance(reply, Problem):
         return await _carry_out(room, request, reply, route)
     decline = declined(reply)
-    if decline is None:
+    if decline is None or not any(grants(request.identity, scope) for scope in WRITES):
         raise reply
     result = await _result(room, route, request, decline, ticket)
     if isinstance(result, Refused) and (result.code, result.detail) == (decline.code, decline.detail):
@@ -344,7 +335,7 @@ def _told(route: Route, reply: Reply | Problem, result: Result, state: State) ->
     return route.refuse(of_refused(result), state)
 
 
-async def _watch(room: Room, watch: Watch) -> Response:
+async def _watch(room: Room, route: Route, request: Request, watch: Watch) -> Response:
     ends_s = time.monotonic() + watch.timeout_s
     while True:
         found = watch.look(room.context.state())
@@ -352,3 +343,4 @@ async def _watch(room: Room, watch: Watch) -> Response:
             return found
         if not await room.feed.wait(ends_s - time.monotonic()):
             return watch.late(room.context.state())
+        _admitted(room, route, request)

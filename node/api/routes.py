@@ -30,10 +30,10 @@ class Route:
     documented: bool = True
     body_octets_max: int | None = None
     """How long a body may be; None for the usual limit."""
-    takes_secret: bool = False
-    """Whether the body holds a secret, so that guessing is counted here too."""
     is_form: bool = False
     """Whether the body is a form of the pages, for which their cookie serves."""
+    makes_entry: bool = True
+    """Whether a write becomes one entry of the log: only such take an Idempotency-Key and go into a batch."""
     answers_early: bool = False
     """Whether it tells the truth also before the node has caught up after its start."""
 

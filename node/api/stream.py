@@ -12,7 +12,7 @@ from itertools import groupby, islice, takewhile
 from node.api.context import ApiContext
 from node.api.events import has_gap, iter_after
 from node.api.feed import Feed
-from node.api.message import Download
+from node.api.message import Download, Follow
 from node.api.views import event_row
 from node.state.state import Event, State
 
@@ -22,10 +22,11 @@ BATCH_EVENTS_MAX = 500
 CHUNK_OCTETS = 256 * 1024
 
 
-async def stream_events(context: ApiContext, feed: Feed, after: int) -> AsyncIterator[bytes]:
-    """Yield pieces of the stream from the events after this log index on, until the feed closes."""
+async def stream_events(context: ApiContext, feed: Feed, follow: Follow) -> AsyncIterator[bytes]:
+    """Yield pieces of the stream until the feed closes or who asked may read no longer."""
+    after = follow.after
     yield f"retry: {RETRY_MS}\n\n".encode()
-    while not feed.closed:
+    while not feed.closed and follow.may_read():
         state = context.state()
         if has_gap(state, after):
             after = state.index
@@ -36,7 +37,7 @@ async def stream_events(context: ApiContext, feed: Feed, after: int) -> AsyncIte
         if events:
             after = events[-1].index
             yield _written(events)
-        elif not await feed.wait(HEARTBEAT_S):
+        elif not await feed.wait(HEARTBEAT_S) and follow.may_read():
             yield b": still here\n\n"
 
 

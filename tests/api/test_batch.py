@@ -64,6 +64,7 @@ def test_one_entry(api: Api) -> None:
         ({"method": "POST", "path": "/v1/batch", "body": {"operations": [FILLED]}}, 422, "cannot go together"),
         ({"method": "PUT", "path": "/v1/tokens/x", "body": body("admin")}, 422, "cannot go together"),
         ({"method": "DELETE", "path": "/v1/nodes/ns1"}, 422, "cannot go together"),
+        ({"method": "POST", "path": "/v1/plan", "body": {}}, 422, "cannot go together"),
         (put("c.example.org", "192.0.2.1", if_match='"77"'), 412, "/operations/2: "),
         (put("c.example.org", "192.0.2.1", if_match="*"), 412, "/operations/2: "),
         ({**FRESH, "if_none_match": "*"}, 412, "/operations/2: "),
@@ -78,6 +79,25 @@ def test_nothing_when_one_is_refused(api: Api, bad: dict[str, Any], status: int,
     assert said in answer.json()["detail"]
     assert "nothing was changed" in answer.json()["detail"]
     assert before.zones == api.cluster.state.zones
+
+
+def test_a_refused_operation_has_done_nothing(cluster: FakeCluster) -> None:
+    """What happens on this node alone is refused before it happens."""
+    done: list[Any] = []
+    api = Api(
+        cluster,
+        set_log_level=done.append,
+        refresh_target=lambda name: bool(done.append(name)),
+        hear=lambda *heard: bool(done.append(heard)),
+    )
+    for method, path, given in (
+        ("PUT", "/v1/log", {"level": "error"}),
+        ("POST", "/v1/services/www.example.org/refresh", None),
+        ("POST", "/v1/services/www.example.org/endpoints/192.0.2.10/heartbeat", None),
+    ):
+        refused = post(api, {"method": method, "path": path, "body": given})
+        assert (422, True) == (refused.status_code, "cannot go together" in refused.json()["detail"])
+    assert [] == done
 
 
 def test_what_an_operation_made_can_be_required(api: Api) -> None:

@@ -1,11 +1,15 @@
 """A write with an Idempotency-Key is done once and answered alike, on whichever node it is sent again."""
 
+import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import httpx
 import pytest
 
+from node.api.message import SAFE, Proposal
+from node.api.table import TABLE
+from node.state.api_tokens import ApiToken, PutToken
 from node.state.command import ChangeZone, Decline, DeleteRRset, DeleteZone
 from node.state.state import State
 from node.zone.name import from_text
@@ -210,8 +214,64 @@ def test_reads_and_other_doors_know_no_key(api: Api, cluster: FakeCluster) -> No
     assert [None] == list({each.ticket for each in cluster.entries})
 
 
+ALONE = {
+    ("put", "/v1/log"),
+    ("put", "/v1/nodes/{name}"),
+    ("delete", "/v1/nodes/{name}"),
+    ("post", "/v1/nodes/{name}/replace"),
+    ("post", "/v1/nodes/{name}/lead"),
+    ("post", "/v1/notify/{name}/test"),
+    ("post", "/v1/plan"),
+    ("put", "/v1/zones/{zone}/file"),
+    ("post", "/v1/services/{fqdn}/endpoints/{address}/heartbeat"),
+    ("post", "/v1/services/{fqdn}/refresh"),
+    ("post", "/v1/services/{fqdn}/whatif"),
+}
+"""What happens on one node alone, or in more than one entry."""
+
+
+def test_what_makes_no_entry_is_marked() -> None:
+    """Whether a write becomes an entry is said of its route as its handler has it."""
+    writes = [each for each in TABLE.routes if each.method not in SAFE and each.pattern.startswith("/v1/")]
+    for route in writes:
+        answers = get_type_hints(route.handler)["return"]
+        assert (Proposal in (answers, *get_args(answers))) == route.makes_entry, route.pattern
+    assert {(each.method.lower(), each.pattern) for each in writes if not each.makes_entry} == ALONE
+
+
+@pytest.mark.parametrize("scope", ["read", "heartbeat", "endpoints:operate"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/services/no.example.org/endpoints/192.0.2.1/heartbeat",
+        "/v1/services/no.example.org/whatif",
+        "/v1/services/no.example.org/refresh",
+    ],
+)
+def test_no_entry_for_what_makes_none(cluster: FakeCluster, scope: str, path: str) -> None:
+    """With a key, too, a request that changes nothing leaves nothing in the log."""
+    cluster.do(PutToken(ApiToken("ci", hashlib.sha256(b"secret").digest(), (scope,))))
+    before = cluster.state.index
+    headers = {**KEY, "Authorization": "Bearer secret"}
+    assert Api(cluster).call("POST", path, json={}, headers=headers).status_code in (403, 404, 422)
+    assert before == cluster.state.index
+
+
+@pytest.mark.parametrize(("scope", "entries"), [("read", 0), ("records:write", 1)])
+def test_who_may_write_nothing_makes_no_entry_by_being_refused(
+    cluster: FakeCluster, scope: str, entries: int
+) -> None:
+    """A refusal is kept with its key only for those who could have written."""
+    cluster.do(PutToken(ApiToken("ci", hashlib.sha256(b"secret").digest(), (scope,))))
+    before = cluster.state.index
+    headers = {**KEY, "Authorization": "Bearer secret"}
+    batch = {"operations": [{"method": "DELETE", "path": "/v1/nothing"}]}
+    assert 404 == Api(cluster).call("POST", "/v1/batch", json=batch, headers=headers).status_code
+    assert entries == cluster.state.index - before
+
+
 def test_the_header_is_described(api: Api) -> None:
-    """Every write of ``/v1`` names the header, but for changes of the nodes."""
+    """Every write of ``/v1`` that becomes one entry of the log names the header, and no other one."""
     paths = api.get("/openapi.json").json()["paths"]
     named = {
         (method, path)
@@ -223,7 +283,7 @@ def test_the_header_is_described(api: Api) -> None:
         (method, path)
         for path, methods in paths.items()
         for method in methods
-        if path.startswith("/v1/") and method != "get" and "nodes" not in path
+        if path.startswith("/v1/") and method != "get" and (method, path) not in ALONE
     } == named
 
 

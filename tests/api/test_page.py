@@ -108,13 +108,15 @@ def test_log_in(cluster: FakeCluster) -> None:
 
 
 def test_guessing_at_the_form(cluster: FakeCluster) -> None:
-    """Wrong tokens in the form are counted like those in headers."""
-    api = Api(cluster, trusted_loopback=False)
+    """Wrong tokens in the form are counted like those in headers, and a right one is let in."""
+    token = Token("ci", hashlib.sha256(SECRET.encode()).hexdigest(), ("read",))
+    api = Api(cluster, trusted_loopback=False, tokens=(token,))
 
     async def guess(client: httpx.AsyncClient) -> list[int]:
-        return [(await client.post("/login", data={"token": f"{n}"})).status_code for n in range(11)]
+        tokens = [*(f"{n}" for n in range(11)), SECRET]
+        return [(await client.post("/login", data={"token": each})).status_code for each in tokens]
 
-    assert [401] * 10 + [429] == api.run(guess)
+    assert [401] * 10 + [429, 303] == api.run(guess)
 
 
 def test_cells(cluster: FakeCluster) -> None:

@@ -18,6 +18,7 @@ import pytest
 from node.api.context import Token
 from node.api.server import ApiError, ApiServer, ApiSettings
 from node.api.stream import BATCH_EVENTS_MAX
+from node.state.api_tokens import ApiToken, PutToken, RevokeToken
 from node.state.command import Ballot, CastVotes, Command, DeleteEndpoint, Member, PutService, PutZone
 from node.zone.name import from_text
 from node.zone.rrset import TXT, make
@@ -236,6 +237,44 @@ def test_stream(cluster: FakeCluster) -> None:
             await next_block(lines)
             missed = json.loads((await next_block(lines))["data"])
             assert (int(last["id"]) + 1, "service.changed") == (missed["index"], missed["kind"])
+
+    serve(cluster, work)
+
+
+@pytest.mark.parametrize("ends", ["taken back", "ended", "made less"])
+def test_a_stream_and_waits_end_with_their_token(cluster: FakeCluster, ends: str) -> None:
+    """Nothing is told any more to whoever showed a token that is no longer good."""
+    digest = hashlib.sha256(b"secret").digest()
+    cluster.do(PutToken(ApiToken("ci", digest, ("read",), cluster.now_ms + 60_000)))
+    cluster.do(PutToken(ApiToken("admin", bytes(32), ("admin",))))
+    headers = {"Authorization": "Bearer secret"}
+
+    def end() -> None:
+        if ends == "taken back":
+            cluster.do(RevokeToken("ci"))
+        elif ends == "made less":
+            cluster.do(PutToken(ApiToken("ci", digest, ("heartbeat",))))
+        else:
+            cluster.now_ms += 60_000
+        cluster.do(DeleteEndpoint(WWW, "192.0.2.10"))
+
+    async def work(server: ApiServer, client: httpx.AsyncClient) -> None:
+        known = cluster.state.index
+        waits = [
+            asyncio.create_task(client.get(path, headers=headers))
+            for path in (f"/v1/zones?index={known}&wait=10s", "/v2/keys/helix/?wait=true&recursive=true")
+        ]
+        await until(lambda: server._app is not None and server._app._waiting == 2)
+        accept = headers | {"Accept": "text/event-stream"}
+        async with client.stream("GET", "/v1/events", headers=accept) as stream:
+            lines = stream.aiter_lines()
+            assert {"retry": "2000"} == await next_block(lines)
+            end()
+            assert [] == [line async for line in lines]
+        refusal = 403 if ends == "made less" else 401
+        assert [refusal] == [(await waits[0]).status_code]
+        assert "192.0.2.10" not in (await waits[1]).text
+        assert (await waits[1]).status_code in (401, 403)
 
     serve(cluster, work)
 

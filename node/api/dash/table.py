@@ -37,7 +37,6 @@ ROUTES = (
         "Log in to the pages",
         refuse=login.tell,
         documented=False,
-        takes_secret=True,
     ),
     Route("POST", "/logout", login.log_out, None, "Log out", refuse=login.tell, documented=False),
 )

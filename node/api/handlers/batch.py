@@ -52,6 +52,9 @@ def _step(context: ApiContext, request: Request, operation: Operation, match: Ma
     route, values = match(operation.method, operation.path)
     if operation.method in SAFE or not operation.path.startswith("/v1/") or route.scope is None:
         raise Problem("invalid", f"{operation.method} {operation.path} is no write of /v1")
+    alone_only = Problem("invalid", f"{operation.method} {operation.path} cannot go together with others")
+    if not route.makes_entry:
+        raise alone_only
     require_scope(request.identity, route.scope)
     conditions = {"if-match": operation.if_match, "if-none-match": operation.if_none_match}
     headers = {key: value for key, value in conditions.items() if value is not None}
@@ -67,7 +70,7 @@ def _step(context: ApiContext, request: Request, operation: Operation, match: Ma
     )
     reply = route.handler(context, alone)
     if not isinstance(reply, Proposal) or not isinstance(reply.command, _STEPS):
-        raise Problem("invalid", f"{operation.method} {operation.path} cannot go together with others")
+        raise alone_only
     return cast("Step", reply.command)
 
 

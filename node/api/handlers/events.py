@@ -2,6 +2,7 @@
 
 from itertools import islice
 
+from node.api.access import may_still
 from node.api.context import ApiContext
 from node.api.events import has_gap, iter_after, matches, newest
 from node.api.listing import read_limit
@@ -19,7 +20,8 @@ def list_events(context: ApiContext, request: Request) -> Response | Follow:
     state = context.state()
     if "text/event-stream" in request.headers.get("accept", ""):
         last = request.headers.get("last-event-id") or request.query.get("after")
-        return Follow(_read_cursor(last)[0] if last else state.index)
+        seen = _read_cursor(last)[0] if last else state.index
+        return Follow(seen, lambda: may_still(context, request, "read"))
     limit, patterns = read_limit(request), read_patterns(request.query.get("kind", ""))
     after = request.query.get("after")
     if after is None:

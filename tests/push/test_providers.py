@@ -373,9 +373,11 @@ def test_route53_errors_stand_in_the_body() -> None:
             with pytest.raises(PushError) as caught:
                 service.push(order("192.0.2.1"))
             assert kind == (caught.value.kind, caught.value.code), code
-        fake.next_answers = [(200, {}, b"<!DOCTYPE x [<!ENTITY a 'b'>]><x>&a;</x>")]
-        with pytest.raises(PushError, match="cannot be read"):
-            service.push(order("192.0.2.1"))
+        declared = "<?xml version='1.0' encoding='{}'?><!DOCTYPE x [<!ENTITY a 'b'>]><x>&a;</x>"
+        for encoding in ("utf-8", "utf-16"):
+            fake.next_answers = [(200, {}, declared.format(encoding).encode(encoding))]
+            with pytest.raises(PushError, match="cannot be read"):
+                service.push(order("192.0.2.1"))
         with pytest.raises(PushError, match="ACCESS_KEY_ID:SECRET_ACCESS_KEY"):
             service.push(order("192.0.2.1"), token="only-one-part")
 

@@ -200,9 +200,9 @@ def _add_change(changes: ET.Element, action: str, rrset: RRset) -> None:
 
 
 def _parse(raw: bytes) -> ET.Element:
-    """Read XML without any declaration of a document type. Raises ``ValueError``."""
-    if b"<!" in raw:
-        raise ValueError("a document type is declared")
+    """Read XML in UTF-8, without any declaration of a document type. Raises ``ValueError``."""
+    if b"<!" in raw or b"\0" in raw:  # a wider encoding could hide one
+        raise ValueError("a document type is declared, or the encoding is not UTF-8")
     try:
         return ET.fromstring(raw)  # noqa: S314  # entities need a document type
     except ET.ParseError as error:

@@ -14,9 +14,12 @@ CLOSEST_RATIO = 0.6
 EXCERPT_CHARS_MAX = 160
 FAULTS_SHOWN_MAX = 200
 _SECRET = re.compile(
-    r"""((?:secret|token|password|credentials)["']?\s*[=:]\s*["']*)(?!["']|(?:env|file|credential):)([^"',}\s]+)"""
+    r"""((?:secret|token|password|credentials)["']?\s*[=:][\s\["']*)(?!["']|(?:env|file|credential):)([^"',}\s]+)"""
 )
 
+_TEXT = re.compile(r"""(["'])(?!(?:env|file|credential):)([^"']+)""")
+_SECRET_TABLES = ("api.tokens[", "cluster.", "notify[", "push[", "tsig[")
+"""Where a key that is misspelt may have a secret behind it."""
 _USER = re.compile(r"""(://)([^/@\s"']+)@""")
 """Name and password in a URL."""
 
@@ -103,15 +106,18 @@ def _render_one(fault: Fault, lines: list[str]) -> str:
     width = len(str(fault.line)) if fault.line else 1
     block = [head, f"{' ' * width}--> {place_of(fault)[:-2]}"]
     if 1 <= fault.line <= len(lines):
-        excerpt, carets = _excerpt(_masked(lines[fault.line - 1]), fault)
+        excerpt, carets = _excerpt(_masked(lines[fault.line - 1], fault), fault)
         block += [f"{' ' * width} |", f"{fault.line} | {excerpt}", f"{' ' * width} | {carets}"]
     if fault.suggestion:
         block.append(f"{' ' * width} = help: {fault.suggestion}")
     return "\n".join(block)
 
 
-def _masked(line: str) -> str:
+def _masked(line: str, fault: Fault) -> str:
     """Hide what looks like a secret that was written into the file; references stay readable."""
+    is_misspelt = fault.code == "unknown-key" and fault.path.startswith(_SECRET_TABLES)
+    if is_misspelt or (fault.path.startswith("notify[") and fault.path.endswith("].url")):
+        return _TEXT.sub(lambda match: match[1] + "*" * len(match[2]), line)
     line = _USER.sub(lambda match: match[1] + "*" * len(match[2]) + "@", line)
     return _SECRET.sub(lambda match: match[1] + "*" * len(match[2]), line)
 

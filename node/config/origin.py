@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -83,7 +84,7 @@ class _Dump:
             for number, each in enumerate(value):
                 yield from self._element(inner, each, (*path, number))
         elif value is not None:
-            yield Origin(path_text(path), toml_value(value), "file", self._place(path))
+            yield Origin(path_text(path), toml_value(_without_secret(path, value)), "file", self._place(path))
         elif inner is not None and isinstance(field.default, BaseModel):
             yield from self.table(inner, {}, path)
         elif not field.is_required():
@@ -108,6 +109,15 @@ class _Dump:
     def _place(self, path: KeyPath) -> str:
         span = self.index.value_span(rrdnsd.json_path(path) if self.config.is_rrdnsd else path)
         return f"{self.file}:{self.index.place(span.start)[0]}" if span else self.file
+
+
+def _without_secret(path: KeyPath, value: Any) -> Any:
+    """Leave only the server of a receiver's URL: at many services whoever knows the rest may write there."""
+    match path:
+        case ("notify", int(), "url") if isinstance(value, str) and "://" in value:
+            parts = urlsplit(value)
+            return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/..."
+    return value
 
 
 def _worked_out(config: Config, path: KeyPath) -> Any:

@@ -96,6 +96,21 @@ def test_a_broken_configuration(qdns: Qdns, free_url: str, monkeypatch: pytest.M
     assert "qdns config check -c cluster.toml" in ran.out
 
 
+def test_a_report_on_a_broken_configuration_quotes_nothing(
+    qdns: Qdns, free_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Where the faults are is told, and not what stands there."""
+    monkeypatch.setenv("QDNS_API", free_url)
+    Path("cluster.toml").write_text('[[api.tokens]]\nname = "a"\n"tok n" = hunter2"\n')
+    path = tmp_path / "report.tar.gz"
+    assert 0 == qdns("bugreport", "--out", str(path)).code
+    with tarfile.open(path) as archive:
+        file = archive.extractfile("quorumdns-bugreport/configuration.txt")
+        assert file is not None
+        text = file.read().decode()
+    assert ("cluster.toml:3" in text, "hunter2" in text) == (True, False)
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -122,3 +122,23 @@ def test_a_secret_written_into_the_file_is_not_repeated_on_the_screen():
     rendered = caught.value.render() + str(caught.value)
     assert "hunter2" not in rendered
     assert 'secret = "*******"' in rendered
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        '[[api.tokens]]\nname = "a"\ntokn = "hunter2"\n',
+        '[[api.tokens]]\nname = "a"\ntoken = ["hunter2"]\n',
+        '[[push]]\nname = "a"\napi_key = "hunter2"\n',
+        '[[notify]]\nname = "a"\ntype = "webhook"\nurl = "https://hooks.example/a/hunter2?x=1"\n',
+    ],
+)
+def test_a_misplaced_secret_is_not_repeated_either(written):
+    """Behind a misspelt key, in a list or in a URL it is hidden, too, and the line is still shown."""
+    from node.config import ConfigError, loads
+
+    with pytest.raises(ConfigError) as caught:
+        loads(written, {})
+    rendered = caught.value.render()
+    assert "hunter2" not in rendered
+    assert "***" in rendered

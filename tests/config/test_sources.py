@@ -164,3 +164,18 @@ def test_every_value_is_shown_with_its_origin(tmp_path):
         found["node"].source,
         found["node"].where,
     )
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("https://hooks.example:8443/services/T0/hunter2", '"https://hooks.example:8443/..."'),
+        ("file:/etc/quorumdns/secrets/hook", '"file:/etc/quorumdns/secrets/hook"'),
+    ],
+)
+def test_of_a_receivers_url_only_the_server_is_shown(tmp_path, written, shown):
+    """The rest of it is what lets write there; a reference is shown as it is."""
+    path = tmp_path / "cluster.toml"
+    path.write_text(f'{LONE}[[notify]]\nname = "hook"\ntype = "webhook"\nurl = "{written}"\n')
+    config = load(path, {})
+    assert [shown] == [each.value for each in dump_with_origin(config, {}) if each.path == "notify[0].url"]

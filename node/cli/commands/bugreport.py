@@ -12,9 +12,8 @@ from typing import Any
 import click
 
 from node.cli.commands.doctor import examined
-from node.cli.faults import ConfigFailure, ExitCode, Failure
+from node.cli.faults import ExitCode, Failure
 from node.cli.group import Command
-from node.cli.loading import load_config
 from node.cli.options import client_options
 from node.cli.session import Session
 from node.cli.times import now_s, utc_now
@@ -105,12 +104,15 @@ def _version(_session: Session) -> str:
 
 
 def _configuration(session: Session) -> str:
+    from node.config import ConfigError, load, render
     from node.config.origin import dump_with_origin
 
     try:
-        config = load_config(session.settings.config, session.environ, None, needs_node=False)
-    except ConfigFailure as failure:
-        return failure.render()
+        config = load(session.settings.config, session.environ, None, needs_node=False)
+    except ConfigError as error:
+        return render(
+            error.faults, {}
+        )  # without the lines, as nobody knows what stands in a line that is wrong
     rows = dump_with_origin(config, session.environ)
     return "\n".join(f"{each.path} = {each.value}   ({each.source} {each.where})" for each in rows)
 

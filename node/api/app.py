@@ -4,7 +4,7 @@ Starlette reads requests and writes responses; everything else is ``node.api.per
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import structlog
@@ -14,6 +14,7 @@ from starlette.responses import Response as HttpResponse
 from starlette.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
+from node.api.bodies import Bodies
 from node.api.condition import etag
 from node.api.context import ApiContext
 from node.api.feed import Feed
@@ -47,6 +48,7 @@ class ApiApp:
             Feed(context.subscribe),
             Peers(lambda: peer_urls(context), context.node_token, context.api_ca),
         )
+        self._bodies = Bodies(settings.bodies_octets_max)
         self._streams = 0
         self._downloads = 0
         self._waiting = 0
@@ -96,7 +98,8 @@ class ApiApp:
         assert task is not None
         self._serving.add(task)
         try:
-            return await self._respond(_head(http), lambda limit: self._read_body(http, limit))
+            with self._bodies.held() as grow:
+                return await self._respond(_head(http), lambda limit: self._read_body(http, limit, grow))
         finally:
             self._serving.discard(task)
 
@@ -112,7 +115,7 @@ class ApiApp:
         finally:
             self._waiting -= 1
 
-    async def _read_body(self, request: HttpRequest, limit: int | None) -> bytes:
+    async def _read_body(self, request: HttpRequest, limit: int | None, grow: Callable[[int], None]) -> bytes:
         """Read a body within the limits. Raises ``Problem``."""
         limit = self._settings.body_octets_max if limit is None else limit
         body = bytearray()
@@ -124,6 +127,7 @@ class ApiApp:
                         raise Problem(
                             "too_large", f"the body is longer than {limit} octets; nothing was changed"
                         )
+                    grow(len(body))
         except TimeoutError:
             raise Problem("bad_request", "the body did not arrive in time; nothing was changed") from None
         except ClientDisconnect:

@@ -129,7 +129,10 @@ def _admitted(room: Room, route: Route, request: Request) -> Request:
         return request
     identity = identify(room.context, request, form=route.is_form)
     require_scope(identity, route.scope)
-    return replace(request, identity=identity)
+    request = replace(request, identity=identity)
+    if route.before_body is not None:
+        route.before_body(request)
+    return request
 
 
 async def _wait_until_fresh(room: Room, request: Request) -> None:

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from pydantic import BaseModel
 
-from node.api.message import Handler, Response
+from node.api.message import Handler, Request, Response
 from node.api.problem import Problem, tell
 from node.state.state import State
 
@@ -28,6 +28,8 @@ class Route:
     refuse: Callable[[Problem, State], Response] = tell
     """How this door tells of problems."""
     documented: bool = True
+    before_body: Callable[[Request], None] | None = None
+    """What of the path is judged before a body is taken in. Raises ``Problem``."""
     body_octets_max: int | None = None
     """How long a body may be; None for the usual limit."""
     is_form: bool = False

@@ -14,6 +14,8 @@ class ApiSettings:
     """What the TCP addresses show; None for plain HTTP. A Unix socket needs none."""
     handshake_s: float = 5.0
     body_octets_max: int = 4 * 1024 * 1024
+    bodies_octets_max: int = 320 * 1024 * 1024
+    """Of all long bodies that are held at one time: the longest zone file and some more."""
     body_time_s: float = 30.0
     connections_max: int = 512
     streams_max: int = 200

@@ -97,6 +97,7 @@ _V1 = (
         zone_files.put_file,
         _RECORDS,
         "Make a zone what a master file says",
+        before_body=zone_files.require_reach,
         body_octets_max=FILE_OCTETS_MAX,
         makes_entry=False,
     ),

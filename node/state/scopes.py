@@ -112,6 +112,12 @@ def includes(scopes: Iterable[str], word: str) -> bool:
     return any(word in _INCLUDES[scope.word] for scope in found)
 
 
+def reaches(scopes: Iterable[str], word: str, zone: Name) -> bool:
+    """Say whether any of these scopes includes this word for anything in a zone."""
+    found = (scope for scope in map(_read_or_none, scopes) if scope is not None)
+    return any(word in _INCLUDES[scope.word] and scope.zone in (None, zone) for scope in found)
+
+
 @functools.lru_cache(maxsize=4096)
 def _read_or_none(text: str) -> Scope | None:
     try:

@@ -492,6 +492,56 @@ def test_a_body_is_read_for_those_who_may_send_it(cluster: FakeCluster) -> None:
     asyncio.run(go())
 
 
+def test_a_file_for_a_zone_out_of_reach_is_not_read(cluster: FakeCluster) -> None:
+    """Whose token can change nothing in a zone is told before a file for it is taken in."""
+    scopes = ("acme zone=example.net", "records:write zone=example.com name=*")
+    token = Token("ci", hashlib.sha256(b"qdns_right").hexdigest(), scopes)
+    head = (
+        "PUT /v1/zones/{}/file HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer qdns_right\r\n{}: 100-continue\r\n"
+    )
+
+    async def status(server: ApiServer, zone: str) -> bytes:
+        host, _, port = server.addresses[0].rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(head.format(zone, "Expect").encode() + b"Content-Length: 9000\r\n\r\n")
+        line = await reader.readuntil(b"\n")
+        writer.close()
+        return line.split()[1]
+
+    async def work(server: ApiServer, client: httpx.AsyncClient) -> None:
+        assert b"403" == await status(server, "example.org")
+        assert [b"100"] * 2 == [await status(server, each) for each in ("example.net", "example.com")]
+
+    serve(cluster, work, limit_s=5, tokens=(token,), trusted_loopback=False)
+
+
+def test_long_bodies_share_what_they_may_hold(cluster: FakeCluster) -> None:
+    """Bodies that wait together hold no more than their share of memory; short ones go on, as do long ones later."""
+    path = "/v1/zones/example.org/file"
+    settings = replace(SETTINGS, bodies_octets_max=300_000)
+
+    async def slowly(go_on: asyncio.Event) -> Any:
+        yield b"; " + b"x" * 299_998
+        await go_on.wait()
+        yield b"; no more"
+
+    async def work(server: ApiServer, client: httpx.AsyncClient) -> None:
+        go_on = asyncio.Event()
+        first = asyncio.create_task(client.put(path, content=slowly(go_on)))
+        await until(lambda: server._app is not None and server._app._bodies._octets > 200_000)
+        busy = await client.put(path, content=b";" * 200_000)
+        assert (503, "busy") == (busy.status_code, busy.json()["code"])
+        short = "/v1/zones/example.org/rrsets/a.example.org/A"
+        assert 200 == (await client.put(short, json={"rdatas": ["192.0.2.1"]})).status_code
+        go_on.set()
+        assert 200 == (await first).status_code
+        assert 200 == (await client.put(path, content=b";" * 200_000)).status_code
+        assert server._app is not None
+        assert 0 == server._app._bodies._octets
+
+    serve(cluster, work, settings)
+
+
 def test_a_request_has_a_time(cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> None:
     """A body that drips on behind an answer that came early does not hold its connection."""
     monkeypatch.setattr("node.api.protocol.LimitedProtocol.request_time_s", 0.2)

@@ -10,6 +10,7 @@ from node.api.message import Compute, Download, Perform, Request, Response, Step
 from node.api.names import named_zone, plain, read_name
 from node.api.problem import Problem, of_refused
 from node.api.zone_import import Plan, plan_text
+from node.state.scopes import Need, reaches
 from node.state.state import Accepted, Refused, State
 from node.zone.check import check
 from node.zone.master_write import iter_lines
@@ -71,6 +72,14 @@ def get_check(context: ApiContext, request: Request) -> Response | Compute:
     reply = heavy(zone.rrset_count, work)
     assert isinstance(reply, Response | Compute)
     return reply
+
+
+def require_reach(request: Request) -> None:
+    """Refuse a file for a zone in which who asks can change nothing. Raises ``Problem``."""
+    apex, identity = read_name(request.values["zone"]), request.identity
+    if not reaches(identity.scopes, "records:write", apex):
+        need = Need("records:write", apex)
+        raise Problem("forbidden", f"the token {identity.name} lacks the scope {need}; nothing was changed")
 
 
 def put_file(context: ApiContext, request: Request) -> Steps:

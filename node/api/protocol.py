@@ -6,7 +6,7 @@ A client has a time for its headers, one for the whole request, and one to take 
 import asyncio
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from node.api.listening import UNIX, peer_user
 
@@ -24,6 +24,9 @@ class LimitedProtocol(HttpToolsProtocol):
     header_time_s = 10.0
     request_time_s = 60.0
     send_time_s = 30.0
+    is_unix = False
+    quiet_since_s = 0.0
+    """When it was made, or its last request was complete, on the loop's clock."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -33,7 +36,9 @@ class LimitedProtocol(HttpToolsProtocol):
         self._sending: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Refuse a connection too many; give the others a time to send their headers in.
+        """Refuse a connection too many, or end an idle one for it; give the others a time for their headers.
+
+        The Unix socket has a number of its own, so that strangers do not lock out administrators.
 
         Over the Unix socket the client is who the kernel says. A TCP connection that was reset before it was
         accepted has no address any more, only octets to read; it is nobody.
@@ -44,11 +49,33 @@ class LimitedProtocol(HttpToolsProtocol):
             if who is None:
                 transport.abort()
                 return
-            self.client = (f"{UNIX}{who}", 0)
-        if len(self.connections) > self.connections_max:
+            self.client, self.is_unix = (f"{UNIX}{who}", 0), True
+        self.quiet_since_s = self.loop.time()
+        if not self._has_place():
             self._refuse(_TOO_MANY)
             return
         self._deadline = self.loop.call_later(self.header_time_s, transport.close)
+
+    def _has_place(self) -> bool:
+        """Say whether there is a place for this connection, be it that of the one that is idle for longest."""
+        others = [
+            each
+            for each in self.connections
+            if isinstance(each, LimitedProtocol) and each is not self and each.is_unix == self.is_unix
+        ]
+        open_ = [each for each in others if not each.transport.is_closing()]
+        if len(open_) < self.connections_max:
+            return True
+        idle = [each for each in open_ if each.is_idle]
+        if idle:
+            min(idle, key=lambda each: each.quiet_since_s).transport.abort()
+        return bool(idle)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is being served: its headers are not complete, or its answer was taken."""
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is None or (cycle.response_complete and not self.transport.get_write_buffer_size())
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the deadlines."""
@@ -84,6 +111,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """End the time for the request."""
         self._end_deadline()
+        self.quiet_since_s = self.loop.time()
         super().on_message_complete()
 
     def pause_writing(self) -> None:

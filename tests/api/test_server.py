@@ -172,19 +172,59 @@ def test_silent_clients(cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch) -
     serve(cluster, work)
 
 
+def connections(server: ApiServer) -> int:
+    """Return how many connections are open."""
+    return 0 if server._server is None else len(server._server.server_state.connections)
+
+
 def test_too_many_connections(cluster: FakeCluster) -> None:
-    """A connection beyond the limit is told to come back; those before it go on."""
+    """A connection beyond those that are being served is told to come back; those go on."""
 
     async def work(server: ApiServer, client: httpx.AsyncClient) -> None:
-        assert 200 == (await client.get("/healthz")).status_code
-        host, _, port = server.addresses[0].rpartition(":")
-        _, second = await asyncio.open_connection(host, int(port))
-        await until(lambda: server._server is not None and len(server._server.server_state.connections) == 2)
-        assert b"503" in (await exchange(server.addresses[0], b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"))[:20]
-        second.close()
-        assert 200 == (await client.get("/healthz")).status_code
+        accept = {"Accept": "text/event-stream"}
+        async with (
+            client.stream("GET", "/v1/events", headers=accept) as first,
+            client.stream("GET", "/v1/events", headers=accept) as second,
+        ):
+            lines = [each.aiter_lines() for each in (first, second)]
+            assert [{"retry": "2000"}] * 2 == [await next_block(each) for each in lines]
+            ask = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+            assert b"503" in (await exchange(server.addresses[0], ask))[:20]
+            cluster.do(DeleteEndpoint(WWW, "192.0.2.10"))
+            assert ["change"] * 2 == [(await next_block(each))["event"] for each in lines]
 
     serve(cluster, work, replace(SETTINGS, connections_max=2))
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /healthz HT", b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"])
+def test_silent_strangers_lock_nobody_out(cluster: FakeCluster, tmp_path: Path, sent: bytes) -> None:
+    """The connection that is idle for longest makes place for a new one, and none keeps the Unix socket busy."""
+    path = str(tmp_path / "api.sock")
+
+    async def work(server: ApiServer, client: httpx.AsyncClient) -> None:
+        host, _, port = server.addresses[0].rpartition(":")
+        strangers = []
+        for number in range(3):
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(sent)
+            if sent.endswith(b"\r\n\r\n"):
+                await reader.readuntil(b"ok\n")
+            strangers.append((reader, writer))
+            await until(lambda count=number + 1: connections(server) == count)  # type: ignore[misc]
+        assert 200 == (await client.get("/healthz")).status_code
+        with contextlib.suppress(ConnectionError):
+            await strangers[0][0].read()  # to its end
+        assert 3 == connections(server)
+        async with httpx.AsyncClient(
+            transport=httpx.AsyncHTTPTransport(uds=path), base_url="http://x"
+        ) as local:
+            assert 200 == (await local.get("/healthz")).status_code
+        assert 200 == (await client.get("/healthz")).status_code
+        for _, writer in strangers:
+            writer.close()
+
+    settings = replace(SETTINGS, listen=("127.0.0.1:0", f"unix:{path}"), connections_max=3)
+    serve(cluster, work, settings, limit_s=8)
 
 
 def test_blocking_query(cluster: FakeCluster) -> None:

@@ -19,6 +19,8 @@ pytestmark = pytest.mark.real
 
 SECRET = "qdns_admin_of_the_file_0123456789"
 API = """
+[dns]
+listen = ["127.0.0.1:{port}"]
 [api]
 socket = "api.sock"
 tls    = { cert = "cert.pem", key = "file:key.pem", ca = "ca.pem" }
@@ -39,7 +41,13 @@ def _node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Process, t
     issue(authority, "127.0.0.1", files)
     files.key.chmod(0o600)
     with Process(folder, API + TOKEN, {"token": SECRET}, scheme="https") as process:
+        wait_until(lambda: is_ready(process), "the node is ready")
         yield process, authority
+
+
+def is_ready(process: Process) -> bool:
+    ca = str(process.folder / "ca.pem")
+    return requests.get(f"https://127.0.0.1:{process.api}/readyz", verify=ca, timeout=5).ok
 
 
 def qdns(process: Process, *urls: str, token: str | None = None) -> Client:

@@ -212,12 +212,13 @@ def test_partitioned_voter(hospital: Hospital) -> None:
         ailing.asked.clear()
         wait_until(lambda: ailing.asked[nodes.lab.address(alone)] >= 3, "it sees that all is well", PATIENCE_S)
         nodes.lab.rejoin(alone)
-    cast = [
-        each["data"]
-        for each in hospital.events(alone, before, "vote.cast")
-        if each["data"]["node"] == f"ns{alone}"
-    ]
-    assert {"up"} == {each["vote"] for each in cast}
+
+    def cast() -> set[str]:
+        said = [each["data"] for each in hospital.events(alone, before, "vote.cast")]
+        return {each["vote"] for each in said if each["node"] == f"ns{alone}"}
+
+    wait_until(cast, "it votes again", PATIENCE_S)
+    assert {"up"} == cast()
     changes = [each["data"]["after"] for each in hospital.events(alone, before, "verdict.changed")]
     assert ["down", "up"] == changes
 

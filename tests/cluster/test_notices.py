@@ -18,6 +18,8 @@ pytestmark = [
     pytest.mark.skipif(why_not() is not None, reason=f"{why_not()}"),
 ]
 ONE, TWO, HOOK = Lab.extra(1), Lab.extra(2), Lab.extra(3)
+KILLS = 2
+"""In the test below."""
 
 
 class Receiver:
@@ -109,7 +111,9 @@ def _play(lab: Lab, folder: Path) -> None:
         webs[TWO].start()
         wait_until(lambda: ("endpoint.up", TWO) in receiver.told()[count:], "told of what is new", 120)
         ids = [each["id"] for each in receiver.taken]
-        assert len(ids) == len(set(ids))
+        assert (
+            len(ids) - len(set(ids)) <= KILLS
+        )  # one that dies before the log knows leaves the next to tell it again
     finally:
         nodes.stop()
         receiver.stop()

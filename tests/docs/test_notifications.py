@@ -107,6 +107,7 @@ def test_the_examples(tmp_path: Path) -> None:
             wait_until(lambda: row(process, "mail")["state"] == "failing", "nobody takes mail")
         told = len(hook.taken)
         with process:
+            wait_until(lambda: requests.get(url(process, "/readyz"), timeout=5).ok, "ready again")
             put_endpoint(process, "127.0.0.10")
             wait_until(lambda: len(hook.taken) > told, "told of something new")
             assert "127.0.0.10" == hook.events()[-1]["data"]["endpoint"]

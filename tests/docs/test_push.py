@@ -163,6 +163,7 @@ def test_the_commands_of_the_page_steer_a_real_target(tmp_path: Path) -> None:
                 found: dict[str, Any] = json.loads(qdns("qdns push show knot-eu --json"))
                 return found
 
+            wait_until(lambda: requests.get(f"{base}/v1/push/knot-eu", timeout=5).ok, "the target is known")
             wait_until(lambda: row()["state"] == "synced", "the target is in step")
             assert ["192.0.2.1", "192.0.2.2"] == server.ask("www.example.org")
             said = {line.split()[2]: qdns(line) for line in blocks("sh")[1].splitlines()[:4]}

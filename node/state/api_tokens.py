@@ -22,6 +22,8 @@ class PutToken(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", 
 
     token: ApiToken
     if_index: int | None = None
+    keeps_administrator: bool = False
+    """Refuse it when nobody could make tokens any more; the proposer knows of no other way in."""
 
 
 class RevokeToken(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="revoke-token"):
@@ -29,3 +31,5 @@ class RevokeToken(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op
 
     name: str
     if_index: int | None = None
+    keeps_administrator: bool = False
+    """As in ``PutToken``; taking the last token of all away is no lockout, as that opens loopback again."""

@@ -1,11 +1,12 @@
 """What the commands on tokens of the API do."""
 
 import re
+from collections.abc import Mapping
 
 from node.state.api_tokens import ApiToken, PutToken, RevokeToken
 from node.state.draft import Draft
-from node.state.scopes import BadScope, read_scope
-from node.state.state import KnownToken, Result
+from node.state.scopes import BadScope, Need, allows, read_scope
+from node.state.state import KnownToken, Refused, Result
 from node.state.zones import condition
 
 TOKENS_MAX = 1_000
@@ -14,6 +15,7 @@ _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,61}[A-Za-z0-9])?")
 _DIGEST_OCTETS = 32
 _RESERVED = ("local", "node")
 """What the events call those who need no token."""
+_ADMIN = Need("cluster:admin")
 
 
 def problem(token: ApiToken) -> str | None:
@@ -55,8 +57,11 @@ def put_token(draft: Draft, command: PutToken) -> Result:
     if old is not None and old.token == token:
         return draft.accepted()
     entry = draft.entry
-    row = KnownToken(token, draft.index, entry.at_ms, entry.actor)
-    draft.update(tokens=known.set(token.name, row))
+    after = known.set(token.name, KnownToken(token, draft.index, entry.at_ms, entry.actor))
+    lockout = _lockout(draft, after, token.name) if command.keeps_administrator else None
+    if lockout:
+        return lockout
+    draft.update(tokens=after)
     draft.tell("token.changed" if old else "token.created", token.name, ", ".join(token.scopes))
     return draft.accepted()
 
@@ -69,6 +74,37 @@ def revoke_token(draft: Draft, command: RevokeToken) -> Result:
     wrong = condition(draft, command.if_index, old.index)
     if wrong:
         return wrong
-    draft.update(tokens=draft.state.tokens.delete(command.name))
+    after = draft.state.tokens.delete(command.name)
+    lockout = _lockout(draft, after, command.name) if command.keeps_administrator else None
+    if lockout:
+        return lockout
+    draft.update(tokens=after)
     draft.tell("token.revoked", command.name, "it is worth nothing from here on")
     return draft.accepted()
+
+
+def _lockout(draft: Draft, after: Mapping[str, KnownToken], name: str) -> Refused | None:
+    """Return why nobody could make tokens any more, None when somebody can, or could not before either.
+
+    Two administrators that are made less at once, each beside the other, come here one after the other.
+    """
+    before = draft.state.tokens
+    if not after or _has_administrator(after) or (before and not _has_administrator(before)):
+        return None
+    if not before:
+        return draft.refused(
+            "conflict",
+            "with the first token this machine's clients need one, too, so the first has the scope admin and no end; "
+            "nothing was changed",
+            "qdns token create admin --scope admin",
+        )
+    return draft.refused(
+        "conflict",
+        f"{name[:63]} is the last token that can make others and has no end; nothing was changed",
+        "make another administrator first (qdns token create NAME --scope admin), or do this over the Unix socket",
+    )
+
+
+def _has_administrator(tokens: Mapping[str, KnownToken]) -> bool:
+    """Say whether one of the tokens can make others and has no end."""
+    return any(allows(each.token.scopes, _ADMIN) and not each.token.expires_ms for each in tokens.values())

@@ -111,6 +111,8 @@ COMMANDS: tuple[Command, ...] = (
     RevokeToken("ci", 10),
     EndWaits((Place(WWW, "192.0.2.1"),)),
     Together((PutZone(ZONE, _SETTINGS), DeleteService(WWW, 2))),
+    PutToken(ApiToken("ci", b"\x01" * 32, ("admin",)), 9, keeps_administrator=True),
+    RevokeToken("ci", 10, keeps_administrator=True),
 )
 ENTRIES = tuple(
     Entry(command, 1_700_000_000_000 + number, "actor", "reason", Ticket("client", number, b"\x01" * 8, 4))

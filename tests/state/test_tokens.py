@@ -1,5 +1,7 @@
 """Tokens in the State: apply is total whatever a scope says, and what cannot be is never kept."""
 
+import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -73,3 +75,81 @@ def test_there_is_a_limit() -> None:
     state, result = done(state, RevokeToken("t1"))
     assert isinstance(result, Accepted)
     assert "t1" not in state.tokens
+
+
+ADMIN, READER = ("admin",), ("read",)
+
+
+def state_of(**tokens: tuple[str, ...]) -> State:
+    """Return a State with these tokens; a name that begins with "e" has an end."""
+    state = State()
+    for number, (name, scopes) in enumerate(tokens.items()):
+        token = ApiToken(name, number.to_bytes(32), scopes, 9 if name.startswith("e") else 0)
+        state, _ = done(state, PutToken(token))
+    return state
+
+
+def less(name: str) -> PutToken:
+    """Return what makes a token one that reads."""
+    return PutToken(ApiToken(name, b"\xff" * 32, READER), keeps_administrator=True)
+
+
+def ending(name: str) -> PutToken:
+    """Return what gives an administrator an end."""
+    return PutToken(ApiToken(name, b"\xff" * 32, ADMIN, 9), keeps_administrator=True)
+
+
+def gone(name: str) -> RevokeToken:
+    """Return what takes a token back."""
+    return RevokeToken(name, keeps_administrator=True)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "command", "is_taken"),
+    [
+        ({}, less("a"), False),
+        ({}, ending("a"), False),
+        ({}, PutToken(ApiToken("a", b"\xff" * 32, ADMIN), keeps_administrator=True), True),
+        ({"a": ADMIN}, gone("a"), True),
+        ({"a": ADMIN}, less("a"), False),
+        ({"a": ADMIN}, ending("a"), False),
+        ({"a": ADMIN}, less("b"), True),
+        ({"a": ADMIN, "b": READER}, gone("a"), False),
+        ({"a": ADMIN, "b": READER}, gone("b"), True),
+        ({"a": ADMIN, "e": ADMIN}, gone("a"), False),
+        ({"a": ADMIN, "e": ADMIN}, gone("e"), True),
+        ({"a": ADMIN, "b": ADMIN}, gone("a"), True),
+        ({"e": ADMIN}, less("b"), True),
+        ({"b": READER}, gone("b"), True),
+    ],
+)
+def test_the_last_administrator_stays(
+    tokens: dict[str, tuple[str, ...]], command: PutToken | RevokeToken, is_taken: bool
+) -> None:
+    """What would leave nobody who can make tokens is refused with what to do, unless another way in is known."""
+    before = state_of(**tokens)
+    after, result = done(before, command)
+    assert is_taken == isinstance(result, Accepted)
+    if isinstance(result, Refused):
+        assert ("conflict", before.tokens) == (result.code, after.tokens)
+        assert "qdns token create" in result.hint
+    _, other = done(before, msgspec.structs.replace(command, keeps_administrator=False))
+    assert isinstance(other, Accepted)
+
+
+def test_two_at_once_leave_one() -> None:
+    """Two administrators who take one another back, each having seen the other, leave the one that came first."""
+    state, first = done(state_of(a=ADMIN, b=ADMIN, c=READER), gone("a"))
+    state, second = done(state, gone("b"))
+    assert (Accepted, Refused) == (type(first), type(second))
+    assert ["b", "c"] == sorted(state.tokens)
+
+
+def test_the_last_two_at_once() -> None:
+    """Whoever opens loopback again by revoking the last token leaves no token that came meanwhile alone there."""
+    state, _ = done(state_of(a=ADMIN), less("b"))
+    state, result = done(state, gone("a"))
+    assert (Refused, 2) == (type(result), len(state.tokens))
+    state, _ = done(state_of(a=ADMIN), gone("a"))
+    state, result = done(state, less("b"))
+    assert (Refused, 0) == (type(result), len(state.tokens))

@@ -1,6 +1,6 @@
 """``/v1/tokens``: who may use the API. Secrets are made and kept by whoever asks; here come only their hashes."""
 
-from node.api.access import has_tokens, is_unix
+from node.api.access import is_unix
 from node.api.body import read_model
 from node.api.condition import if_index
 from node.api.context import ApiContext, Token
@@ -35,15 +35,13 @@ def put_token(context: ApiContext, request: Request) -> Proposal:
     name, body = request.values["name"], read_model(TokenBody, request)
     if any(each.name == name for each in context.tokens):
         raise Problem("conflict", f"{name} is a token of this node's configuration; nothing was changed")
-    _require_a_way_back(context, request, body.scopes, expires=body.expires_in_s is not None)
     expires_ms = context.now_ms() + body.expires_in_s * 1000 if body.expires_in_s is not None else 0
     token = ApiToken(
         name, bytes.fromhex(body.sha256), tuple(" ".join(each.split()) for each in body.scopes), expires_ms
     )
     known = context.state().tokens.get(name)
-    if known is not None and _is_administrator(known.token) and not _is_administrator(token):
-        _require_an_administrator(context, request, name)
-    command = PutToken(token, if_index(request, known.index if known is not None else 0))
+    condition = if_index(request, known.index if known is not None else 0)
+    command = PutToken(token, condition, _has_no_other_way(context, request))
     return write(command, lambda state: _present(context, state, name))
 
 
@@ -51,43 +49,17 @@ def delete_token(context: ApiContext, request: Request) -> Proposal:
     """Take a token back."""
     known = _known(context.state(), request)
     name = known.token.name
-    if len(context.state().tokens) > 1:  # without any, this machine's clients are let in again
-        _require_an_administrator(context, request, name)
-    return write(
-        RevokeToken(name, if_index(request, known.index)), lambda state: _present(context, state, name)
-    )
+    command = RevokeToken(name, if_index(request, known.index), _has_no_other_way(context, request))
+    return write(command, lambda state: _present(context, state, name))
 
 
-def _require_a_way_back(context: ApiContext, request: Request, scopes: list[str], *, expires: bool) -> None:
-    """Refuse a first token with which nobody could make a second one. Raises ``Problem``."""
-    if has_tokens(context) or is_unix(request.client) or (allows(scopes, _ADMIN) and not expires):
-        return
-    raise Problem(
-        "conflict",
-        "with the first token this machine's clients need one, too, so the first has the scope admin and no end; "
-        "nothing was changed",
-        "qdns token create admin --scope admin",
-    )
+def _has_no_other_way(context: ApiContext, request: Request) -> bool:
+    """Say whether tokens of the log are all that makes administrators, as far as this node and request tell.
 
-
-def _require_an_administrator(context: ApiContext, request: Request, name: str) -> None:
-    """Refuse when no other token could make tokens. Raises ``Problem``."""
-    others = [each.token for key, each in context.state().tokens.items() if key != name]
-    is_last = not any(_is_administrator(each) for each in others)
-    if (
-        is_last
-        and not any(allows(each.scopes, _ADMIN) for each in context.tokens)
-        and not is_unix(request.client)
-    ):
-        raise Problem(
-            "conflict",
-            f"{name} is the last token that can make others; nothing was changed",
-            "make another administrator first, or do this over the Unix socket",
-        )
-
-
-def _is_administrator(token: ApiToken) -> bool:
-    return allows(token.scopes, _ADMIN) and not token.expires_ms
+    What then may not be done is judged at apply, behind whatever others do at the same time.
+    """
+    in_file = any(allows(each.scopes, _ADMIN) for each in context.tokens)
+    return not in_file and not is_unix(request.client)
 
 
 def _known(state: State, request: Request) -> KnownToken:

@@ -11,8 +11,9 @@ from node.api.context import PushProgress
 from node.api.names import plain
 from node.health.check_text import write_check
 from node.health.override import Maintenance, Override
-from node.health.service import Endpoint
+from node.health.service import Endpoint, Service
 from node.health.steadiness import FlapLimit, Wait
+from node.state.command import ZoneSettings
 from node.state.judging import selection_of
 from node.state.pushes import Target
 from node.state.state import Delivery, EndpointState, Event, ServiceState, State, Try
@@ -37,17 +38,22 @@ def zone_row(state: State, zone: Zone) -> Row:
     row: Row = {"zone": plain(zone.name), "serial": zone.serial, "rrsets": zone.rrset_count}
     row["index"] = state.zone_indexes.get(zone.name, 0)
     if settings is not None:
-        row |= {
-            "nameservers": [to_text(name) for name in settings.nameservers],
-            "contact": to_text(settings.contact),
-            "default_ttl": settings.default_ttl,
-            "negative_ttl": settings.negative_ttl,
-            "refresh_s": settings.refresh_s,
-            "retry_s": settings.retry_s,
-            "expire_s": settings.expire_s,
-            "serial_policy": state.serial_policies.get(zone.name, "increment"),
-        }
+        policy = state.serial_policies.get(zone.name, "increment")
+        row |= settings_row(settings) | {"serial_policy": policy}
     return row
+
+
+def settings_row(settings: ZoneSettings) -> Row:
+    """Show what a zone's SOA and apex NS are made from."""
+    return {
+        "nameservers": [to_text(name) for name in settings.nameservers],
+        "contact": to_text(settings.contact),
+        "default_ttl": settings.default_ttl,
+        "negative_ttl": settings.negative_ttl,
+        "refresh_s": settings.refresh_s,
+        "retry_s": settings.retry_s,
+        "expire_s": settings.expire_s,
+    }
 
 
 def rrset_row(state: State, rrset: RRset, index: int) -> Row:
@@ -133,7 +139,11 @@ def maintenance_row(maintenance: Maintenance | None) -> Row | None:
 
 def service_definition(known: ServiceState) -> Row:
     """Show what only the definition of a service says."""
-    service = known.service
+    return checking_row(known.service) | {"index": known.index}
+
+
+def checking_row(service: Service) -> Row:
+    """Show how a service is checked and judged."""
     return {
         "check": check_row(service.check),
         "check_text": write_check(service.check),
@@ -154,7 +164,6 @@ def service_definition(known: ServiceState) -> Row:
         "selection": service.selection,
         "failback": service.failback.kind,
         "failback_after_ms": service.failback.after_ms,
-        "index": known.index,
     }
 
 
@@ -164,15 +173,7 @@ def _flap_row(limit: FlapLimit | None) -> Row | None:
 
 def endpoint_row(endpoint: Endpoint, known: EndpointState, published: bool, reason: str) -> Row:
     """Show an endpoint: what each node says of it, what the cluster says, and whether it is in DNS."""
-    return {
-        "address": endpoint.address,
-        "name": endpoint.name,
-        "priority": endpoint.priority,
-        "weight": endpoint.weight,
-        "probe_from": list(endpoint.probe_from),
-        "probe_address": endpoint.probe_address,
-        "site": endpoint.site,
-        "tags": list(endpoint.tags),
+    return address_row(endpoint) | {
         "verdict": known.verdict,
         "published": published,
         "reason": reason,
@@ -187,6 +188,20 @@ def endpoint_row(endpoint: Endpoint, known: EndpointState, published: bool, reas
             }
             for node, vote in known.votes
         ],
+    }
+
+
+def address_row(endpoint: Endpoint) -> Row:
+    """Show what the definition of an endpoint says."""
+    return {
+        "address": endpoint.address,
+        "name": endpoint.name,
+        "priority": endpoint.priority,
+        "weight": endpoint.weight,
+        "probe_from": list(endpoint.probe_from),
+        "probe_address": endpoint.probe_address,
+        "site": endpoint.site,
+        "tags": list(endpoint.tags),
     }
 
 

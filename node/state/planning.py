@@ -25,9 +25,10 @@ from node.state.command import (
     PutService,
     PutZone,
     Step,
+    ZoneSettings,
 )
 from node.state.desired import Desired
-from node.state.pushes import DeleteTarget, PutTarget
+from node.state.pushes import DeleteTarget, PutTarget, Target
 from node.state.state import State
 from node.zone.lease import SUBTREE
 from node.zone.name import Name, iter_ancestors, iter_labels, sort_key, to_text
@@ -38,6 +39,10 @@ _CHALLENGE = b"_acme-challenge"
 _VALUES_SHOWN_MAX = 4
 
 
+Defined = ZoneSettings | RRset | Service | Endpoint | Target
+"""What a difference can be about, as it is defined."""
+
+
 class Difference(msgspec.Struct, frozen=True):
     """One thing that is otherwise; ``left`` is in the cluster, not in the file, and stays."""
 
@@ -46,6 +51,10 @@ class Difference(msgspec.Struct, frozen=True):
     name: str
     text: str = ""
     """For people: what it becomes or was."""
+    before: Defined | None = None
+    """As the cluster has it, None where it is not there."""
+    after: Defined | None = None
+    """As the file wants it, None where it is not to be."""
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -71,15 +80,17 @@ class _Drawing:
         self.steps: list[Step] = []
         self._leased = {(key.zone, key.name, key.type) for key in state.leases}
 
-    def tell(self, change: Any, kind: Any, name: str, text: str = "") -> None:
-        self.differences.append(Difference(change, kind, name, text))
+    def tell(self, kind: Any, name: str, before: Defined | None, after: Defined | None, text: str = "") -> None:
+        change: Any = "added" if before is None else "removed" if after is None else "changed"
+        self.differences.append(Difference(change, kind, name, text, before, after))
 
-    def stays(self, kind: Any, name: str) -> bool:
+    def stays(self, kind: Any, name: str, present: Defined | None) -> bool:
         """Tell of what the file does not name; say whether it stays."""
         if self.prune:
-            self.tell("removed", kind, name)
+            self.differences.append(Difference("removed", kind, name, "", present))
         else:
-            self.tell("left", kind, name, _origin(self.state, kind, name))
+            origin = _origin(self.state, kind, name)
+            self.differences.append(Difference("left", kind, name, origin, present, present))
         return not self.prune
 
     def is_leased(self, zone: Name, rrset: RRset) -> bool:
@@ -108,14 +119,14 @@ def make_plan(state: State, desired: Desired, *, prune: bool = False) -> Plan:
 def _draw_zone(drawing: _Drawing, wanted: PutZone) -> None:
     zone, name = drawing.state.zones.get(wanted.zone), _plain(wanted.zone)
     if zone is None:
-        drawing.tell("added", "zone", name, f"{len(wanted.rrsets)} RRsets")
+        drawing.tell("zone", name, None, wanted.settings, f"{len(wanted.rrsets)} RRsets")
         drawing.steps.append(msgspec.structs.replace(wanted, if_index=0))
         return
     if wanted.rrsets:
         _draw_records(drawing, zone, wanted)
     present = drawing.state.zone_settings.get(wanted.zone)
     if present != wanted.settings:
-        drawing.tell("changed", "zone", name, _changes(present, wanted.settings))
+        drawing.tell("zone", name, present, wanted.settings, _changes(present, wanted.settings))
         index = drawing.state.zone_indexes.get(wanted.zone, 0)
         drawing.steps.append(PutZone(wanted.zone, wanted.settings, if_index=index))
 
@@ -130,13 +141,13 @@ def _draw_records(drawing: _Drawing, zone: Zone, wanted: PutZone) -> None:
         if rrset.type == SOA or (present is not None and _says_the_same(present, rrset)):
             continue
         text = _rrset(rrset) if present is None else f"{_rrset(present)} -> {_rrset(rrset)}"
-        drawing.tell("added" if present is None else "changed", "record", _record(rrset), text)
+        drawing.tell("record", _record(rrset), present, rrset, text)
         changes.append(PutRRset(rrset))
         required.append(_as_it_is(rrset, present))
     for rrset in sorted(zone.iter_rrsets(), key=lambda each: (sort_key(each.name), each.type)):
         if (rrset.name, rrset.type) in keys or not _is_an_operators(drawing, zone.name, rrset):
             continue
-        drawing.tell("removed", "record", _record(rrset), _rrset(rrset))
+        drawing.tell("record", _record(rrset), rrset, None, _rrset(rrset))
         changes.append(DeleteRRset(rrset.name, rrset.type))
         required.append(_as_it_is(rrset, rrset))
     if changes:
@@ -167,7 +178,8 @@ def _is_an_operators(drawing: _Drawing, zone: Name, rrset: RRset) -> bool:
 def _draw_gone_zones(drawing: _Drawing) -> None:
     named = {each.zone for each in drawing.desired.zones}
     for name in sorted(drawing.state.zones, key=sort_key):
-        if name not in named and not drawing.stays("zone", _plain(name)):
+        settings = drawing.state.zone_settings.get(name)
+        if name not in named and not drawing.stays("zone", _plain(name), settings):
             drawing.steps.append(DeleteZone(name, drawing.state.zone_indexes.get(name, 0)))
 
 
@@ -181,7 +193,7 @@ def _draw_gone_services(drawing: _Drawing) -> list[Step]:
     return [
         DeleteService(fqdn, services[fqdn].index)
         for fqdn in sorted(services, key=sort_key)
-        if fqdn not in named and not drawing.stays("service", _plain(fqdn))
+        if fqdn not in named and not drawing.stays("service", _plain(fqdn), services[fqdn].service)
     ]
 
 
@@ -189,9 +201,8 @@ def _draw_services(drawing: _Drawing) -> None:
     for wanted in drawing.desired.services:
         known, name = drawing.state.services.get(wanted.fqdn), _plain(wanted.fqdn)
         if known is None:
-            drawing.tell(
-                "added", "service", name, f"{write_check(wanted.check)}, {len(wanted.endpoints)} endpoints"
-            )
+            text = f"{write_check(wanted.check)}, {len(wanted.endpoints)} endpoints"
+            drawing.tell("service", name, None, wanted, text)
             drawing.steps.append(PutService(wanted, 0))
         elif known.service != wanted:
             _tell_service(drawing, name, known.service, wanted)
@@ -201,20 +212,18 @@ def _draw_services(drawing: _Drawing) -> None:
 def _tell_service(drawing: _Drawing, name: str, before: Service, after: Service) -> None:
     text = _changes(before, after)
     if text:
-        drawing.tell("changed", "service", name, text)
+        drawing.tell("service", name, before, after, text)
     old = {each.address: each for each in before.endpoints}
     new = {each.address: each for each in after.endpoints}
     for address in dict.fromkeys((*old, *new)):
         _tell_endpoint(drawing, f"{name}/{address}", old.get(address), new.get(address))
     if not text and list(old) != list(new) and set(old) == set(new):
-        drawing.tell("changed", "service", name, "order of endpoints")
+        drawing.tell("service", name, before, after, "order of endpoints")
 
 
 def _tell_endpoint(drawing: _Drawing, name: str, before: Endpoint | None, after: Endpoint | None) -> None:
-    if before is None or after is None:
-        drawing.tell("added" if before is None else "removed", "endpoint", name)
-    elif before != after:
-        drawing.tell("changed", "endpoint", name, _changes(before, after))
+    if before != after:
+        drawing.tell("endpoint", name, before, after, _changes(before, after))
 
 
 # --- push targets ---------------------------------------------------------------------------------
@@ -228,11 +237,11 @@ def _draw_targets(drawing: _Drawing) -> None:
             continue
         index = state.target_indexes.get(wanted.name, 0) if present is not None else 0
         text = wanted.server or wanted.url if present is None else _changes(present, wanted)
-        drawing.tell("added" if present is None else "changed", "target", wanted.name, text)
+        drawing.tell("target", wanted.name, present, wanted, text)
         drawing.steps.append(PutTarget(wanted, index))
     named = {each.name for each in drawing.desired.targets}
     for name in sorted(state.targets):
-        if name not in named and not drawing.stays("target", name):
+        if name not in named and not drawing.stays("target", name, state.targets[name]):
             drawing.steps.append(DeleteTarget(name, state.target_indexes.get(name, 0)))
 
 
@@ -251,7 +260,7 @@ def _origin(state: State, kind: str, name: str) -> str:
 
 def _changes(before: Any, after: Any) -> str:
     """Write the fields of two values of one kind that differ: ``ttl 5 -> 10, rise 2 -> 3``."""
-    if before is None:
+    if before is None or after is None:
         return ""
     fields = (field for field in after.__struct_fields__ if field != "endpoints")
     parts = (_field(field, getattr(before, field), getattr(after, field)) for field in fields)

@@ -1,16 +1,24 @@
 """``/v1/plan`` and ``/v1/apply``: the file and the cluster, one entry, and what was agreed to alone."""
 
+import itertools
+import json
+import os
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from node.state.command import ChangeZone, PutRRset, Together
+from node.health.service import Check, Endpoint
+from node.state.command import ChangeZone, PutRRset, PutService, PutZone, Together
 from node.state.desired import Desired, encode
+from node.state.pushes import PutTarget, Target
+from node.zone.name import from_text
 from tests.api.conftest import SEED, ZONE, Api, FakeCluster
 from tests.api.test_tokens import ADMIN, SECRET, bearer, body
 from tests.state.test_planning import record
 
+GOLDEN = Path(__file__).parent.parent / "golden" / "plan-v1.json"
 FILE = Desired(SEED.zones, SEED.services, SEED.targets)
 WIDER = msgspec.structs.replace(FILE, zones=(msgspec.structs.replace(SEED.zones[0], rrsets=(record("a"),)),))
 
@@ -22,11 +30,18 @@ def post(api: Api, path: str, desired: Desired = WIDER, headers: Any = None, **m
 
 def test_plan_and_apply(api: Api) -> None:
     """A plan changes nothing and tells what differs; applying it is one entry, and then nothing differs."""
-    assert [] == post(api, "/v1/plan", FILE).json()["differences"]
+    assert [] == post(api, "/v1/plan", FILE).json()["changes"]
     before = api.cluster.state
     planned = post(api, "/v1/plan").json()
-    difference = {"change": "added", "kind": "record", "name": "a.example.org A", "text": "60 192.0.2.1"}
-    assert ([difference], before.index) == (planned["differences"], planned["index"])
+    change = {
+        "change": "added",
+        "kind": "record",
+        "what": "a.example.org A",
+        "before": None,
+        "after": {"ttl": 60, "rdatas": ["192.0.2.1"], "disabled": False},
+        "text": "60 192.0.2.1",
+    }
+    assert ([change], before.index) == (planned["changes"], planned["index"])
     assert before == api.cluster.state
     applied = post(api, "/v1/apply", plan=planned["plan"])
     assert (200, True, before.index + 1) == (
@@ -36,7 +51,45 @@ def test_plan_and_apply(api: Api) -> None:
     )
     assert isinstance(api.cluster.entries[-1].command, Together)
     again = post(api, "/v1/apply").json()
-    assert (False, [], before.index + 1) == (again["changed"], again["differences"], api.cluster.state.index)
+    assert (False, [], before.index + 1) == (again["changed"], again["changes"], api.cluster.state.index)
+
+
+def test_every_kind_of_change(api: Api) -> None:
+    """Programs read it: every kind of change stands as it was, keys and values, in ``tests/golden/plan-v1.json``."""
+    other, settings = from_text("other.test"), SEED.zones[0].settings
+    gone = msgspec.structs.replace(SEED.services[0], fqdn=from_text("gone.example.org"), endpoints=())
+    for command in (
+        ChangeZone(ZONE, (PutRRset(record("b")), PutRRset(record("old", 16, '"x"')))),
+        PutZone(other, settings),
+        PutService(gone),
+        PutTarget(Target("gone", "powerdns", url="https://pdns.test", token="pdns")),
+    ):
+        api.cluster.do(command)
+    first, second = SEED.services[0].endpoints[:2]
+    changed = msgspec.structs.replace(
+        SEED.services[0],
+        ttl=10,
+        check=Check("http", 8080, path="/health"),
+        endpoints=(msgspec.structs.replace(first, weight=3, tags=("rack7",)), Endpoint("192.0.2.99")),
+    )
+    new = msgspec.structs.replace(changed, fqdn=from_text("new.example.org"), endpoints=(second,))
+    records = (record("a"), record("b", 1, "192.0.2.2", ttl=30))
+    desired = Desired(
+        (PutZone(ZONE, msgspec.structs.replace(settings, negative_ttl=9), records),),
+        (changed, new),
+        (Target("new", "rfc2136", "192.0.2.53:53", (ZONE,), tsig="k"), msgspec.structs.replace(SEED.targets[0], fence=True)),
+    )  # fmt: skip
+    found = {
+        "plan": post(api, "/v1/plan", desired).json()["changes"],
+        "prune": post(api, "/v1/plan", desired, prune=True).json()["changes"],
+    }
+    if os.environ.get("QDNS_GOLDEN") == "rewrite":
+        GOLDEN.write_text(json.dumps(found, indent=1) + "\n")
+    assert json.loads(GOLDEN.read_text()) == found
+    kinds = {(each["change"], each["kind"]) for each in found["plan"] + found["prune"]}
+    named = itertools.product(("added", "changed", "removed"), ("record", "service", "endpoint", "target"))
+    left = itertools.product(("left", "removed"), ("zone", "service", "target"))
+    assert {*named, *left, ("changed", "zone")} == kinds
 
 
 def test_only_what_was_agreed_to(api: Api) -> None:

@@ -1,26 +1,22 @@
 """``/v1/plan`` and ``/v1/apply``: what a file says against what the cluster holds, and that made so in one entry."""
 
-from collections import Counter
-
 from node.api.context import ApiContext
 from node.api.message import Proposal, Reply, Request, Response, encode, shown
+from node.api.plan_rows import plan_row
 from node.api.problem import Problem, of_refused, rendered
-from node.api.views import Row
 from node.state import desired as wire
 from node.state.command import PutService, Together
 from node.state.names import bad_name
-from node.state.planning import Plan, make_plan
+from node.state.planning import make_plan
 from node.state.pushes import PutTarget
 from node.state.state import Accepted, Refused, State
-
-CHANGES = ("added", "changed", "removed", "left")
 
 
 def post_plan(context: ApiContext, request: Request) -> Response:
     """Show what applying would do."""
     asked = _read(request)
     state = context.state()
-    return shown(_row(make_plan(state, asked.desired, prune=asked.prune), state.index), state.index)
+    return shown(plan_row(make_plan(state, asked.desired, prune=asked.prune), state.index), state.index)
 
 
 def post_apply(context: ApiContext, request: Request) -> Reply:
@@ -38,10 +34,10 @@ def _proposal(asked: wire.Request, state: State) -> Reply:
             "look again: qdns plan",
         )
     if not plan.steps:
-        return shown(_row(plan, state.index) | {"changed": False})
+        return shown(plan_row(plan, state.index) | {"changed": False})
 
     def answer(_state: State, accepted: Accepted) -> Response:
-        body = _row(plan, accepted.index) | {"changed": accepted.changed}
+        body = plan_row(plan, accepted.index) | {"changed": accepted.changed}
         return Response(body=encode(body), headers=(("Qdns-Index", str(accepted.index)),))
 
     def refuse(refused: Refused, _state: State) -> Response:
@@ -69,16 +65,3 @@ def _read(request: Request) -> wire.Request:
 
 def _as_steps(desired: wire.Desired) -> list[object]:
     return [*map(PutService, desired.services), *map(PutTarget, desired.targets)]
-
-
-def _row(plan: Plan, index: int) -> Row:
-    counts = Counter[str](each.change for each in plan.differences)
-    return {
-        "index": index,
-        "plan": plan.mark,
-        "differences": [
-            {"change": each.change, "kind": each.kind, "name": each.name, "text": each.text}
-            for each in plan.differences
-        ],
-        "counts": {change: counts[change] for change in CHANGES},
-    }

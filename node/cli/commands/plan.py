@@ -115,14 +115,14 @@ def _show(session: Session, config: "Config", found: Json) -> None:
         out.document(found)
         return
     out.line(f"{config.path} vs. the cluster at index {found['index']}")
-    for each in found["differences"]:
+    for each in found["changes"]:
         out.line(_line(each))
     if not _has_changes(found):
         out.line("the cluster holds what the file says; nothing to do")
 
 
 def _line(each: Json) -> str:
-    what = f"{each['kind']} {each['name']}"
+    what = f"{each['kind']} {each['what']}"
     if each["change"] != "left":
         return f"  {_SIGNS[each['change']]} {what}   {each['text']}".rstrip()
     origin = f" ({each['text']})" if each["text"] else ""

@@ -33,10 +33,11 @@ from node.dns.shared_limiter import SharedLimiter
 from node.dns.table_reader import BadTable, Reader
 
 _CONNECT_INTERVAL_S = 0.05
+_LOOK_UP_MS = 1000
 _MISSING_S = 1.0
 """An answerer whose directory is gone for so long ends."""
 _ROUNDS = 4
-"""Batches of one socket before the others get their turn."""
+"""Turns of one socket before the others get theirs."""
 _QUEUE_OCTETS = 512 * 1024
 _PRIORITY = -10
 _SERVFAIL = 2
@@ -54,9 +55,10 @@ class Answerer:
         self._alone_since = time.monotonic()
         self._missing_since: float | None = None
         self._next_try = 0.0
-        self._poll = select.epoll()
+        # Not epoll, which would have the kernel look for a sleeper with every datagram that comes or leaves.
+        self._poll = select.poll()
         wake, self._alarm = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._poll.register(wake, select.EPOLLIN)
+        self._poll.register(wake, select.POLLIN)
         signal.set_wakeup_fd(self._alarm)
         self._is_ending = False
         self._fds: list[int] = []
@@ -79,7 +81,7 @@ class Answerer:
             if self._link is None:
                 self._look_for_control()
             self._set_epoch(layout.IDLE)
-            ready = self._poll.poll(1.0 if self._link is not None else _CONNECT_INTERVAL_S)
+            ready = self._poll.poll(_LOOK_UP_MS if self._link is not None else _CONNECT_INTERVAL_S * 1000)
             if self._cache is not None:
                 self._set_epoch(self._cache.reader.words[layout.WORD_EPOCH])
                 self._cache.catch_up()
@@ -89,7 +91,7 @@ class Answerer:
                     self._listen_to_control()
                     continue
                 for _ in range(_ROUNDS):
-                    if served[1].serve() < BATCH:
+                    if served[1].serve() < served[1].turn:
                         break
                     self._renew()
         self._set_epoch(0)
@@ -138,7 +140,7 @@ class Answerer:
             link.close()
             return
         self._link = link
-        self._poll.register(link.fileno(), select.EPOLLIN)
+        self._poll.register(link.fileno(), select.POLLIN)
 
     def _is_forsaken(self, now: float) -> bool:
         """Say whether nobody will come any more."""
@@ -199,7 +201,7 @@ class Answerer:
         for number, fd in enumerate(sockets):
             bound = socket.socket(fileno=os.dup(fd))
             self._sockets[bound.fileno()] = bound, self._batch(number, bound)
-            self._poll.register(bound.fileno(), select.EPOLLIN)
+            self._poll.register(bound.fileno(), select.POLLIN)
         gc.collect()
         gc.freeze()
         gc.disable()

@@ -65,12 +65,14 @@ class Batch(Protocol):
     """Serves one socket."""
 
     number: int
+    turn: int
+    """Datagrams that are read at once at most: after so many, more may wait."""
 
     def use(self, desk: Desk) -> None:
         """Answer from another table, or by other rules."""
 
     def serve(self) -> int:
-        """Answer what has arrived, up to a batch; return how many datagrams were read."""
+        """Answer what has arrived, up to a turn; return how many datagrams were read."""
 
 
 def send_one(bound: socket.socket, packet: bytes, sender: Sender) -> bool:
@@ -88,6 +90,8 @@ def send_one(bound: socket.socket, packet: bytes, sender: Sender) -> bool:
 
 class SystemBatch:
     """Serves a socket by batches. Raises ``OSError`` when the C library lacks the calls."""
+
+    turn = BATCH
 
     def __init__(self, number: int, bound: socket.socket, desk: Desk, hand_up: HandUp) -> None:
         if sys.byteorder != "little" or struct.calcsize("P") != 8:
@@ -260,6 +264,8 @@ class SystemBatch:
 
 class PlainBatch:
     """Serves a socket one datagram at a time, where there is no better way."""
+
+    turn = BATCH
 
     def __init__(self, number: int, bound: socket.socket, desk: Desk, hand_up: HandUp) -> None:
         self.number = number

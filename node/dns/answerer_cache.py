@@ -53,7 +53,8 @@ class AnswerCache:
         """Questions without a name of their own that were asked once."""
         self._exact_order: deque[Entry] = deque()
         self._loose_order: deque[Entry] = deque()
-        self._noticed = reader.words[layout.WORD_NOTICES]
+        self.noticed = reader.words[layout.WORD_NOTICES]
+        """How many notices of the table were looked at."""
         self.is_ready = reader.refresh()
         self.refreshes = 0
         """How often zones and constants were read again."""
@@ -271,11 +272,11 @@ class AnswerCache:
             self._forget_each(self._leased)
         words = self.reader.words
         count = words[layout.WORD_NOTICES]
-        if count == self._noticed:
+        if count == self.noticed:
             return
-        notices = [self._notice(number) for number in range(max(self._noticed, count - layout.NOTICES), count)]
-        is_overrun = words[layout.WORD_NOTICES] - self._noticed > _NOTICES_SAFE
-        self._noticed = count
+        notices = [self._notice(number) for number in range(max(self.noticed, count - layout.NOTICES), count)]
+        is_overrun = words[layout.WORD_NOTICES] - self.noticed > _NOTICES_SAFE
+        self.noticed = count
         if is_overrun or any(kind == layout.NOTICE_ALL for kind, _ in notices):
             self.forget_all()
             return

@@ -24,8 +24,8 @@
 #error "the words of the table are little-endian"
 #endif
 
-enum { INTERFACE = 3, TABLE_FORMAT = 2 };
-enum { WORD_SLOTS = 2, WORD_ZONES = 3, WORD_CONSTANTS = 4, WORD_LEASES = 7 };
+enum { INTERFACE = 4, TABLE_FORMAT = 2 };
+enum { WORD_SLOTS = 2, WORD_ZONES = 3, WORD_CONSTANTS = 4, WORD_NOTICES = 6, WORD_LEASES = 7 };
 enum { NODE_CUT = 1, NODE_DNAME = 2, NODE_LEASED = 4, DNSSEC_DIFFERS = 1 };
 enum { COUNT_SHORT = 128, COUNT_ANSWER, COUNT_OVERSIZED, COUNT_UNSENT };
 enum { COUNT_BATCHES = 137, COUNT_LIMITED = 139, COUNT_CUT, COUNT_NATIVE, TIMES, TIME_BUCKETS = 24 };
@@ -462,6 +462,50 @@ static uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+/* --- sockets -------------------------------------------------------------------------------------------------- */
+
+/* Answer up to a batch of what has arrived; return how many datagrams that was. */
+static int serve(struct reader *r, struct batch *batch)
+{
+    struct mmsghdr sent[BATCH], *received = batch->received;
+    const struct mmsghdr *replies = batch->replies;
+    int answers = 0, done = 0;
+    batch->left_count = 0;
+    for (int i = 0; i < BATCH; i++) {
+        received[i].msg_hdr.msg_namelen = replies[i].msg_hdr.msg_namelen;
+        received[i].msg_hdr.msg_controllen = replies[i].msg_hdr.msg_controllen;
+        received[i].msg_hdr.msg_flags = 0;
+    }
+    int messages = recvmmsg(batch->fd, received, BATCH, MSG_DONTWAIT, NULL);
+    if (messages <= 0) return 0;
+    uint64_t began = batch->began_ns = now_ns();
+    for (int i = 0; i < messages; i++) {
+        const struct msghdr *reply = &replies[i].msg_hdr;
+        const struct sockaddr_in *ipv4 = reply->msg_name;
+        const struct sockaddr_in6 *ipv6 = reply->msg_name;
+        const uint8_t *address = ipv4->sin_family == AF_INET ? (const uint8_t *)&ipv4->sin_addr : ipv6->sin6_addr.s6_addr;
+        int octets = respond(r, reply->msg_iov->iov_base, (int)received[i].msg_len, address,
+                             ipv4->sin_family == AF_INET ? 4 : 16, began / 1000000, reply->msg_iov->iov_base);
+        if (octets == HAND_UP) batch->left[batch->left_count++] = (uint8_t)i;
+        if (octets <= 0) continue;
+        if (batch->forgets_interface) ((struct in_pktinfo *)CMSG_DATA((struct cmsghdr *)reply->msg_control))->ipi_ifindex = 0;
+        reply->msg_iov->iov_len = (size_t)octets;
+        sent[answers++].msg_hdr = *reply;
+    }
+    while (done < answers) {
+        int taken = sendmmsg(batch->fd, sent + done, (unsigned)(answers - done), MSG_DONTWAIT);
+        if (taken <= 0 && errno == EINTR) continue;
+        if (taken <= 0) count(r, COUNT_UNSENT, 1), taken = 1; /* one that the kernel refuses is given up */
+        done += taken;
+    }
+    if (batch->left_count) return messages; /* who answers the rest notes how long it took */
+    count(r, COUNT_BATCHES, 1);
+    uint64_t microseconds = (now_ns() - began) / 1000;
+    int bucket = microseconds ? 64 - __builtin_clzll(microseconds) : 0;
+    count(r, TIMES + (bucket < TIME_BUCKETS ? bucket : TIME_BUCKETS - 1), (uint64_t)messages);
+    return messages;
+}
+
 /* --- what native.py calls ------------------------------------------------------------------------------------- */
 
 int native_format(void) { return INTERFACE << 8 | TABLE_FORMAT; }
@@ -533,45 +577,17 @@ int native_answer(struct reader *r, const uint8_t *packet, int octets, const uin
     return respond(r, packet, octets, address, address_octets, now_ns() / 1000000, out);
 }
 
-/* Answer up to a batch of what has arrived; return how many datagrams that was. */
-int native_serve(struct reader *r, struct batch *batch)
+/*
+ * Answer batches as long as whole ones wait, nothing is left to Python, and it need not look at notices beyond the
+ * number that it has seen: its turn costs more than a batch's answers. Return how many datagrams were read.
+ */
+int native_serve(struct reader *r, struct batch *batch, int batches, uint64_t noticed)
 {
-    struct mmsghdr sent[BATCH], *received = batch->received;
-    const struct mmsghdr *replies = batch->replies;
-    int answers = 0, done = 0;
-    batch->left_count = 0;
-    for (int i = 0; i < BATCH; i++) {
-        received[i].msg_hdr.msg_namelen = replies[i].msg_hdr.msg_namelen;
-        received[i].msg_hdr.msg_controllen = replies[i].msg_hdr.msg_controllen;
-        received[i].msg_hdr.msg_flags = 0;
-    }
+    int messages, total = 0;
     __atomic_thread_fence(__ATOMIC_SEQ_CST); /* this process is seen in its epoch before it looks at the table */
-    int messages = recvmmsg(batch->fd, received, BATCH, MSG_DONTWAIT, NULL);
-    if (messages <= 0) return 0;
-    uint64_t began = batch->began_ns = now_ns();
-    for (int i = 0; i < messages; i++) {
-        const struct msghdr *reply = &replies[i].msg_hdr;
-        const struct sockaddr_in *ipv4 = reply->msg_name;
-        const struct sockaddr_in6 *ipv6 = reply->msg_name;
-        const uint8_t *address = ipv4->sin_family == AF_INET ? (const uint8_t *)&ipv4->sin_addr : ipv6->sin6_addr.s6_addr;
-        int octets = respond(r, reply->msg_iov->iov_base, (int)received[i].msg_len, address,
-                             ipv4->sin_family == AF_INET ? 4 : 16, began / 1000000, reply->msg_iov->iov_base);
-        if (octets == HAND_UP) batch->left[batch->left_count++] = (uint8_t)i;
-        if (octets <= 0) continue;
-        if (batch->forgets_interface) ((struct in_pktinfo *)CMSG_DATA((struct cmsghdr *)reply->msg_control))->ipi_ifindex = 0;
-        reply->msg_iov->iov_len = (size_t)octets;
-        sent[answers++].msg_hdr = *reply;
-    }
-    while (done < answers) {
-        int taken = sendmmsg(batch->fd, sent + done, (unsigned)(answers - done), MSG_DONTWAIT);
-        if (taken <= 0 && errno == EINTR) continue;
-        if (taken <= 0) count(r, COUNT_UNSENT, 1), taken = 1; /* one that the kernel refuses is given up */
-        done += taken;
-    }
-    if (batch->left_count) return messages; /* who answers the rest notes how long it took */
-    count(r, COUNT_BATCHES, 1);
-    uint64_t microseconds = (now_ns() - began) / 1000;
-    int bucket = microseconds ? 64 - __builtin_clzll(microseconds) : 0;
-    count(r, TIMES + (bucket < TIME_BUCKETS ? bucket : TIME_BUCKETS - 1), (uint64_t)messages);
-    return messages;
+    do {
+        messages = serve(r, batch);
+        total += messages;
+    } while (messages == BATCH && !batch->left_count && --batches > 0 && word_of(r, WORD_NOTICES) == noticed);
+    return total;
 }

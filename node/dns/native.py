@@ -15,8 +15,10 @@ from node.dns.answerer_desk import Desk
 from node.dns.networks import Network
 
 LIBRARY = Path(__file__).with_name("libnative.so")
-INTERFACE = 3
+INTERFACE = 4
 """Raised with every change of what is called here."""
+BATCHES = 4
+"""So many batches are answered at most before others are looked at."""
 
 
 class _Network(ctypes.Structure):
@@ -72,7 +74,7 @@ def load(path: Path = LIBRARY) -> ctypes.PyDLL | None:
     library.native_judge_by.argtypes = [at, ctypes.POINTER(_Policy)]
     library.native_refresh.argtypes = [at]
     library.native_answer.argtypes = [at, ctypes.c_char_p, number, ctypes.c_char_p, number, at]
-    library.native_serve.argtypes = [at, at]
+    library.native_serve.argtypes = [at, at, number, ctypes.c_uint64]
     return library
 
 
@@ -137,10 +139,13 @@ class NativeReader:
         return None if octets < 0 else self._answer.raw[:octets]
 
     def serve(self, batch: int) -> int:
-        """Answer a batch, given by its address; its ``left`` are to be answered otherwise. Return how many came."""
-        if self._cache is None or self._cache.refreshes != self._refreshed:
-            self.follow()
-        count: int = self._serve(self._reader, batch)
+        """Answer up to ``BATCHES`` batches by the headers at an address; return how many datagrams were read.
+
+        Those of the last batch that are ``left`` are to be answered otherwise.
+        """
+        self.follow()
+        assert self._cache is not None
+        count: int = self._serve(self._reader, batch, BATCHES, self._cache.noticed)
         return count
 
 

@@ -4,14 +4,16 @@ import contextlib
 import ctypes
 import socket
 
-from node.dns.answerer_batch import Batch, HandUp, PlainBatch, SystemBatch
+from node.dns.answerer_batch import BATCH, Batch, HandUp, PlainBatch, SystemBatch
 from node.dns.answerer_desk import Desk
+from node.dns.native import BATCHES, NativeReader
 from node.dns.native import Batch as Told
-from node.dns.native import NativeReader
 
 
 class NativeBatch(SystemBatch):
     """Serves a socket by the compiled reader, and what that leaves as ``SystemBatch`` does."""
+
+    turn = BATCH * BATCHES
 
     def __init__(
         self, number: int, bound: socket.socket, desk: Desk, hand_up: HandUp, native: NativeReader | None = None
@@ -28,11 +30,11 @@ class NativeBatch(SystemBatch):
         self._native.use(desk)
 
     def serve(self) -> int:
-        """Answer what has arrived, up to a batch; return how many datagrams were read."""
+        """Answer what has arrived, up to a turn; return how many datagrams were read."""
         count = self._native.serve(self._told_at)
         if self._told.left_count:
             self._answer_left()
-            self._note_time(self._told.began_ns, count)
+            self._note_time(self._told.began_ns, count % BATCH or BATCH)
         return count
 
     def _answer_left(self) -> None:

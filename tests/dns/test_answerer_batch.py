@@ -120,19 +120,42 @@ def test_an_answer_comes_from_the_address_that_was_asked(
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_more_than_a_batch_waits_for_the_next(way: "type[SystemBatch | PlainBatch]", twin: Twin) -> None:
+def test_more_than_a_turn_waits_for_the_next(way: "type[SystemBatch | PlainBatch]", twin: Twin) -> None:
     """A full socket does not keep others waiting, and an oversized datagram is counted and dropped."""
     bound = open_datagram(ListenAddress("127.0.0.1", 0))
     batch = way(0, bound, Desk(twin.cache), lambda *_: None)
     client = client_of(bound)
-    for _ in range(BATCH + 6):
+    for _ in range(batch.turn + 6):
         client.send(WWW)
     client.send(bytes(PACKET_OCTETS_MAX + 1))
-    assert BATCH == batch.serve()
+    assert batch.turn == batch.serve()
     assert 7 == batch.serve()
     assert 0 == batch.serve()
     assert 1 == twin.words[stats.OVERSIZED]
-    assert BATCH + 6 == sum(count for _, _, count in stats.answers(twin.words.tolist()))
+    assert batch.turn + 6 == sum(count for _, _, count in stats.answers(twin.words.tolist()))
+    client.close()
+    bound.close()
+
+
+@pytest.mark.skipif(load() is None, reason="there was no C compiler")
+@pytest.mark.parametrize("has_odd", [False, True])
+def test_a_turn_ends_where_python_has_something_to_do(twin: Twin, *, has_odd: bool) -> None:
+    """A packet in the second batch that is handed up, or a notice that was not looked at before the first."""
+    bound = open_datagram(ListenAddress("127.0.0.1", 0))
+    handed_up: list[bytes] = []
+    batch = NativeBatch(0, bound, Desk(twin.cache), lambda _, query, __: handed_up.append(query))
+    client = client_of(bound)
+    queries = [WWW] * (3 * BATCH)
+    if has_odd:
+        queries[BATCH + 3] = CHAOS
+    for query in queries:
+        client.send(query)
+    if not has_odd:
+        twin.writer.withdraw()
+    assert (2 * BATCH if has_odd else BATCH) == batch.serve()
+    twin.cache.catch_up()
+    assert BATCH == batch.serve()
+    assert ([CHAOS] if has_odd else [WWW] * BATCH) == handed_up
     client.close()
     bound.close()
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 
 from node.api.context import ApiContext
+from node.api.course import LOOK_EVERY_S
 from node.api.server import ApiError, ApiServer, ApiSettings
 from node.api_plan import ApiPlan, FileFacts
 from node.certificate import HTTP, BadCertificate, Certificate
@@ -18,7 +19,7 @@ class ApiPort:
         self._facts = facts
         self._server: ApiServer | None = None
         self._certificate: Certificate | None = None
-        self._watching: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     @property
     def url(self) -> str:
@@ -37,17 +38,25 @@ class ApiPort:
         tls = None if self._certificate is None else self._certificate.context
         self._server = ApiServer(ApiSettings(listen=self._plan.listen, tls=tls), self._context)
         await self._server.start()
+        self._tasks.append(asyncio.create_task(self._follow_course()))
         if self._certificate is not None:
-            self._watching = asyncio.create_task(self._certificate.watch())
+            self._tasks.append(asyncio.create_task(self._certificate.watch()))
 
     async def stop(self) -> None:
         """Serve no more."""
-        if self._watching is not None:
-            self._watching.cancel()
+        for task in self._tasks:
+            task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._watching
+                await task
         if self._server is not None:
             await self._server.stop()
+
+    async def _follow_course(self) -> None:
+        """Remember what the log says of the nodes, for the page of the cluster."""
+        context = self._context
+        while True:
+            context.course.look(context.replica(), context.now_ms())
+            await asyncio.sleep(LOOK_EVERY_S)
 
     def reload(self, plan: ApiPlan) -> None:
         """Take over the tokens and the certificate of a plan; where it listens stays."""

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from node.api.course import Course
 from node.api.order import NameOrder
 from node.api.requests import RequestCounts
 from node.state.command import FORMAT, Command, Member, Ticket
@@ -360,5 +361,6 @@ class ApiContext:
     """Takes a heartbeat of an endpoint; False when this node does not listen to it."""
     series: Callable[[Name, str, int, int], Sequence[SeriesCell | None]] = _no_series
     """This node's own probes of an endpoint: so many spans of so many minutes, oldest first."""
+    course: Course = field(default_factory=Course)
     form_key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     """What this process makes the tokens of its pages' forms with."""

@@ -9,6 +9,7 @@ from node.api.handlers import (
     acme,
     backup,
     batch,
+    course,
     events,
     explain,
     heartbeats,
@@ -137,6 +138,7 @@ _V1 = (
     ),
     Route("GET", "/v1/explain", explain.get_explain, "read", "Why a name is answered as it is"),
     Route("GET", "/v1/series", series.get_series, "read", "What this node's own probes of a service came to"),
+    Route("GET", course.PATH, course.get_course, "read", "How far this node saw the nodes behind, and who led"),
     Route("GET", "/v1/nodes", nodes.list_nodes, "read", "List the nodes"),
     Route("GET", _NODE, nodes.get_node, "read", "Show a node"),
     Route(

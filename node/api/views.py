@@ -32,6 +32,16 @@ def moment(at_ms: int) -> str | None:
     return f"{when:%Y-%m-%dT%H:%M:%S}.{at_ms % 1000:03d}Z"
 
 
+def read_moment(text: object) -> int | None:
+    """Read such a time into ms since 1970; None for anything else."""
+    if not isinstance(text, str):
+        return None
+    try:
+        return round(datetime.fromisoformat(text).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        return None
+
+
 def zone_row(state: State, zone: Zone) -> Row:
     """Show a zone with its settings."""
     settings = state.zone_settings.get(zone.name)

@@ -52,7 +52,7 @@ def test_each_node_tells_its_own(cluster: FakeCluster, span: str, words: str) ->
     assert f'aria-label="192.0.2.10 from ns2: up 0, down 1 of the {words}"' in page
     shown = text(page)
     assert "40.00 %" in shown
-    assert "ns1 7 ms at last, 7 to 7 ms; ns2 7 ms at last, 7 to 7 ms; ns3 nothing measured" in shown
+    assert "ns1 7 ms throughout; ns2 7 ms throughout; ns3 nothing measured" in shown
     assert "no answer from this node" in shown
 
 

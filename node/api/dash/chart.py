@@ -1,4 +1,4 @@
-"""Latency over time as lines of an SVG: one line a node, gaps where nothing was measured. Pure."""
+"""What was measured over time as lines of an SVG: one line a node, gaps where nothing was measured. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,6 +7,8 @@ WIDTH, HEIGHT = 640, 160
 LEFT, RIGHT, TOP, BOTTOM = 64, 8, 8, 24
 _STEPS = (1, 2, 5)
 _LINES = 4
+_AXIS_WORD_MAX = 3
+"""A longer word has no room beside the numbers of the axis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +33,17 @@ class Chart:
     columns: tuple[tuple[float, str], ...]
 
 
-def chart(series: Mapping[str, Sequence[int | None]], step_s: int) -> Chart:
-    """Return the chart of latencies in ms, oldest first, so many seconds apart, by node."""
+def chart(series: Mapping[str, Sequence[int | None]], step_s: int, unit_word: str = "ms") -> Chart:
+    """Return the chart of values by node, oldest first, so many seconds apart; latencies in ms, if not told otherwise."""
     highest = max((value for values in series.values() for value in values if value is not None), default=0)
     unit = _unit(highest)
     top = unit * _LINES
     count = max((len(values) for values in series.values()), default=1)
-    rows = tuple((_y(each * unit, top), f"{each * unit} ms") for each in range(_LINES + 1))
+    axis = f" {unit_word}" if len(unit_word) <= _AXIS_WORD_MAX else ""
+    rows = tuple((_y(each * unit, top), f"{each * unit}{axis}") for each in range(_LINES + 1))
     return Chart(
         tuple(
-            Line(node, number, _path(values, top), _text(values))
+            Line(node, number, _path(values, top), _text(values, unit_word))
             for number, (node, values) in enumerate(series.items())
         ),
         rows,
@@ -84,11 +87,13 @@ def _path(values: Sequence[int | None], top: int) -> str:
     return "".join(parts)
 
 
-def _text(values: Sequence[int | None]) -> str:
+def _text(values: Sequence[int | None], unit_word: str) -> str:
     known = [value for value in values if value is not None]
     if not known:
         return "nothing measured"
-    return f"{known[-1]} ms at last, {min(known)} to {max(known)} ms"
+    if min(known) == max(known):
+        return f"{known[-1]} {unit_word} throughout"
+    return f"{known[-1]} {unit_word} at last, {min(known)} to {max(known)} {unit_word}"
 
 
 def _x(place: int, count: int) -> float:

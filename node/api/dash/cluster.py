@@ -4,17 +4,24 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from node.api.context import ApiContext
+from node.api.course import CELLS, STEP_S
+from node.api.dash.chart import chart
 from node.api.dash.frame import framed
-from node.api.handlers import nodes
-from node.api.message import AskPeers, ChangeNodes, PeerAnswer, Request, Response
+from node.api.handlers import course, nodes
+from node.api.message import AskPeersBoth, ChangeNodes, PeerAnswer, Request, Response
 from node.api.status import build
+from node.api.views import moment
+
+REIGNS_SHOWN = 20
 
 
-def get_cluster(context: ApiContext, request: Request) -> AskPeers:
-    """Show what each node says of itself side by side."""
+def get_cluster(context: ApiContext, request: Request) -> AskPeersBoth:
+    """Show what each node says of itself side by side, and what was with them of late."""
 
-    def answer(answers: Mapping[str, PeerAnswer]) -> Response:
+    def answer(answers: Mapping[str, PeerAnswer], courses: Mapping[str, PeerAnswer]) -> Response:
         status = build(context, answers)
+        lags, reigns = course.gathered(context, courses)
+        names = [node["name"] for node in status["nodes"]]
         tokens = [{"name": each.name, "scopes": each.scopes} for each in context.tokens]
         tokens += [
             {"name": known.token.name, "scopes": known.token.scopes}
@@ -22,10 +29,13 @@ def get_cluster(context: ApiContext, request: Request) -> AskPeers:
         ]
         return framed(
             "cluster.html.j2", context, request, part="cluster", command="qdns node list",
-            status=status, tokens=tokens,
+            status=status, tokens=tokens, span_min=STEP_S * CELLS // 60,
+            lag=chart({name: lags.get(name, [None] * CELLS) for name in names}, STEP_S, "entries"),
+            reigns=[{"term": each.term, "leader": each.leader, "at": moment(each.at_ms), "began": each.began}
+                    for each in reigns[:REIGNS_SHOWN]],
         )  # fmt: skip
 
-    return AskPeers(answer)
+    return AskPeersBoth(course.PATH, answer)
 
 
 def post_lead(context: ApiContext, request: Request) -> ChangeNodes:

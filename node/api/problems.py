@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from node.api.context import ReplicaView
-from node.api.events import time_of
 from node.api.names import plain
 from node.api.operation_notes import find_notes, is_maintained
 from node.api.trust_problems import find_trust_problems
 from node.api.views import Row, moment
 from node.formats import holding_back, newest_read
+from node.state.events import time_of
 from node.state.state import ServiceState, State
 from node.zone.name import sort_key
 

@@ -10,10 +10,10 @@ from collections.abc import AsyncIterator, Iterator
 from itertools import groupby, islice, takewhile
 
 from node.api.context import ApiContext
-from node.api.events import has_gap, iter_after
 from node.api.feed import Feed
 from node.api.message import Download, Follow
 from node.api.views import event_row
+from node.state.events import has_gap, iter_after
 from node.state.state import Event, State
 
 HEARTBEAT_S = 15.0

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable
 
-from node.api.events import oldest_number
+from node.state.events import oldest_number
 from node.state.state import EndpointState, Event, State
 from node.zone.name import Name, to_text
 

@@ -14,9 +14,9 @@ from node.health.override import Maintenance, Override
 from node.health.service import Endpoint, Service
 from node.health.steadiness import FlapLimit, Wait
 from node.state.command import ZoneSettings
-from node.state.judging import selection_of
 from node.state.pushes import Target
 from node.state.state import Delivery, EndpointState, Event, ServiceState, State, Try
+from node.state.telling import selection_of
 from node.zone.name import Name, to_text
 from node.zone.rrset import AAAA, A, RRset, rdata_to_text, type_to_text
 from node.zone.zone import Zone

@@ -57,6 +57,7 @@ _CHANGES = (
     "service.changed",
     "service.created",
     "service.deleted",
+    "service.published",
     "target.changed",
     "target.created",
     "target.deleted",

@@ -50,7 +50,7 @@ class Draft:
         self.state = msgspec.structs.replace(self.state, **fields)
 
     def tell(self, kind: str, subject: str, text: str, **data: str) -> None:
-        """Add an event, which stays only if the command is accepted."""
+        """Add an event, which stays only if the command is accepted; data without a text is left out."""
         entry = self.entry
         self._events.append(
             Event(
@@ -62,9 +62,13 @@ class Draft:
                 text=text,
                 actor=entry.actor,
                 reason=entry.reason,
-                data=data,
+                data={key: value for key, value in data.items() if value},
             )
         )
+
+    def keep_undo(self, undo: bytes) -> None:
+        """Add to the latest event the way back from what it tells of."""
+        self._events[-1] = msgspec.structs.replace(self._events[-1], undo=undo)
 
     def touch_service(self, fqdn: Name) -> None:
         """Note that a service changed."""

@@ -13,8 +13,8 @@ from node.health.publish import Reason, part_of
 from node.health.rule import judge
 from node.health.service import Endpoint, Service
 from node.state.command import Member
-from node.state.judging import selection_of
 from node.state.state import EndpointState, ServiceState, State
+from node.state.telling import selection_of
 from node.zone.name import to_text
 
 _LATEST_MS = 253_402_300_799_000

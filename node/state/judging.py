@@ -9,10 +9,12 @@ import msgspec
 
 from node.health import publish, steadiness
 from node.health.rule import judge as judge_votes
+from node.health.rule import write_rule
 from node.health.service import Endpoint, Service
 from node.health.steadiness import Wait
 from node.state.draft import Draft
 from node.state.state import EndpointState, ServiceState
+from node.state.telling import selection_of, tell_endpoint, tell_published
 from node.zone.name import Name, to_text
 from node.zone.rrset import AAAA, A
 from node.zone.zone import Replacement
@@ -32,13 +34,6 @@ def voters(draft: Draft, endpoint: Endpoint) -> tuple[str, ...]:
     """Return the nodes whose votes on the endpoint count: all members, or those told to probe it."""
     names = tuple(member.name for member in draft.state.members)
     return tuple(name for name in names if name in endpoint.probe_from) if endpoint.probe_from else names
-
-
-def selection_of(known: ServiceState) -> publish.Selection:
-    """Return what would stand in DNS by what is known of a service now, and why."""
-    verdicts = {address: state.verdict for address, state in known.endpoints}
-    waits = {address: state.wait for address, state in known.endpoints if state.wait is not None}
-    return publish.select(known.service, verdicts, dict(known.overrides), known.published, waits)
 
 
 def judge(draft: Draft, fqdn: Name) -> None:
@@ -66,6 +61,7 @@ def judge(draft: Draft, fqdn: Name) -> None:
         _tell_service(draft, known, after)
     if (after.published, after.ttl) != (known.published, known.ttl):
         after = msgspec.structs.replace(after, published_index=draft.index)
+        tell_published(draft, known, after)
     if after != known:
         keep(draft, after)
     write_rrsets(draft, after)
@@ -101,6 +97,7 @@ def _decided(draft: Draft, known: ServiceState, endpoint: Endpoint, state: Endpo
         endpoint=endpoint.address,
         before=state.verdict,
         after=verdict,
+        rule=write_rule(service.rule),
     )
     after = msgspec.structs.replace(state, verdict=verdict, index=draft.index, at_ms=draft.entry.at_ms)
     return after if state.verdict == "undecided" else _watched(draft, known, endpoint.address, after)
@@ -146,7 +143,7 @@ def _tell_wait(draft: Draft, service: Service, address: str, wait: Wait) -> None
         text = f"up again: it comes back after {failback.after_ms / 1000:g} s"
     else:
         text = "up again: it comes back when somebody says so"
-    tell_endpoint(draft, "endpoint.held", service, address, text)
+    tell_endpoint(draft, "endpoint.held", service, address, text, wait=wait.kind)
 
 
 def _without_needless_waits(draft: Draft, known: ServiceState) -> ServiceState:
@@ -158,7 +155,7 @@ def _without_needless_waits(draft: Draft, known: ServiceState) -> ServiceState:
     ]
     for address in needed:
         text = "it is used: nothing better is left"
-        tell_endpoint(draft, "endpoint.hold_ended", known.service, address, text)
+        tell_endpoint(draft, "endpoint.hold_ended", known.service, address, text, wait="failback")
     return without_waits(known, needed) if needed else known
 
 
@@ -169,12 +166,6 @@ def without_waits(known: ServiceState, addresses: Collection[str]) -> ServiceSta
         for address, state in known.endpoints
     )
     return msgspec.structs.replace(known, endpoints=endpoints)
-
-
-def tell_endpoint(draft: Draft, kind: str, service: Service, address: str, text: str) -> None:
-    """Tell of something about one endpoint."""
-    fqdn = to_text(service.fqdn)
-    draft.tell(kind, f"{fqdn} {address}", text, service=fqdn, endpoint=address)
 
 
 # --- what follows ---------------------------------------------------------------------------------

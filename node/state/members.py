@@ -71,19 +71,23 @@ def _names(members: tuple[Member, ...]) -> tuple[str, ...]:
 
 def _tell(draft: Draft, before: State, seats: tuple[Seat, ...]) -> None:
     """Tell of every node that came, went, or changed its part."""
+    sites = {each.name: each.site for each in (*before.members, *(each.member for each in before.learners))}
     roles = {member.name: ("voter", member.raft) for member in before.members}
     roles |= {each.member.name: (each.role, each.member.raft) for each in before.learners}
     for seat in seats:
         old_role, old_raft = roles.pop(seat.name, (None, None))
         if old_role is None:
-            draft.tell("node.added", seat.name, f"{seat.name} joined as a {seat.role}", node=seat.name)
+            draft.tell(
+                "node.added", seat.name, f"{seat.name} joined as a {seat.role}", node=seat.name, role=seat.role
+            )
         elif old_role != seat.role:
             text = f"{seat.name} is a {seat.role} now, and was a {old_role}"
-            draft.tell("node.changed", seat.name, text, node=seat.name)
+            draft.tell("node.changed", seat.name, text, node=seat.name, role=seat.role, before=old_role)
         elif old_raft != seat.raft:
             draft.tell("node.moved", seat.name, f"{seat.name} listens at {seat.raft} now", node=seat.name)
     for name in sorted(roles):
-        draft.tell("node.removed", name, f"{name} is no node of the cluster any more", node=name)
+        text, (role, _) = f"{name} is no node of the cluster any more", roles[name]
+        draft.tell("node.removed", name, text, node=name, before=role, site=sites.get(name, ""))
 
 
 def seeded_learners(state: State, planned: tuple[Member, ...]) -> tuple[Learner, ...]:

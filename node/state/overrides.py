@@ -76,7 +76,7 @@ def set_maintenance(draft: Draft, command: SetMaintenance) -> Result:
         draft.index, entry.at_ms, entry.actor, entry.reason, command.from_ms, command.until_ms, is_active
     )
     keep(draft, msgspec.structs.replace(known, maintenance=maintenance))
-    _tell_maintenance(draft, known.service.fqdn, "begun" if is_active else "planned")
+    _tell_maintenance(draft, known.service.fqdn, "begun" if is_active else "planned", maintenance)
     return draft.accepted()
 
 
@@ -114,7 +114,7 @@ def _keep_maintenance(draft: Draft, known: ServiceState, now_ms: int) -> None:
     elif not maintenance.active and maintenance.from_ms <= now_ms:
         begun = msgspec.structs.replace(maintenance, active=True)
         keep(draft, msgspec.structs.replace(known, maintenance=begun))
-        _tell_maintenance(draft, known.service.fqdn, "begun")
+        _tell_maintenance(draft, known.service.fqdn, "begun", begun, before="planned")
 
 
 def _end_maintenance(draft: Draft, known: ServiceState) -> None:
@@ -122,17 +122,28 @@ def _end_maintenance(draft: Draft, known: ServiceState) -> None:
         return
     keep(draft, msgspec.structs.replace(known, maintenance=None))
     down = " ".join(address for address, each in known.endpoints if each.verdict == "down")
-    _tell_maintenance(draft, known.service.fqdn, "ended", down)
+    before = "begun" if known.maintenance.active else "planned"
+    _tell_maintenance(draft, known.service.fqdn, "ended", known.maintenance, down=down, before=before)
     judge(draft, known.service.fqdn)
 
 
-def _tell_maintenance(draft: Draft, fqdn: Name, word: str, down: str = "") -> None:
+def _tell_maintenance(
+    draft: Draft, fqdn: Name, word: str, maintenance: Maintenance, *, down: str = "", before: str = ""
+) -> None:
     """Tell of it; at its end also which endpoints went down meanwhile, of which nobody was alarmed."""
     text = to_text(fqdn)
-    if down:
-        draft.tell(f"maintenance.{word}", text, f"maintenance {word}; down: {down}", service=text, down=down)
-    else:
-        draft.tell(f"maintenance.{word}", text, f"maintenance {word}", service=text)
+    draft.tell(
+        f"maintenance.{word}",
+        text,
+        f"maintenance {word}; down: {down}" if down else f"maintenance {word}",
+        service=text,
+        down=down,
+        before=before,
+        author=maintenance.author,
+        why=maintenance.reason,
+        from_ms=str(maintenance.from_ms or ""),
+        until_ms=str(maintenance.until_ms or ""),
+    )
 
 
 def _put(draft: Draft, fqdn: Name, wanted: dict[str, Override | None], allow_empty: bool) -> Refused | None:
@@ -164,18 +175,19 @@ def _put(draft: Draft, fqdn: Name, wanted: dict[str, Override | None], allow_emp
 
 
 def _tell(draft: Draft, fqdn: Name, address: str, before: Override | None, after: Override | None) -> None:
-    text = to_text(fqdn)
-    if after is not None:
-        draft.tell(
-            f"endpoint.{_WORDS[after.kind].replace(' ', '_')}",
-            f"{text} {address}",
-            _WORDS[after.kind],
-            service=text,
-            endpoint=address,
-        )
-    elif before is not None:
-        said = f"no longer {_WORDS[before.kind]}"
-        draft.tell("endpoint.released", f"{text} {address}", said, service=text, endpoint=address)
+    if after is None and before is None:
+        return
+    text, replaced = to_text(fqdn), before.kind if before is not None else ""
+    said = _WORDS[after.kind] if after is not None else f"no longer {_WORDS[replaced]}"
+    draft.tell(
+        f"endpoint.{_WORDS[after.kind].replace(' ', '_')}" if after is not None else "endpoint.released",
+        f"{text} {address}",
+        said,
+        service=text,
+        endpoint=address,
+        before=replaced,
+        until_ms=str(after.until_ms or "") if after is not None else "",
+    )
 
 
 def _by_service(places: tuple[Place, ...], override: Override | None) -> dict[Name, dict[str, Override | None]]:

@@ -12,8 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from node.health.check_text import write_check
-from node.health.rule import Rule, write_rule
-from node.health.service import Check, Endpoint, Service
+from node.health.service import Endpoint, Service
 from node.state.command import (
     Change,
     ChangeZone,
@@ -30,6 +29,7 @@ from node.state.command import (
 from node.state.desired import Desired
 from node.state.pushes import DeleteTarget, PutTarget, Target
 from node.state.state import State
+from node.state.wording import changes_of
 from node.zone.lease import SUBTREE
 from node.zone.name import Name, iter_ancestors, iter_labels, sort_key, to_text
 from node.zone.rrset import AAAA, NS, SOA, TXT, A, RRset, rdata_to_text, type_to_text
@@ -126,7 +126,7 @@ def _draw_zone(drawing: _Drawing, wanted: PutZone) -> None:
         _draw_records(drawing, zone, wanted)
     present = drawing.state.zone_settings.get(wanted.zone)
     if present != wanted.settings:
-        drawing.tell("zone", name, present, wanted.settings, _changes(present, wanted.settings))
+        drawing.tell("zone", name, present, wanted.settings, changes_of(present, wanted.settings))
         index = drawing.state.zone_indexes.get(wanted.zone, 0)
         drawing.steps.append(PutZone(wanted.zone, wanted.settings, if_index=index))
 
@@ -210,7 +210,7 @@ def _draw_services(drawing: _Drawing) -> None:
 
 
 def _tell_service(drawing: _Drawing, name: str, before: Service, after: Service) -> None:
-    text = _changes(before, after)
+    text = changes_of(before, after)
     if text:
         drawing.tell("service", name, before, after, text)
     old = {each.address: each for each in before.endpoints}
@@ -223,7 +223,7 @@ def _tell_service(drawing: _Drawing, name: str, before: Service, after: Service)
 
 def _tell_endpoint(drawing: _Drawing, name: str, before: Endpoint | None, after: Endpoint | None) -> None:
     if before != after:
-        drawing.tell("endpoint", name, before, after, _changes(before, after))
+        drawing.tell("endpoint", name, before, after, changes_of(before, after))
 
 
 # --- push targets ---------------------------------------------------------------------------------
@@ -236,7 +236,7 @@ def _draw_targets(drawing: _Drawing) -> None:
         if present == wanted:
             continue
         index = state.target_indexes.get(wanted.name, 0) if present is not None else 0
-        text = wanted.server or wanted.url if present is None else _changes(present, wanted)
+        text = wanted.server or wanted.url if present is None else changes_of(present, wanted)
         drawing.tell("target", wanted.name, present, wanted, text)
         drawing.steps.append(PutTarget(wanted, index))
     named = {each.name for each in drawing.desired.targets}
@@ -256,36 +256,6 @@ def _origin(state: State, kind: str, name: str) -> str:
         if event.kind == f"{kind}.created" and event.subject in (subject, name) and event.actor:
             return f"created by {event.actor}"
     return ""
-
-
-def _changes(before: Any, after: Any) -> str:
-    """Write the fields of two values of one kind that differ: ``ttl 5 -> 10, rise 2 -> 3``."""
-    if before is None or after is None:
-        return ""
-    fields = (field for field in after.__struct_fields__ if field != "endpoints")
-    parts = (_field(field, getattr(before, field), getattr(after, field)) for field in fields)
-    return ", ".join(part for part in parts if part)
-
-
-def _field(field: str, before: Any, after: Any) -> str:
-    if before == after:
-        return ""
-    old, new = _value(before), _value(after)
-    return f"{field} {old} -> {new}" if old != new else f"options of {field}"
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, Check):
-        return write_check(value)
-    if isinstance(value, Rule):
-        return write_rule(value)
-    if isinstance(value, bytes):
-        return _plain(Name(value))
-    if isinstance(value, tuple):
-        return " ".join(map(_value, value)) or "-"
-    if isinstance(value, msgspec.Struct):
-        return "/".join(str(each) for each in msgspec.structs.astuple(value))
-    return "-" if value is None or value == "" else str(value)
 
 
 def _rrset(rrset: RRset) -> str:

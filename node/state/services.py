@@ -18,6 +18,9 @@ from node.state.leases import subtree_above, text_of
 from node.state.standing import hiding
 from node.state.state import EndpointState, Refused, Result, ServiceState, Vote
 from node.state.targets import leave_behind
+from node.state.telling import tell_published
+from node.state.undoing import undo_of
+from node.state.wording import service_changes
 from node.state.zones import closest_zone, condition
 from node.zone.name import Name, is_within, to_text
 from node.zone.rrset import CNAME, type_to_text
@@ -26,6 +29,7 @@ from node.zone.zone import Zone
 BALLOTS_MAX = 10_000
 EVIDENCE_CHARACTERS_MAX = 200
 RETIRED_MAX = 64
+CHANGES_CHARACTERS_MAX = 400
 
 
 def put_service(draft: Draft, command: PutService) -> Result:
@@ -69,8 +73,12 @@ def put_service(draft: Draft, command: PutService) -> Result:
         after = msgspec.structs.replace(after, **kept)
     keep(draft, after)
     text = to_text(service.fqdn)
-    verb = "service.changed" if old else "service.created"
-    draft.tell(verb, text, f"{len(endpoints)} endpoints", service=text)
+    if old is None:
+        draft.tell("service.created", text, f"{len(endpoints)} endpoints", service=text)
+    else:
+        words = service_changes(old.service, service)[:CHANGES_CHARACTERS_MAX]
+        draft.tell("service.changed", text, words, service=text)
+        draft.keep_undo(undo_of(old, service))
     judge(draft, service.fqdn)
     return draft.accepted()
 
@@ -87,6 +95,9 @@ def delete_service(draft: Draft, command: DeleteService) -> Result:
     draft.touch_service(command.fqdn)
     text = to_text(command.fqdn)
     draft.tell("service.deleted", text, "the service and its records", service=text)
+    draft.keep_undo(undo_of(old, None))
+    nothing = msgspec.structs.replace(old.service, endpoints=())
+    tell_published(draft, old, msgspec.structs.replace(old, service=nothing, endpoints=(), published=()))
     remove_rrsets(draft, old)
     leave_behind(draft, old.service, _addresses_ever(old))
     return draft.accepted()
@@ -273,6 +284,7 @@ def _with_vote(draft: Draft, node: str, ballot: Ballot, known: EndpointState) ->
     votes = dict(known.votes)
     if node in votes and votes[node].up == ballot.up:
         return known
+    before = "" if node not in votes else "up" if votes[node].up else "down"
     evidence = ballot.evidence[:EVIDENCE_CHARACTERS_MAX]
     votes[node] = Vote(ballot.up, draft.index, draft.entry.at_ms, ballot.latency_ms, evidence)
     text = to_text(ballot.fqdn)
@@ -285,6 +297,9 @@ def _with_vote(draft: Draft, node: str, ballot: Ballot, known: EndpointState) ->
         endpoint=ballot.address,
         node=node,
         vote=word,
+        before=before,
+        evidence=evidence,
+        latency_ms=str(ballot.latency_ms) if ballot.latency_ms else "",
     )
     return msgspec.structs.replace(known, votes=tuple(sorted(votes.items())))
 

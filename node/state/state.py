@@ -196,6 +196,8 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     actor: str = ""
     reason: str = ""
     data: dict[str, str] = {}
+    undo: bytes = b""
+    """What of a service's definition is no more; for ``node.state.past``, shown to nobody as it may hold secrets."""
 
 
 class Accepted(msgspec.Struct, frozen=True, gc=False):

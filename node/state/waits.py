@@ -10,8 +10,9 @@ from node.health import steadiness
 from node.health.steadiness import Wait
 from node.state.command import EndWaits
 from node.state.draft import Draft
-from node.state.judging import judge, keep, tell_endpoint, without_waits
+from node.state.judging import judge, keep, without_waits
 from node.state.state import EndpointState, Result, ServiceState
+from node.state.telling import tell_endpoint
 from node.zone.name import Name
 
 
@@ -33,7 +34,7 @@ def keep_waits(draft: Draft, fqdn: Name, now_ms: int) -> None:
     after = msgspec.structs.replace(known, endpoints=endpoints)
     if after != known:
         keep(draft, after)
-    _end(draft, fqdn, over, "it has waited long enough")
+    _end(draft, fqdn, over, "it has waited long enough", "time")
 
 
 def end_waits(draft: Draft, command: EndWaits) -> Result:
@@ -43,16 +44,20 @@ def end_waits(draft: Draft, command: EndWaits) -> Result:
         by_service.setdefault(place.fqdn, []).append(place.address)
     for fqdn, addresses in by_service.items():
         known = dict(draft.state.services[fqdn].endpoints)
-        _end(draft, fqdn, [each for each in addresses if known[each].wait is not None], "somebody said so")
+        waiting = [each for each in addresses if known[each].wait is not None]
+        _end(draft, fqdn, waiting, "somebody said so", "operator")
     return draft.accepted()
 
 
-def _end(draft: Draft, fqdn: Name, addresses: list[str], why: str) -> None:
+def _end(draft: Draft, fqdn: Name, addresses: list[str], why: str, cause: str) -> None:
     if not addresses:
         return
     known = draft.state.services[fqdn]
+    waits = {address: state.wait for address, state in known.endpoints}
     for address in addresses:
-        tell_endpoint(draft, "endpoint.hold_ended", known.service, address, f"held no longer: {why}")
+        wait, text = waits[address], f"held no longer: {why}"
+        kind = wait.kind if wait is not None else ""
+        tell_endpoint(draft, "endpoint.hold_ended", known.service, address, text, wait=kind, cause=cause)
     keep(draft, without_waits(known, addresses))
     judge(draft, fqdn)
 

@@ -26,10 +26,11 @@ from node.state.command import (
     SetOverrides,
 )
 from node.state.draft import Draft
-from node.state.judging import judge, selection_of
+from node.state.judging import judge
 from node.state.machine import apply_entry
 from node.state.overrides import next_due_ms
 from node.state.state import EndpointState, Event, ServiceState, State, Vote
+from node.state.telling import selection_of
 from node.zone.name import to_text
 
 PLAYED_MAX = 2_000

@@ -268,6 +268,7 @@ def test_stream(cluster: FakeCluster) -> None:
             first = await next_block(lines)
             assert ("change", "service.changed") == (first["event"], json.loads(first["data"])["kind"])
             assert "id" not in first
+            assert "service.published" == json.loads((await next_block(lines))["data"])["kind"]
             last = await next_block(lines)
             assert (str(cluster.state.index), "zone.changed") == (last["id"], json.loads(last["data"])["kind"])
         cluster.do(DeleteEndpoint(WWW, "192.0.2.11"))

@@ -34,9 +34,9 @@ from node.state.command import (
     encode,
 )
 from node.state.explaining import EndpointStory
-from node.state.judging import selection_of
 from node.state.machine import apply
 from node.state.state import Refused, Result, ServiceState, State
+from node.state.telling import selection_of
 from node.zone.name import from_text, to_text
 from node.zone.rrset import AAAA, A
 

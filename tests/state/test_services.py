@@ -55,7 +55,8 @@ def test_a_majority_withdraws_and_restores(cluster: Cluster) -> None:
     assert (IP2, IP3) == cluster.addresses()
     applied = cluster.do(cast("ns3", "192.0.2.1", up=True))
     assert (IP1, IP2, IP3) == cluster.addresses()
-    assert ["vote.cast", "verdict.changed", "zone.changed"] == [event.kind for event in applied.changed.events]
+    kinds = ["vote.cast", "verdict.changed", "service.published", "zone.changed"]
+    assert kinds == [event.kind for event in applied.changed.events]
 
 
 def test_an_equal_vote_changes_nothing(cluster: Cluster) -> None:

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 from node.api.context import ApiContext
 from node.api.dash.frame import framed
-from node.api.events import matches, oldest_number
 from node.api.handlers.events import read_patterns
 from node.api.listing import read_count
 from node.api.message import Request, Response
 from node.api.views import event_row
+from node.state.events import matches, oldest_number
 from node.state.state import Event, State
 
 SHOWN = 100

@@ -5,10 +5,10 @@ from typing import Any
 from node.api.context import ApiContext
 from node.api.dash.forms import FIELD, allowed, form_token
 from node.api.dash.rendering import html
-from node.api.events import iter_after
 from node.api.message import Request, Response
 from node.api.status import peer_urls
 from node.api.views import Row, event_row
+from node.state.events import iter_after
 
 _DONE_EVENTS_MAX = 20
 

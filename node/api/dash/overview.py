@@ -4,13 +4,13 @@ from collections.abc import Mapping
 
 from node.api.context import ApiContext
 from node.api.dash.frame import framed
-from node.api.events import newest
 from node.api.message import AskPeers, PeerAnswer, Request, Response
 from node.api.names import read_name
 from node.api.status import build
 from node.api.timeline import CELLS, verdict_cells
 from node.api.views import Row, event_row
 from node.health.verdict import quorum
+from node.state.events import newest
 from node.state.state import State
 from node.state.targets import covers
 

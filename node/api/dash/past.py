@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from node.api.events import oldest_number
+from node.state.events import oldest_number
 from node.state.state import EndpointState, Event, State
 from node.zone.name import Name, to_text
 

@@ -9,7 +9,6 @@ from node.api.dash.frame import framed
 from node.api.dash.overview import complete
 from node.api.dash.past import SPANS_MS, uptime
 from node.api.dash.rendering import lasting
-from node.api.events import oldest_number
 from node.api.handlers.series import SPANS, written
 from node.api.handlers.services import service_of
 from node.api.listing import page, read_limit
@@ -18,6 +17,7 @@ from node.api.names import plain
 from node.api.problem import Problem
 from node.api.status import build
 from node.api.views import Row, event_row, service_definition, service_row
+from node.state.events import oldest_number
 from node.state.state import ServiceState, State
 from node.zone.name import to_text
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from node.api.context import ApiContext
 from node.api.dash.frame import framed
-from node.api.events import oldest_number
 from node.api.handlers import rrsets
 from node.api.listing import page, read_limit
 from node.api.message import AskPeers, PeerAnswer, Reply, Request, Response
@@ -15,6 +14,7 @@ from node.api.names import named_zone, plain, read_name, read_type
 from node.api.problem import Problem
 from node.api.status import build
 from node.api.views import Row, event_row, zone_row
+from node.state.events import oldest_number
 from node.state.state import Accepted, State
 from node.zone.name import Name, is_within, to_text
 from node.zone.rrset import type_to_text

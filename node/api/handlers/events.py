@@ -4,11 +4,11 @@ from itertools import islice
 
 from node.api.access import may_still
 from node.api.context import ApiContext
-from node.api.events import has_gap, iter_after, matches, newest
 from node.api.listing import read_limit
 from node.api.message import Follow, Request, Response, shown
 from node.api.problem import Problem
 from node.api.views import event_row
+from node.state.events import has_gap, iter_after, matches, newest
 from node.state.state import EVENTS_MAX, State
 
 PATTERNS_MAX = 20

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from node.api.answers.table import answer_schema, answer_types
 from node.api.idempotency import KEY_CHARACTERS_MAX, takes_key
 from node.api.message import PROBLEM
 from node.api.problem import tell
@@ -31,6 +32,8 @@ _KEY: Schema = {
 _TEXT_PATHS = ("/", "/healthz", "/readyz", "/health", "/metrics")
 _OCTETS_PATHS = ("/v1/backup",)
 _FILE_PATH = "/v1/zones/{zone}/file"
+_POWERDNS_ZONES = "/api/v1/servers/localhost/zones"
+_POWERDNS_ZONE = f"{_POWERDNS_ZONES}/{{id}}"
 _OWN_BODIES = {"/v1/plan": "application/json", "/v1/apply": "application/json", _FILE_PATH: "text/dns"}
 """Bodies that are no model of ours, by the kind of content."""
 _PROBLEM: Schema = {
@@ -50,15 +53,6 @@ _PROBLEM: Schema = {
                 "properties": {"pointer": {"type": "string"}, "message": {"type": "string"}},
             },
         },
-    },
-}
-_WRITTEN: Schema = {
-    "type": "object",
-    "required": ["index", "changed"],
-    "properties": {
-        "index": {"type": "integer", "description": "log index of the entry"},
-        "serial": {"type": ["integer", "null"], "description": "the zone's serial"},
-        "changed": {"type": "boolean"},
     },
 }
 _READ_PARAMETERS = (
@@ -85,7 +79,7 @@ def document(routes: Iterable[Route], version: str) -> Schema:
         "info": {"title": "quorumdns", "version": version, "license": {"name": "Apache-2.0"}},
         "paths": paths,
         "components": {
-            "schemas": _schemas(documented) | {"Problem": _PROBLEM, "Written": _WRITTEN},
+            "schemas": _schemas(documented) | answer_types() | {"Problem": _PROBLEM},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }
@@ -96,7 +90,7 @@ def _operation(route: Route) -> Schema:
         "summary": route.summary,
         "operationId": f"{route.method.lower()}{re.sub(r'[^a-z0-9]+', '_', route.pattern.lower()).rstrip('_')}",
         "parameters": _parameters(route),
-        "responses": {"200": _success(route)},
+        "responses": _successes(route),
     }
     operation["responses"]["default"] = {
         "description": "a problem, with a sentence and a next step",
@@ -147,6 +141,18 @@ def _example(name: str) -> Schema:
     return {"examples": [_EXAMPLES[name]]} if name in _EXAMPLES else {}
 
 
+def _successes(route: Route) -> Schema:
+    """Return how a route says by its status that it is done; the other doors do as their programs expect it."""
+    if route.pattern == _POWERDNS_ZONE and route.method != "GET":
+        return {"204": {"description": "done"}}
+    if route.pattern == _POWERDNS_ZONES and route.method == "POST":
+        return {"201": _success(route)}
+    done: Schema = {"200": _success(route)}
+    if route.pattern.startswith("/v2/") and route.method in ("PUT", "POST"):
+        done["201"] = _success(route)
+    return done
+
+
 def _success(route: Route) -> Schema:
     if route.pattern in _TEXT_PATHS:
         content = {"text/html" if route.pattern == "/" else "text/plain": {"schema": {"type": "string"}}}
@@ -156,12 +162,10 @@ def _success(route: Route) -> Schema:
         content = {"text/dns": {"schema": {"type": "string"}}}
     elif not route.pattern.startswith("/v1/"):
         content = {kind: {"schema": {}} for kind in ("application/json", "text/plain", "text/html")}
-    elif route.method == "GET" or route.pattern in ("/v1/plan", "/v1/log"):
-        content = {"application/json": {"schema": {"type": "object"}}}
+    else:
+        content = {"application/json": {"schema": answer_schema(f"{route.method} {route.pattern}")}}
         if route.pattern == "/v1/events":
             content["text/event-stream"] = {"schema": {"type": "string"}}
-    else:
-        content = {"application/json": {"schema": {"$ref": "#/components/schemas/Written"}}}
     return {"description": "done", "content": content}
 
 

@@ -11,6 +11,7 @@ from node.api.answers.table import answer_schema, answer_types
 from node.api.idempotency import KEY_CHARACTERS_MAX, takes_key
 from node.api.message import PROBLEM
 from node.api.problem import tell
+from node.api.questions import parameters_of
 from node.api.routes import Route
 
 Schema = dict[str, Any]
@@ -55,16 +56,6 @@ _PROBLEM: Schema = {
         },
     },
 }
-_READ_PARAMETERS = (
-    ("min_index", {"type": "integer", "minimum": 0}, "wait up to 5 s until this node has applied that index"),
-    ("consistency", {"enum": ["local", "leader"]}, "leader: read what the leader knows"),
-    ("index", {"type": "integer", "minimum": 0}, "wait until the answer is newer than that index"),
-    (
-        "wait",
-        {"type": "string", "pattern": r"^[0-9]{1,9}(\.[0-9]{1,3})?(ms|s|m|h)?$", "examples": ["30s"]},
-        "how long to wait with index, at most 10 minutes",
-    ),
-)
 
 
 def document(routes: Iterable[Route], version: str) -> Schema:
@@ -129,8 +120,8 @@ def _parameters(route: Route) -> list[Schema]:
     ]
     if route.method == "GET" and route.pattern.startswith("/v1/"):
         parameters += [
-            {"name": name, "in": "query", "schema": schema, "description": text}
-            for name, schema, text in _READ_PARAMETERS
+            {"name": each.name, "in": "query", "schema": each.schema, "description": each.text}
+            for each in parameters_of(route.pattern)
         ]
     elif takes_key(route):
         parameters.append(_KEY)

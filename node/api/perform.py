@@ -36,6 +36,7 @@ from node.api.message import (
 )
 from node.api.peers import Peers
 from node.api.problem import Problem, of_outcome, of_refused, tell
+from node.api.questions import require_known
 from node.api.routes import Route, Table
 from node.api.status import build
 from node.api.units import read_duration_s
@@ -85,6 +86,7 @@ async def respond(room: Room, request: Request, read_body: ReadBody) -> Response
         refuse = route.refuse
         request = replace(request, values=values)
         request = _admitted(room, route, request)
+        require_known(route.pattern, request)
         request = replace(
             request, body=await read_body(route.body_octets_max if route.scope else OPEN_BODY_OCTETS_MAX)
         )

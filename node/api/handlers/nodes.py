@@ -7,6 +7,7 @@ from node.api.context import ApiContext
 from node.api.message import AskPeers, ChangeNodes, PeerAnswer, Request, Response, encode, shown
 from node.api.models import NodeBody, ReplaceBody
 from node.api.problem import Problem
+from node.api.questions import listed_whole
 from node.api.status import build
 from node.api.views import Row
 from node.state.command import Member
@@ -15,12 +16,12 @@ from node.state.state import State
 NAME_CHARACTERS_MAX = 63
 
 
-def list_nodes(context: ApiContext, _request: Request) -> AskPeers:
+def list_nodes(context: ApiContext, request: Request) -> AskPeers:
     """List the nodes with what each says of itself."""
 
     def answer(answers: Mapping[str, PeerAnswer]) -> Response:
         rows = build(context, answers)["nodes"]
-        return shown({"items": rows, "next": None}, context.state().index)
+        return shown(listed_whole("/v1/nodes", request, rows, "name"), context.state().index)
 
     return AskPeers(answer)
 

@@ -5,12 +5,16 @@ from typing import Any
 from node.api.context import ApiContext, NotTold, ReceiverRow
 from node.api.message import Perform, Request, Response, Steps, shown
 from node.api.problem import Problem
+from node.api.questions import listed_whole
 from node.api.views import moment
 
 
-def list_notify(context: ApiContext, _request: Request) -> Response:
+def list_notify(context: ApiContext, request: Request) -> Response:
     """List the receivers of this node's configuration, by name."""
-    return shown({"items": [_row(each) for each in context.receivers()], "next": None}, context.state().index)
+    return shown(
+        listed_whole("/v1/notify", request, [_row(each) for each in context.receivers()], "receiver"),
+        context.state().index,
+    )
 
 
 def try_notify(context: ApiContext, request: Request) -> Steps:

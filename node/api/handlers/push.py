@@ -8,6 +8,7 @@ from node.api.handlers.common import read, write
 from node.api.message import Perform, Proposal, Request, Response, Steps, shown
 from node.api.names import plain
 from node.api.problem import Problem
+from node.api.questions import listed_whole
 from node.api.views import push_row, push_rows
 from node.state.pushes import SteerPush, Target
 from node.state.state import State
@@ -16,11 +17,11 @@ from node.zone.rrset import RRset, rdata_to_text, type_to_text
 Action = Literal["pause", "resume", "refresh", "release"]
 
 
-def list_push(context: ApiContext, _request: Request) -> Response:
+def list_push(context: ApiContext, request: Request) -> Response:
     """List the push targets, by name."""
     state = context.state()
     progress = {each.target: each for each in context.pushes()}
-    return shown({"items": push_rows(state, progress), "next": None}, state.index)
+    return shown(listed_whole("/v1/push", request, push_rows(state, progress), "target"), state.index)
 
 
 def get_push(context: ApiContext, request: Request) -> Response:

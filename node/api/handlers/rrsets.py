@@ -15,6 +15,7 @@ from node.api.message import Proposal, Reply, Request, Response, heavy, shown
 from node.api.models import RRsetBody, RRsetPatch
 from node.api.names import named_zone, read_name, read_type, zone_for_write
 from node.api.problem import Problem
+from node.api.questions import listed, read_flag
 from node.api.views import Row, rrset_row
 from node.state.command import (
     AddRdatas,
@@ -42,7 +43,7 @@ def list_rrsets(context: ApiContext, request: Request) -> Reply:
 
 def _page(context: ApiContext, state: State, zone: Zone, request: Request) -> Response:
     items, last = matching_rows(context, state, zone, request)
-    return shown({"items": items, "next": last}, state.index)
+    return shown(listed("/v1/zones/{zone}/rrsets", request, items, last), state.index)
 
 
 def matching_rows(
@@ -63,6 +64,7 @@ def matching_rows(
 def _iter_matching(context: ApiContext, zone: Zone, request: Request) -> Iterator[tuple[RRset, int]]:
     """Yield the RRsets the query asks for, each with the index of its name's last change."""
     type_ = read_type(request.query["type"]) if request.query.get("type") else None
+    published = read_flag(request, "published")
     pattern = request.query.get("name", "").lower()
     start, start_type = _read_after(request.query.get("after"))
     names = _named(zone, pattern) if _is_one_name(pattern) else context.order.after(zone, start)
@@ -71,7 +73,8 @@ def _iter_matching(context: ApiContext, zone: Zone, request: Request) -> Iterato
             continue
         node = zone.nodes[name]
         for rrset in node.rrsets:
-            if (type_ is None or rrset.type == type_) and (name != start or rrset.type > start_type):
+            is_wanted = type_ in (None, rrset.type) and published in (None, not rrset.disabled)
+            if is_wanted and (name != start or rrset.type > start_type):
                 yield rrset, node.index
 
 

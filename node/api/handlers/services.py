@@ -11,6 +11,7 @@ from node.api.message import Proposal, Request, Response, shown
 from node.api.models import EndpointSettings, ServiceBody
 from node.api.names import closest_zone, no_zone_for, plain, read_name
 from node.api.problem import Problem
+from node.api.questions import VERDICTS, listed, listed_whole, named, read_choice, read_flag
 from node.api.views import Row, service_definition, service_row
 from node.health.service import Endpoint, canonical_address, endpoint_of
 from node.state.command import DeleteEndpoint, DeleteService, PutEndpoint, PutService
@@ -21,8 +22,21 @@ from node.zone.name import Name
 def list_services(context: ApiContext, request: Request) -> Response:
     """List the services, by name."""
     state = context.state()
-    names, after = page(state.services, request, read_limit(request, 1_000))
-    return shown({"items": [_row(state.services[name]) for name in names], "next": after}, state.index)
+    verdict, published = _read_filters(request)
+    found = [
+        fqdn
+        for fqdn in named(request, state.services, plain)
+        if published in (None, bool(state.services[fqdn].published))
+        and (verdict is None or any(each.verdict == verdict for _, each in state.services[fqdn].endpoints))
+    ]
+    names, after = page(found, request, read_limit(request, 1_000))
+    rows = [_row(state.services[name]) for name in names]
+    return shown(listed("/v1/services", request, rows, after), state.index)
+
+
+def _read_filters(request: Request) -> tuple[str | None, bool | None]:
+    """Read ``verdict`` and ``published``. Raises ``Problem``."""
+    return read_choice(request, "verdict", VERDICTS), read_flag(request, "published")
 
 
 def get_service(context: ApiContext, request: Request) -> Response:
@@ -51,7 +65,14 @@ def delete_service(context: ApiContext, request: Request) -> Proposal:
 def list_endpoints(context: ApiContext, request: Request) -> Response:
     """List the endpoints of a service."""
     known = service_of(context.state(), request)
-    return read(request, {"items": service_row(known)["endpoints"], "next": None}, known.index)
+    verdict, published = _read_filters(request)
+    rows = [
+        each
+        for each in service_row(known)["endpoints"]
+        if verdict in (None, each["verdict"]) and published in (None, each["published"])
+    ]
+    value = listed_whole("/v1/services/{fqdn}/endpoints", request, rows, "address")
+    return read(request, value, known.index)
 
 
 def put_endpoint(context: ApiContext, request: Request) -> Proposal:

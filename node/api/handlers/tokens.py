@@ -8,6 +8,7 @@ from node.api.handlers.common import read, write
 from node.api.message import Proposal, Request, Response, shown
 from node.api.models import TokenBody
 from node.api.problem import Problem
+from node.api.questions import listed_whole
 from node.api.views import Row, moment
 from node.state.api_tokens import ApiToken, PutToken, RevokeToken
 from node.state.scopes import Need, allows
@@ -16,12 +17,12 @@ from node.state.state import KnownToken, State
 _ADMIN = Need("cluster:admin")
 
 
-def list_tokens(context: ApiContext, _request: Request) -> Response:
+def list_tokens(context: ApiContext, request: Request) -> Response:
     """List the cluster's tokens, then those of this node's file."""
     state = context.state()
     rows = [_row(context, state.tokens[name]) for name in sorted(state.tokens)]
     rows += [_file_row(each) for each in context.tokens]
-    return shown({"items": rows, "next": None}, state.index)
+    return shown(listed_whole("/v1/tokens", request, rows, "name"), state.index)
 
 
 def get_token(context: ApiContext, request: Request) -> Response:

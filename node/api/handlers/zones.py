@@ -9,7 +9,8 @@ from node.api.handlers.common import read, write
 from node.api.listing import page, read_limit
 from node.api.message import Proposal, Request, Response, shown
 from node.api.models import ZoneBody
-from node.api.names import named_zone, read_contact, read_name
+from node.api.names import named_zone, plain, read_contact, read_name
+from node.api.questions import listed, named
 from node.api.views import Row, zone_row
 from node.state.command import DeleteZone, PutZone, ZoneSettings
 from node.state.state import State
@@ -19,9 +20,9 @@ from node.zone.name import Name, from_labels, iter_labels
 def list_zones(context: ApiContext, request: Request) -> Response:
     """List the zones, by name."""
     state = context.state()
-    names, after = page(state.zones, request, read_limit(request, 1_000))
+    names, after = page(named(request, state.zones, plain), request, read_limit(request, 1_000))
     items = [zone_row(state, state.zones[name]) for name in names]
-    return shown({"items": items, "next": after}, state.index)
+    return shown(listed("/v1/zones", request, items, after), state.index)
 
 
 def get_zone(context: ApiContext, request: Request) -> Response:

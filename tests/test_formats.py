@@ -278,6 +278,6 @@ class TestTheApi:
         """Without a newer node nothing is held back."""
         cluster = FakeCluster()
         cluster.do(API_SEED)
-        status = Api(cluster).get("/v1/status").json()
+        status = Api(cluster, reads_format=1).get("/v1/status").json()
         assert {"present": 1, "newest": 1, "held_back_by": []} == status["format"]
         assert not [each for each in status["problems"] if each["code"] == "format_held_back"]

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from node.api.message import Identity
 from node.api.problem import Problem
+from node.state.api_tokens import NoteTokenUses
 from node.state.command import (
     Change,
     ChangeZone,
@@ -59,6 +60,8 @@ def needs_of(command: Command) -> Iterable[Need]:
             return (Need("services:write"),)
         case Together():
             return [need for step in command.steps for need in needs_of(step)]
+        case NoteTokenUses():  # a node's own; no door brings one
+            return (Need("cluster:admin"),)
         case _:
             return (Need("cluster:admin"),)
 

@@ -26,6 +26,7 @@ from node.api.settings import ApiSettings
 from node.api.status import peer_urls
 from node.api.stream import stream_download, stream_events
 from node.api.table import TABLE
+from node.api.token_uses import TokenUses
 
 logger = structlog.get_logger()
 
@@ -47,6 +48,7 @@ class ApiApp:
             TABLE,
             Feed(context.subscribe),
             Peers(lambda: peer_urls(context), context.node_token, context.api_ca),
+            TokenUses(context),
         )
         self._bodies = Bodies(settings.bodies_octets_max)
         self._streams = 0
@@ -59,6 +61,7 @@ class ApiApp:
         if not self._room.feed.closed:
             self._room.feed.close()
             self._room.peers.close()
+            self._room.token_uses.close()
 
     def abandon(self) -> None:
         """Let every request that is still being served be answered now, by saying that the node stops."""

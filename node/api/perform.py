@@ -39,6 +39,7 @@ from node.api.problem import Problem, of_outcome, of_refused, tell
 from node.api.questions import require_known
 from node.api.routes import Route, Table
 from node.api.status import build
+from node.api.token_uses import TokenUses
 from node.api.units import read_duration_s
 from node.formats import holding_back, not_yet
 from node.state.command import Command, Ticket, format_of
@@ -71,6 +72,7 @@ class Room:
     table: Table
     feed: Feed
     peers: Peers
+    token_uses: TokenUses
     logins: FailedLogins = field(default_factory=FailedLogins)
 
 
@@ -130,6 +132,7 @@ def _admitted(room: Room, route: Route, request: Request) -> Request:
     if route.scope is None:
         return request
     identity = identify(room.context, request, form=route.is_form)
+    room.token_uses.saw(identity)
     require_scope(identity, route.scope)
     request = replace(request, identity=identity)
     if route.before_body is not None:

@@ -1,7 +1,7 @@
 """Parts of the State as the JSON rows that ``/v1`` shows. Pure."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -17,11 +17,13 @@ from node.state.command import ZoneSettings
 from node.state.pushes import Target
 from node.state.state import Delivery, EndpointState, Event, ServiceState, State, Try
 from node.state.telling import selection_of
+from node.state.tokens import DAY_MAX
 from node.zone.name import Name, to_text
 from node.zone.rrset import AAAA, A, RRset, rdata_to_text, type_to_text
 from node.zone.zone import Zone
 
 Row = dict[str, Any]
+DAY_MS = 86_400_000
 
 
 def moment(at_ms: int) -> str | None:
@@ -30,6 +32,11 @@ def moment(at_ms: int) -> str | None:
         return None
     when = datetime.fromtimestamp(at_ms / 1000, UTC)
     return f"{when:%Y-%m-%dT%H:%M:%S}.{at_ms % 1000:03d}Z"
+
+
+def day(number: int) -> str | None:
+    """Write a day, counted from 1970-01-01, as RFC 3339 does; 0 is no day."""
+    return None if number <= 0 else f"{date(1970, 1, 1) + timedelta(days=min(number, DAY_MAX))}"
 
 
 def read_moment(text: object) -> int | None:

@@ -26,6 +26,17 @@ class PutToken(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", 
     """Refuse it when nobody could make tokens any more; the proposer knows of no other way in."""
 
 
+class NoteTokenUses(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="note-token-uses"):
+    """Remember that tokens were used on a day; an earlier one than is known changes nothing.
+
+    Proposed by a node for its own account when it first sees them on that day, so that use costs no entry a request.
+    """
+
+    day: int
+    """Days since 1970-01-01 UTC, by the proposer's wall clock; for people to read."""
+    names: tuple[str, ...]
+
+
 class RevokeToken(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="revoke-token"):
     """Take a token back, from this index on."""
 

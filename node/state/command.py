@@ -15,7 +15,7 @@ import msgspec
 
 from node.health.override import OverrideKind
 from node.health.service import Endpoint, Service
-from node.state.api_tokens import PutToken, RevokeToken
+from node.state.api_tokens import NoteTokenUses, PutToken, RevokeToken
 from node.state.changes import (
     AddRdatas,
     Change,
@@ -34,7 +34,7 @@ from node.zone.serial import Policy
 
 __all__ = ["AddRdatas", "Change", "DeleteRRset", "LeaseWish", "Prerequisite", "PutRRset", "RemoveRdatas"]
 
-FORMAT = 1
+FORMAT = 2
 ENTRY_BYTES_MAX = 4 * 1024 * 1024
 
 
@@ -368,6 +368,7 @@ Command = (
     | RevokeToken
     | EndWaits
     | Together
+    | NoteTokenUses
 )
 
 
@@ -398,7 +399,7 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Entry)
 
 
-FORMATS: dict[type, int] = {}
+FORMATS: dict[type, int] = {NoteTokenUses: 2}
 """The format of each kind that came after format 1."""
 
 

@@ -23,7 +23,7 @@ from node.state import (
     tokens,
     zones,
 )
-from node.state.api_tokens import PutToken, RevokeToken
+from node.state.api_tokens import NoteTokenUses, PutToken, RevokeToken
 from node.state.command import (
     FORMAT,
     STEPS_MAX,
@@ -233,4 +233,5 @@ _ACTIONS: dict[type, Callable[[Draft, Any], Result]] = {
     RevokeToken: tokens.revoke_token,
     EndWaits: overrides.release_waiting,
     Together: _together,
+    NoteTokenUses: tokens.note_uses,
 }

@@ -168,6 +168,8 @@ class KnownToken(msgspec.Struct, frozen=True, omit_defaults=True):
     at_ms: int = 0
     actor: str = ""
     """Who made it so."""
+    used_day: int = 0
+    """The last day on which its secret was shown to a node, in days since 1970-01-01 UTC; 0 for none that is known."""
 
 
 class Import(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -3,7 +3,9 @@
 import re
 from collections.abc import Mapping
 
-from node.state.api_tokens import ApiToken, PutToken, RevokeToken
+import msgspec
+
+from node.state.api_tokens import ApiToken, NoteTokenUses, PutToken, RevokeToken
 from node.state.draft import Draft
 from node.state.scopes import BadScope, Need, allows, read_scope
 from node.state.state import KnownToken, Refused, Result
@@ -11,6 +13,8 @@ from node.state.zones import condition
 
 TOKENS_MAX = 1_000
 SCOPES_MAX = 16
+DAY_MAX = 2_932_896
+"""9999-12-31, the last day that people's calendars can show."""
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,61}[A-Za-z0-9])?")
 _DIGEST_OCTETS = 32
 _RESERVED = ("local", "node")
@@ -57,7 +61,8 @@ def put_token(draft: Draft, command: PutToken) -> Result:
     if old is not None and old.token == token:
         return draft.accepted()
     entry = draft.entry
-    after = known.set(token.name, KnownToken(token, draft.index, entry.at_ms, entry.actor))
+    used_day = old.used_day if old is not None and old.token.sha256 == token.sha256 else 0
+    after = known.set(token.name, KnownToken(token, draft.index, entry.at_ms, entry.actor, used_day))
     lockout = _lockout(draft, after, token.name) if command.keeps_administrator else None
     if lockout:
         return lockout
@@ -80,6 +85,20 @@ def revoke_token(draft: Draft, command: RevokeToken) -> Result:
         return lockout
     draft.update(tokens=after)
     draft.tell("token.revoked", command.name, "it is worth nothing from here on")
+    return draft.accepted()
+
+
+def note_uses(draft: Draft, command: NoteTokenUses) -> Result:
+    """Keep the latest day of each; tokens that are gone meanwhile are none any more."""
+    if not 0 < command.day <= DAY_MAX or len(command.names) > TOKENS_MAX:
+        return draft.refused(
+            "invalid", f"a day is a number from 1 to {DAY_MAX}, of at most {TOKENS_MAX} tokens"
+        )
+    for name in command.names:
+        known = draft.state.tokens
+        old = known.get(name)
+        if old is not None and old.used_day < command.day:
+            draft.update(tokens=known.set(name, msgspec.structs.replace(old, used_day=command.day)))
     return draft.accepted()
 
 

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.api.dash.chart import BOTTOM, HEIGHT, TOP, chart
-from node.api.dash.past import DAY_MS, Uptime, uptime
+from node.api.dash.past import Uptime, uptime
+from node.api.views import DAY_MS
 from tests.api.conftest import NOW_MS, WWW, FakeCluster
 
 ADDRESS = "192.0.2.10"

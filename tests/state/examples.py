@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import get_args
 
 from node.health.service import Check, Endpoint, Part, Service
-from node.state.api_tokens import ApiToken, PutToken, RevokeToken
+from node.state.api_tokens import ApiToken, NoteTokenUses, PutToken, RevokeToken
 from node.state.command import (
     AddRdatas,
     Ballot,
@@ -113,6 +113,7 @@ COMMANDS: tuple[Command, ...] = (
     Together((PutZone(ZONE, _SETTINGS), DeleteService(WWW, 2))),
     PutToken(ApiToken("ci", b"\x01" * 32, ("admin",)), 9, keeps_administrator=True),
     RevokeToken("ci", 10, keeps_administrator=True),
+    NoteTokenUses(20_000, ("ci", "gone")),
 )
 ENTRIES = tuple(
     Entry(command, 1_700_000_000_000 + number, "actor", "reason", Ticket("client", number, b"\x01" * 8, 4))

@@ -5,12 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.state.api_tokens import ApiToken, PutToken, RevokeToken
-from node.state.command import Entry
-from node.state.machine import apply_entry
+from node.state.api_tokens import ApiToken, NoteTokenUses, PutToken, RevokeToken
+from node.state.command import Entry, encode
+from node.state.machine import apply, apply_entry
 from node.state.scopes import WORDS, BadScope, Need, allows, read_scope
+from node.state.snapshot import digest, dump, load
 from node.state.state import Accepted, Refused, State
-from node.state.tokens import TOKENS_MAX
+from node.state.tokens import DAY_MAX, TOKENS_MAX
 from node.zone.name import from_text
 
 SCOPES = st.one_of(
@@ -24,7 +25,7 @@ SCOPES = st.one_of(
 )
 
 
-def done(state: State, command: PutToken | RevokeToken) -> tuple[State, Accepted | Refused]:
+def done(state: State, command: PutToken | RevokeToken | NoteTokenUses) -> tuple[State, Accepted | Refused]:
     """Apply one command."""
     applied = apply_entry(state, state.index + 1, Entry(command, 7, "admin"))
     return applied.state, applied.result
@@ -153,3 +154,45 @@ def test_the_last_two_at_once() -> None:
     state, _ = done(state_of(a=ADMIN), gone("a"))
     state, result = done(state, less("b"))
     assert (Refused, 0) == (type(result), len(state.tokens))
+
+
+def test_the_last_use_is_the_latest_day() -> None:
+    """An earlier day and a token that is gone change nothing; the rest of a token stays, and so does its index."""
+    state, _ = done(State(), PutToken(ApiToken("ci", b"\x01" * 32, ("admin",))))
+    before = state.tokens["ci"]
+    state, result = done(state, NoteTokenUses(20_000, ("gone", "ci")))
+    assert isinstance(result, Accepted)
+    assert result.changed
+    assert msgspec.structs.replace(before, used_day=20_000) == state.tokens["ci"]
+    for day in (19_999, 20_000):
+        later, result = done(state, NoteTokenUses(day, ("ci",)))
+        assert (False, state.tokens) == (isinstance(result, Accepted) and result.changed, later.tokens)
+    assert ["ci"] == list(state.tokens)
+
+
+def test_another_secret_was_never_used() -> None:
+    """A token that is given other scopes keeps its last use; one that is given another secret begins anew."""
+    state, _ = done(State(), PutToken(ApiToken("ci", b"\x01" * 32, ("admin",))))
+    state, _ = done(state, NoteTokenUses(20_000, ("ci",)))
+    state, _ = done(state, PutToken(ApiToken("ci", b"\x01" * 32, ("read",))))
+    assert 20_000 == state.tokens["ci"].used_day
+    state, _ = done(state, PutToken(ApiToken("ci", b"\x02" * 32, ("read",))))
+    assert 0 == state.tokens["ci"].used_day
+
+
+@given(st.integers(-(2**63), 2**63 - 1), st.lists(st.text(max_size=5), max_size=5))
+def test_noting_is_total(day: int, names: list[str]) -> None:
+    """Whatever day and names, it is kept or refused, and what was noted survives a snapshot with its digest."""
+    state, _ = done(State(), PutToken(ApiToken("ci", b"\x01" * 32, ("admin",))))
+    state, result = done(state, NoteTokenUses(day, ("ci", *names)))
+    assert isinstance(result, Accepted) == (0 < day <= DAY_MAX)
+    read = load(dump(state))
+    assert (state.tokens, digest(state)) == (read.tokens, digest(read))
+
+
+def test_only_where_all_nodes_read_it() -> None:
+    """A cluster with nodes that do not know of it takes no note."""
+    state, _ = done(State(), PutToken(ApiToken("ci", b"\x01" * 32, ("admin",))))
+    note = encode(Entry(NoteTokenUses(20_000, ("ci",)), 7))
+    assert isinstance(apply(state, 2, note).result, Refused)
+    assert isinstance(apply(msgspec.structs.replace(state, format=2), 2, note).result, Accepted)

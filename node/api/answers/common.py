@@ -40,6 +40,12 @@ class Token(TypedDict):
     created_by: str
     expires_at: Moment
     expired: bool
+    last_used_on: Annotated[
+        str | None,
+        msgspec.Meta(
+            description="the last day, in UTC, on which its secret was shown; null where none is known"
+        ),
+    ]
     index: Index
 
 

@@ -8,6 +8,7 @@ from node.api.course import CELLS, STEP_S
 from node.api.dash.chart import chart
 from node.api.dash.frame import framed
 from node.api.handlers import course, nodes
+from node.api.handlers.tokens import token_rows
 from node.api.message import AskPeersBoth, ChangeNodes, PeerAnswer, Request, Response
 from node.api.status import build
 from node.api.views import moment
@@ -22,14 +23,9 @@ def get_cluster(context: ApiContext, request: Request) -> AskPeersBoth:
         status = build(context, answers)
         lags, reigns = course.gathered(context, courses)
         names = [node["name"] for node in status["nodes"]]
-        tokens = [{"name": each.name, "scopes": each.scopes} for each in context.tokens]
-        tokens += [
-            {"name": known.token.name, "scopes": known.token.scopes}
-            for known in context.state().tokens.values()
-        ]
         return framed(
             "cluster.html.j2", context, request, part="cluster", command="qdns node list",
-            status=status, tokens=tokens, span_min=STEP_S * CELLS // 60,
+            status=status, tokens=token_rows(context), span_min=STEP_S * CELLS // 60,
             lag=chart({name: lags.get(name, [None] * CELLS) for name in names}, STEP_S, "entries"),
             reigns=[{"term": each.term, "leader": each.leader, "at": moment(each.at_ms), "began": each.began}
                     for each in reigns[:REIGNS_SHOWN]],

@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from node.api.views import DAY_MS
 from node.state.events import oldest_number
 from node.state.state import EndpointState, Event, State
 from node.zone.name import Name, to_text
 
-DAY_MS = 86_400_000
 SPANS_MS = {"24 h": DAY_MS, "7 d": 7 * DAY_MS, "30 d": 30 * DAY_MS}
 
 

@@ -9,7 +9,7 @@ from node.api.message import Proposal, Request, Response, shown
 from node.api.models import TokenBody
 from node.api.problem import Problem
 from node.api.questions import listed_whole
-from node.api.views import Row, moment
+from node.api.views import Row, day, moment
 from node.state.api_tokens import ApiToken, PutToken, RevokeToken
 from node.state.scopes import Need, allows
 from node.state.state import KnownToken, State
@@ -19,10 +19,14 @@ _ADMIN = Need("cluster:admin")
 
 def list_tokens(context: ApiContext, request: Request) -> Response:
     """List the cluster's tokens, then those of this node's file."""
-    state = context.state()
-    rows = [_row(context, state.tokens[name]) for name in sorted(state.tokens)]
-    rows += [_file_row(each) for each in context.tokens]
-    return shown(listed_whole("/v1/tokens", request, rows, "name"), state.index)
+    rows = listed_whole("/v1/tokens", request, token_rows(context), "name")
+    return shown(rows, context.state().index)
+
+
+def token_rows(context: ApiContext) -> list[Row]:
+    """Return the cluster's tokens, then those of this node's file, as they are shown."""
+    known = context.state().tokens
+    return [*(_row(context, known[name]) for name in sorted(known)), *map(_file_row, context.tokens)]
 
 
 def get_token(context: ApiContext, request: Request) -> Response:
@@ -85,11 +89,14 @@ def _row(context: ApiContext, known: KnownToken) -> Row:
         "created_by": known.actor,
         "expires_at": moment(token.expires_ms),
         "expired": bool(token.expires_ms) and token.expires_ms <= context.now_ms(),
+        "last_used_on": day(known.used_day),
         "index": known.index,
     }
 
 
 def _file_row(token: Token) -> Row:
     """Write a token of this node's file; when it was made is not known, and it does not end."""
-    unknown = {"created_at": None, "created_by": "", "expires_at": None, "expired": False, "index": 0}
-    return {"name": token.name, "scopes": list(token.scopes), "source": "file", **unknown}
+    unknown = {"created_at": None, "created_by": "", "expires_at": None, "expired": False}
+    return {
+        "name": token.name, "scopes": list(token.scopes), "source": "file", **unknown, "last_used_on": None, "index": 0,
+    }  # fmt: skip

@@ -30,6 +30,7 @@ COLUMNS = (
     Column("FROM", lambda row: row["source"]),
     Column("CREATED", lambda row: ago(row["created_at"]), raw=lambda row: row["created_at"]),
     Column("BY", lambda row: row["created_by"] or "-"),
+    Column("USED", lambda row: row.get("last_used_on") or "-", raw=lambda row: row.get("last_used_on")),
     Column("EXPIRES", _end, raw=lambda row: row["expires_at"]),
 )
 

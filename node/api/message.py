@@ -131,9 +131,10 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class Follow:
-    """Stream the events after a log index as server-sent events, for as long as who asked may read them."""
+    """Stream the events after a log index, or after one event of it, for as long as who asked may read them."""
 
     after: int
+    number: int | None
     may_read: Callable[[], bool]
 
 

@@ -1,20 +1,20 @@
 """Committed events as a stream of server-sent events (WHATWG HTML, section 9.2), and downloads.
 
-The ``id`` of an event is its log index and stands behind the last event of that index only, so a
+The ``id`` of an event is its log index, of those that are not the last of their index with their number behind it, so a
 reader that comes back with ``Last-Event-ID``, to whichever node, misses nothing and gets nothing twice.
 """
 
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
-from itertools import groupby, islice, takewhile
+from itertools import islice, pairwise
 
 from node.api.context import ApiContext
 from node.api.feed import Feed
 from node.api.message import Download, Follow
 from node.api.views import event_row
 from node.state.events import has_gap, iter_after
-from node.state.state import Event, State
+from node.state.state import Event
 
 HEARTBEAT_S = 15.0
 RETRY_MS = 2_000
@@ -24,19 +24,18 @@ CHUNK_OCTETS = 256 * 1024
 
 async def stream_events(context: ApiContext, feed: Feed, follow: Follow) -> AsyncIterator[bytes]:
     """Yield pieces of the stream until the feed closes or who asked may read no longer."""
-    after = follow.after
+    after, number = follow.after, follow.number
     yield f"retry: {RETRY_MS}\n\n".encode()
     while not feed.closed and follow.may_read():
         state = context.state()
         if has_gap(state, after):
-            after = state.index
+            after, number = state.index, None
             yield f"event: reset\nid: {after}\ndata: {{}}\n\n".encode()
-        events = list(islice(iter_after(state, after), BATCH_EVENTS_MAX + 1))
-        if len(events) > BATCH_EVENTS_MAX:
-            events = _whole_indexes(state, events)
+        found = list(islice(iter_after(state, after, number), BATCH_EVENTS_MAX + 1))
+        events, later = found[:BATCH_EVENTS_MAX], found[BATCH_EVENTS_MAX:]
         if events:
-            after = events[-1].index
-            yield _written(events)
+            after, number = events[-1].index, events[-1].number
+            yield _written(events, later[0] if later else None)
         elif not await feed.wait(HEARTBEAT_S) and follow.may_read():
             yield b": still here\n\n"
 
@@ -57,17 +56,13 @@ def _chunk(pieces: Iterator[bytes]) -> bytes:
     return bytes(chunk)
 
 
-def _whole_indexes(state: State, events: list[Event]) -> list[Event]:
-    """Cut a batch behind a complete index; an entry with more events than a batch goes out whole."""
-    last = events[-1].index
-    whole = [event for event in events if event.index != last]
-    return whole or list(takewhile(lambda event: event.index == last, iter_after(state, last - 1)))
-
-
-def _written(events: list[Event]) -> bytes:
+def _written(events: list[Event], later: Event | None) -> bytes:
+    """Write events; ``later`` is what follows them. All events of an entry are there at once."""
     parts = []
-    for index, group in groupby(events, key=lambda event: event.index):
-        rows = [json.dumps(event_row(event), ensure_ascii=False) for event in group]
-        blocks = [f"event: change\ndata: {row}\n\n" for row in rows]
-        parts += [*blocks[:-1], f"id: {index}\n{blocks[-1]}"]
+    for event, following in pairwise([*events, later]):
+        assert event is not None
+        is_last = following is None or following.index != event.index
+        place = f"{event.index}" if is_last else f"{event.index}.{event.number}"
+        row = json.dumps(event_row(event), ensure_ascii=False)
+        parts.append(f"id: {place}\nevent: change\ndata: {row}\n\n")
     return "".join(parts).encode()

@@ -257,7 +257,7 @@ async def next_block(lines: Any) -> dict[str, str]:
 
 
 def test_stream(cluster: FakeCluster) -> None:
-    """A stream carries each change; the id stands on the last event of a log index."""
+    """A stream carries each change; whoever comes back behind an event gets the next one, also of the same index."""
 
     async def work(server: ApiServer, client: httpx.AsyncClient) -> None:
         accept = {"Accept": "text/event-stream"}
@@ -267,10 +267,16 @@ def test_stream(cluster: FakeCluster) -> None:
             cluster.do(DeleteEndpoint(WWW, "192.0.2.10"))
             first = await next_block(lines)
             assert ("change", "service.changed") == (first["event"], json.loads(first["data"])["kind"])
-            assert "id" not in first
+            assert f"{cluster.state.index}.0" == first["id"]
             assert "service.published" == json.loads((await next_block(lines))["data"])["kind"]
             last = await next_block(lines)
             assert (str(cluster.state.index), "zone.changed") == (last["id"], json.loads(last["data"])["kind"])
+        again = accept | {"Last-Event-ID": first["id"]}
+        async with client.stream("GET", "/v1/events", headers=again) as stream:
+            lines = stream.aiter_lines()
+            await next_block(lines)
+            assert "service.published" == json.loads((await next_block(lines))["data"])["kind"]
+            assert last == await next_block(lines)
         cluster.do(DeleteEndpoint(WWW, "192.0.2.11"))
         resume = accept | {"Last-Event-ID": last["id"]}
         async with client.stream("GET", "/v1/events", headers=resume) as stream:

@@ -20,8 +20,8 @@ def list_events(context: ApiContext, request: Request) -> Response | Follow:
     state = context.state()
     if "text/event-stream" in request.headers.get("accept", ""):
         last = request.headers.get("last-event-id") or request.query.get("after")
-        seen = _read_cursor(last)[0] if last else state.index
-        return Follow(seen, lambda: may_still(context, request, "read"))
+        index, number = _read_cursor(last) if last else (state.index, None)
+        return Follow(index, number, lambda: may_still(context, request, "read"))
     limit, patterns = read_limit(request), read_patterns(request.query.get("kind", ""))
     after = request.query.get("after")
     if after is None:

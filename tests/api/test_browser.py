@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,8 @@ from node.api.context import Token
 from node.api.server import ApiServer
 from tests.api.conftest import WWW, FakeCluster
 from tests.api.test_dashboard import SERVICE
-from tests.api.test_server import serve, until
+from tests.api.test_server import SETTINGS, serve, until
+from tests.cli.test_cluster import free_ports
 
 CHROMIUM = shutil.which("chromium")
 PAGES = (
@@ -195,3 +197,94 @@ def judged(page: Any) -> list[str]:
         for each in result["violations"]
         if each["impact"] in ("serious", "critical")
     ]
+
+
+@contextmanager
+def two_nodes(cluster: FakeCluster, **fields: Any) -> Iterator[tuple[ApiServer, ApiServer, Callable[[], None]]]:
+    """Serve a cluster at two nodes that know each other's address, ns3 being dead; yields also what kills the first."""
+    urls: dict[str, str] = {}
+    dead = f"http://127.0.0.1:{free_ports(1)[0]}"
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+
+    def wait_for(work: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, loop).result(20)
+
+    servers = {}
+    for name, other in (("ns1", "ns2"), ("ns2", "ns1")):
+        known = {"ns3": dead, other: dead}
+        servers[name] = ApiServer(SETTINGS, cluster.context(node=name, peer_urls=known, **fields))
+        urls[name] = other
+    try:
+        for server in servers.values():
+            wait_for(server.start())
+        for name, server in servers.items():
+            known = server._context.peer_urls
+            assert isinstance(known, dict)
+            known[urls[name]] = f"http://{servers[urls[name]].addresses[0]}"
+        yield servers["ns1"], servers["ns2"], lambda: wait_for(servers["ns1"].stop())
+    finally:
+        for server in servers.values():
+            wait_for(server.stop())
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+def test_the_viewer_moves_on(cluster: FakeCluster) -> None:
+    """When its node dies, a page that needed no log-in goes on at a node that is ready, at the same place.
+
+    Where somebody is at a form, that is not taken away: the other nodes are offered, those that are ready first.
+    """
+    faults: list[str] = []
+    with two_nodes(cluster) as (first, second, kill), page_of(first, faults) as page:
+        page.goto(f"{SERVICE}?span=24h")
+        page.get_by_text("● live, served by ns1").wait_for()
+        writing = page.context.new_page()
+        writing.goto(SERVICE)
+        writing.locator("summary").first.click()
+        writing.get_by_label("Reason").first.fill("CHG-80")
+        kill()
+        page.get_by_text("● live, served by ns2").wait_for(timeout=25_000)
+        assert f"http://{second.addresses[0]}{SERVICE}?span=24h" == page.url
+        offered = writing.get_by_role("alert")
+        offered.get_by_text("✓ ready").wait_for(timeout=25_000)
+        assert ["ns2 ✓ ready", "ns3 ✕ no answer"] == [
+            " ".join(each.split()) for each in offered.get_by_role("listitem").all_inner_texts()
+        ]
+        assert "CHG-80" == writing.get_by_label("Reason").first.input_value()
+        offered.get_by_role("link", name="ns2").click()
+        writing.get_by_text("● live, served by ns2").wait_for()
+        assert f"http://{second.addresses[0]}{SERVICE}" == writing.url
+    assert not [each for each in faults if "net::ERR_" not in each]
+
+
+def test_who_had_to_log_in_is_asked_first(cluster: FakeCluster) -> None:
+    """A log-in is one node's: its viewer is offered the others, logs in there, and is where he was."""
+    secret = "qdns_operator_of_the_pages"
+    tokens = (Token("ops", hashlib.sha256(secret.encode()).hexdigest(), ("endpoints:operate",)),)
+    faults: list[str] = []
+
+    def log_in(page: Any) -> None:
+        page.get_by_label("Token").fill(secret)
+        page.keyboard.press("Enter")
+
+    with (
+        two_nodes(cluster, tokens=tokens, trusted_loopback=False) as (first, _second, kill),
+        page_of(first, faults) as page,
+    ):
+        page.goto(SERVICE)
+        log_in(page)
+        page.get_by_text("● live, served by ns1").wait_for()
+        address = first.addresses[0]
+        kill()
+        offered = page.get_by_role("alert")
+        offered.get_by_text("✓ ready").wait_for(timeout=25_000)
+        assert "log in anew" in offered.inner_text()
+        assert f"http://{address}{SERVICE}" == page.url
+        page.context.clear_cookies()  # those of 127.0.0.1 hold for all its ports, those of two hosts do not
+        offered.get_by_role("link", name="ns2").click()
+        log_in(page)
+        page.get_by_text("● live, served by ns2").wait_for()
+        assert page.url.endswith(SERVICE)

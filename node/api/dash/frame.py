@@ -5,8 +5,8 @@ from typing import Any
 from node.api.context import ApiContext
 from node.api.dash.forms import FIELD, allowed, form_token
 from node.api.dash.rendering import html
-from node.api.message import Request, Response
-from node.api.status import peer_urls
+from node.api.elsewhere import asked, others
+from node.api.message import LOCAL, Request, Response
 from node.api.views import Row, event_row
 from node.state.events import iter_after
 
@@ -17,13 +17,14 @@ def framed(
     template: str, context: ApiContext, request: Request, *, part: str, command: str, **values: Any
 ) -> Response:
     """Render a page of the dashboard; ``part`` is its place in the navigation, ``command`` tells the same."""
-    state = context.state()
+    state, elsewhere = context.state(), others(context, request)
     frame: dict[str, Any] = {
         "cluster": context.cluster,
         "node": context.node,
         "who": request.identity.name,
         "logged_in": "cookie" in request.headers and request.identity.name != "local",
-        "others": sorted(peer_urls(context).items()),
+        "others": elsewhere,
+        "moves": request.identity == LOCAL,
         "part": part,
         "command": command,
         "may": allowed(request),
@@ -33,7 +34,7 @@ def framed(
         "index": state.index,
         "done": _done(context, request),
     }
-    return html(template, shown_index=state.index, **frame, **values)
+    return html(template, shown_index=state.index, asked=asked(elsewhere), **frame, **values)
 
 
 def _done(context: ApiContext, request: Request) -> dict[str, Any] | None:

@@ -1,6 +1,7 @@
 """Logging in to the pages with a token, out again, and the pages' files."""
 
-from urllib.parse import parse_qs
+import re
+from urllib.parse import parse_qs, urlsplit
 
 from node.api.access import COOKIE, BadToken, token_for
 from node.api.context import ApiContext
@@ -10,6 +11,8 @@ from node.api.problem import Problem, rendered
 from node.state.state import State
 
 _COOKIE_FLAGS = "Path=/; HttpOnly; SameSite=Strict"
+_PLACE = re.compile(r"/(?![/\\])[\x21-\x7e]{0,2000}")
+"""A path of this site: two slashes would name another one."""
 
 
 def get_static(_context: ApiContext, request: Request) -> Response:
@@ -27,7 +30,20 @@ def log_in(context: ApiContext, request: Request) -> Response:
     if token_for(context, secret) is None:
         raise BadToken("unauthorized", "This token is not known here.")
     flags = f"{_COOKIE_FLAGS}; Secure" if request.is_tls else _COOKIE_FLAGS
-    return Response(303, headers=(("Location", "/"), ("Set-Cookie", f"{COOKIE}={secret}; {flags}")))
+    return Response(
+        303, headers=(("Location", _asked_page(request)), ("Set-Cookie", f"{COOKIE}={secret}; {flags}"))
+    )
+
+
+def _asked_page(request: Request) -> str:
+    """Return the page on which the form to log in was shown, in the place of what was asked for there."""
+    try:
+        came_from = urlsplit(request.headers.get("referer", ""))
+    except ValueError:
+        return "/"
+    place = came_from.path + (f"?{came_from.query}" if came_from.query else "")
+    is_ours = came_from.netloc.lower() == request.headers.get("host", "").lower()
+    return place if is_ours and _PLACE.fullmatch(place) and came_from.path != "/login" else "/"
 
 
 def log_out(_context: ApiContext, _request: Request) -> Response:

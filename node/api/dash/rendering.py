@@ -1,6 +1,7 @@
 """Templates into responses: Jinja2 with escaping, the pages' own files, and the policy that nothing else loads."""
 
 import hashlib
+from collections.abc import Sequence
 from datetime import datetime
 from importlib.resources import files
 from typing import Any
@@ -11,21 +12,28 @@ from node.api.message import HTML, Response
 
 _TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
 _POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src {asked}; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 _HEADERS = (
-    ("Content-Security-Policy", _POLICY),
     ("X-Frame-Options", "DENY"),
     # With no-referrer a browser sends "Origin: null" with our own forms, which is what a foreign page's look like.
     ("Referrer-Policy", "same-origin"),
 )
 
 
-def html(template: str, *, status_code: int = 200, shown_index: int | None = None, **values: Any) -> Response:
-    """Render a template as a page; ``shown_index`` is the log index that it shows."""
+def html(
+    template: str,
+    *,
+    status_code: int = 200,
+    shown_index: int | None = None,
+    asked: Sequence[str] = (),
+    **values: Any,
+) -> Response:
+    """Render a template as a page; ``shown_index`` is the log index that it shows, ``asked`` are origins of other nodes."""
     body = _environment.get_template(template).render(**values).encode()
-    return Response(status_code, body, HTML, _HEADERS, shown_index)
+    policy = _POLICY.format(asked=" ".join(("'self'", *asked)))
+    return Response(status_code, body, HTML, (("Content-Security-Policy", policy), *_HEADERS), shown_index)
 
 
 def login_page(sentence: str, status: int) -> Response:

@@ -4,8 +4,10 @@ These three look when they are asked: our own DNS gets a real question, the log'
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from node.api.context import ApiContext, ReplicaView
+from node.api.elsewhere import shared_with
 from node.api.message import TEXT, AskPeers, PeerAnswer, Perform, Request, Response, Steps, shown
 from node.api.problem import Problem
 from node.api.status import build, local_row
@@ -42,7 +44,8 @@ def get_healthz(context: ApiContext, _request: Request) -> Steps:
 def get_readyz(context: ApiContext, request: Request) -> Steps:
     """Say part by part whether this node can do its work; 503 when it cannot.
 
-    ``?noleader`` asks for DNS answers only, which go on without a leader.
+    ``?noleader`` asks for DNS answers only, which go on without a leader. Pages of the other nodes may read it, to
+    find one that their viewer can go to.
     """
 
     async def run(_perform: Perform) -> Response:
@@ -50,7 +53,8 @@ def get_readyz(context: ApiContext, request: Request) -> Steps:
         parts = [("node", problems.get("dns", "")), ("store", _store_problem(context, problems))]
         if "noleader" not in request.query:
             parts.insert(1, ("leader", _leader_problem(context.replica())))
-        return _parts(parts)
+        answer = _parts(parts)
+        return replace(answer, headers=shared_with(context, request))
 
     return Steps(run)
 

@@ -37,6 +37,7 @@ class Found:
     nodes: list[Row]
     services: list[Row]
     pushes: list[Row]
+    receivers: list[Row]
     configured: Mapping[str, str] = field(default_factory=dict)
     """Where each node's log listens by this node's configuration."""
 
@@ -64,6 +65,7 @@ def find_problems(found: Found) -> list[Problem]:
         *_member_problems(found),
         *_service_problems(found),
         *_push_problems(found),
+        *_receiver_problems(found),
     ]
     return sorted(problems, key=lambda each: _SEVERITIES.index(each.severity))
 
@@ -274,3 +276,12 @@ def _push_problems(found: Found) -> Iterator[Problem]:
         elif waiting_ms > PUSH_PATIENCE_MS:
             text = f"push {row['target']} is behind: plan {row['plan']} stands, {row['wanted']} is wanted"
             yield Problem("push_behind", "warning", text, show, moment(time_of(found.state, row["wanted"])))
+
+
+def _receiver_problems(found: Found) -> Iterator[Problem]:
+    """Tell of who is to be told of events and does not take them."""
+    for row in found.receivers:
+        if row["state"] == "failing":
+            tries = f"{row['failures']} tries in a row" if row["failures"] > 1 else "a try"
+            text = f"receiver {row['receiver']} is told nothing: {tries} failed, the last by {row['node']}: {row['detail']}"
+            yield Problem("receiver_failing", "warning", text, ("qdns", "notify", "test", row["receiver"]))

@@ -8,7 +8,7 @@ from node.api.message import PeerAnswer
 from node.api.names import plain
 from node.api.problems import Found, find_problems, health_of
 from node.api.trust_problems import trust_row
-from node.api.views import Row, moment, push_rows, service_row
+from node.api.views import Row, moment, push_rows, receiver_row, service_row
 from node.formats import holding_back, newest_read
 from node.state.state import State
 from node.zone.name import sort_key
@@ -64,7 +64,8 @@ def build(context: ApiContext, answers: Mapping[str, PeerAnswer]) -> Row:
     nodes = _node_rows(context, state, replica, own, answers)
     services = [service_row(state.services[fqdn]) for fqdn in sorted(state.services, key=sort_key)]
     pushes = push_rows(state, _by_target(context.pushes()))
-    found = Found(state, replica, context.now_ms(), own, nodes, services, pushes, context.configured)
+    told = [receiver_row(each) for each in context.receivers()]
+    found = Found(state, replica, context.now_ms(), own, nodes, services, pushes, told, context.configured)
     problems = find_problems(found)
     zones = (state.zones[name] for name in sorted(state.zones, key=sort_key))
     return {

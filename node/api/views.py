@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from node.api.check import check_row, rule_row
-from node.api.context import PushProgress
+from node.api.context import PushProgress, ReceiverRow
 from node.api.names import plain
 from node.health.check_text import write_check
 from node.health.override import Maintenance, Override
@@ -279,6 +279,24 @@ def _last_failure(delivery: Delivery) -> str:
 
 def _try_row(node: str, each: Try) -> Row:
     return {"node": node, "plan": each.plan, "ok": each.ok, "at": moment(each.at_ms), "detail": each.detail}
+
+
+def receiver_row(receiver: ReceiverRow) -> Row:
+    """Show who is told of events, and how far that is."""
+    progress = receiver.progress
+    failures = 0 if progress is None else progress.failures
+    return {
+        "receiver": receiver.name,
+        "kind": receiver.kind,
+        "place": receiver.place,
+        "state": "new" if progress is None else "failing" if failures else "ok",
+        "failures": failures,
+        "accepted": 0 if progress is None else progress.accepted,
+        "given_up": 0 if progress is None else progress.given_up,
+        "last_at": None if progress is None or not progress.at_ms else moment(progress.at_ms),
+        "node": "" if progress is None else progress.node,
+        "detail": "" if progress is None else progress.detail,
+    }
 
 
 def event_row(event: Event) -> Row:

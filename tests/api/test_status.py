@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from node.api.context import ProbeSummary, PushProgress, Vital
+from node.api.context import ProbeSummary, PushProgress, ReceiverRow, Vital
 from node.api.message import PeerAnswer
 from node.api.status import build, local_row
 from node.state.pushes import ReportPush
+from node.state.state import Receiver
 from tests.api.conftest import NOW_MS, Api, FakeCluster, Peer
 
 
@@ -114,6 +115,33 @@ def test_undecided_for_long(cluster: FakeCluster) -> None:
     status = build(cluster.context(), peers(cluster))
     assert ["undecided", "push_behind"] == codes(status)
     assert "192.0.2.10, 192.0.2.11, 2001:db8::12" in status["problems"][0]["text"]
+
+
+def test_receivers_that_take_nothing(cluster: FakeCluster) -> None:
+    """Who is to be told of events and fails is a problem with a next step; who is new, or takes them, is none."""
+    decided(cluster)
+    rows = (
+        ReceiverRow("mail", "mail", "mx.test", Receiver(7, 9, failures=3, node="ns2", detail="HTTP 503")),
+        ReceiverRow("new", "script", "/bin/page", None),
+        ReceiverRow("ops", "webhook", "hooks.test", Receiver(7, 9, accepted=3)),
+    )
+    status = build(cluster.context(receivers=lambda: rows), peers(cluster))
+    (problem,) = status["problems"]
+    assert ("degraded", "receiver_failing") == (status["health"], problem["code"])
+    assert problem["text"] == (
+        "receiver mail is told nothing: 3 tries in a row failed, the last by ns2: HTTP 503"
+    )
+    assert ["qdns", "notify", "test", "mail"] == problem["next"]
+
+
+def test_a_failing_push(cluster: FakeCluster) -> None:
+    """A push target that refuses is a problem, with what it said and where to look."""
+    decided(cluster)
+    cluster.do(ReportPush("knot", "ns2", 5, False, "NOTAUTH"))
+    context = cluster.context(pushes=lambda: [PushProgress("knot", 5)])
+    (problem,) = build(context, peers(cluster))["problems"]
+    assert ("push_failing", "push knot fails: NOTAUTH") == (problem["code"], problem["text"])
+    assert ["qdns", "push", "show", "knot"] == problem["next"]
 
 
 def test_pushes(cluster: FakeCluster) -> None:

@@ -1,18 +1,16 @@
 """``/v1/notify``: who is told of events, how far each is, and a try."""
 
-from typing import Any
-
-from node.api.context import ApiContext, NotTold, ReceiverRow
+from node.api.context import ApiContext, NotTold
 from node.api.message import Perform, Request, Response, Steps, shown
 from node.api.problem import Problem
 from node.api.questions import listed_whole
-from node.api.views import moment
+from node.api.views import receiver_row
 
 
 def list_notify(context: ApiContext, request: Request) -> Response:
     """List the receivers of this node's configuration, by name."""
     return shown(
-        listed_whole("/v1/notify", request, [_row(each) for each in context.receivers()], "receiver"),
+        listed_whole("/v1/notify", request, [receiver_row(each) for each in context.receivers()], "receiver"),
         context.state().index,
     )
 
@@ -31,20 +29,3 @@ def try_notify(context: ApiContext, request: Request) -> Steps:
         return shown({"receiver": name, "node": context.node, "detail": detail}, context.state().index)
 
     return Steps(run)
-
-
-def _row(receiver: ReceiverRow) -> dict[str, Any]:
-    progress = receiver.progress
-    failures = 0 if progress is None else progress.failures
-    return {
-        "receiver": receiver.name,
-        "kind": receiver.kind,
-        "place": receiver.place,
-        "state": "new" if progress is None else "failing" if failures else "ok",
-        "failures": failures,
-        "accepted": 0 if progress is None else progress.accepted,
-        "given_up": 0 if progress is None else progress.given_up,
-        "last_at": None if progress is None or not progress.at_ms else moment(progress.at_ms),
-        "node": "" if progress is None else progress.node,
-        "detail": "" if progress is None else progress.detail,
-    }

@@ -1,7 +1,7 @@
 """Processes of this machine by their pid files: started, recognised, ended, never mistaken.
 
-A pid file is believed only while ``/proc/<pid>/cmdline`` shows the very words we started; so an old
-file whose number the system gave to somebody else harms nobody.
+A pid file is believed only while ``/proc/<pid>/cmdline`` (without ``/proc``: ``ps``) shows the very words we started;
+so an old file whose number the system gave to somebody else harms nobody.
 """
 
 import contextlib
@@ -18,6 +18,8 @@ KILL_TIMEOUT_S = 5.0
 VISIBLE_TIMEOUT_S = 1.0
 VISIBLE_POLL_S = 0.001
 LOG_TAIL_OCTETS = 16_384
+PS_TIMEOUT_S = 5.0
+PROC = Path("/proc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +34,7 @@ class Program:
     def pid(self) -> int | None:
         """Return the process id while it runs, else None."""
         pid = self.last_pid()
-        try:
-            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[:-1]
-        except OSError:
-            return None
-        return pid if words == [os.fsencode(word) for word in self.words] else None
+        return pid if pid is not None and _has_words(pid, self.words) else None
 
     def last_pid(self) -> int | None:
         """Return the process id of the last start, whatever became of it."""
@@ -99,6 +97,23 @@ class Program:
         except OSError:
             return []
         return text.splitlines()[-lines:] if lines else []
+
+
+def _has_words(pid: int, words: Sequence[str]) -> bool:
+    """Say whether a process runs and was started with these words."""
+    wanted = [os.fsencode(word) for word in words]
+    try:
+        return (PROC / f"{pid}/cmdline").read_bytes().split(b"\0")[:-1] == wanted
+    except OSError:
+        if (PROC / "self").exists():
+            return False
+    try:
+        ps = ["ps", "-ww", "-o", "stat=,args=", "-p", f"{pid}"]
+        shown = subprocess.run(ps, capture_output=True, check=False, timeout=PS_TIMEOUT_S).stdout  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    state, _, told = shown.strip().partition(b" ")
+    return not state.startswith(b"Z") and told.strip() == b" ".join(wanted)
 
 
 def reap(pid: int = -1) -> int | None:

@@ -21,6 +21,7 @@ FORMAT = 3
 SOCKET_NAME = "answerers.sock"
 MESSAGE_OCTETS_MAX = 65_535 + 256
 FDS_MAX = 64
+PROC = Path("/proc")
 
 HELLO, QUESTION, PONG, FAILED = b"H", b"Q", b"P", b"E"
 """From an answerer: who it is; a packet that it cannot answer; it is alive; why it ends."""
@@ -88,8 +89,9 @@ class Directory:
 
     @property
     def socket_path(self) -> str:
-        """Path of the control process's socket."""
-        return f"/proc/self/fd/{self._fd}/{SOCKET_NAME}"
+        """Path of the control process's socket; where the kernel shows no descriptors as it is, and must be short."""
+        through = PROC / f"self/fd/{self._fd}"
+        return str((through if through.is_dir() else self.path) / SOCKET_NAME)
 
     def is_there(self) -> bool:
         """Say whether the directory still stands at its path."""

@@ -18,7 +18,7 @@ import structlog
 
 from node.dns import answerer_stats as stats
 from node.dns import table_layout as layout
-from node.dns.answerer_process import Seat
+from node.dns.answerer_process import Seat, can_tell
 from node.dns.answerer_replies import Answer
 from node.dns.policy import Policy
 from node.dns.query import Query
@@ -44,8 +44,11 @@ Zones = Mapping[Name, Zone]
 
 
 def is_supported() -> bool:
-    """Say whether this machine can share the table without locks: stores must be seen in order (x86-64, Linux)."""
-    return sys.platform == "linux" and platform.machine() in ("x86_64", "AMD64")
+    """Say whether this machine can share the table without locks: stores must be seen in order (x86-64, Linux).
+
+    And whether it tells processes apart; where not, as without ``/proc``, the node answers by itself.
+    """
+    return sys.platform == "linux" and platform.machine() in ("x86_64", "AMD64") and can_tell()
 
 
 class FastDns:

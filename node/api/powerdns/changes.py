@@ -37,7 +37,7 @@ def command_of(state: State, zone: Name, given: Sequence[RRsetChange], identity:
     changes: list[Change] = []
     endpoints: dict[Name, Service] = {}
     for position, each in enumerate(given):
-        name, type_ = read_name(each.name), read_type(each.type)
+        name, type_ = read_name(each.name), _read_type(each)
         known = state.services.get(name) if type_ in (A, AAAA) else None
         if known is None:
             changes.append(_change(state, zone, each, name, type_, f"/rrsets/{position}"))
@@ -52,10 +52,22 @@ def command_of(state: State, zone: Name, given: Sequence[RRsetChange], identity:
 
 def rrset_of(state: State, zone: Name, each: RRsetChange, position: int) -> RRset:
     """Return the RRset that a new zone starts with. Raises ``Problem``."""
-    change = _change(state, zone, each, read_name(each.name), read_type(each.type), f"/rrsets/{position}")
+    change = _change(state, zone, each, read_name(each.name), _read_type(each), f"/rrsets/{position}")
     if isinstance(change, PutRRset):
         return change.rrset
     raise Problem("invalid", f"{each.name} {each.type}: a new zone starts with records, not with changes")
+
+
+def _read_type(each: RRsetChange) -> int:
+    """Read a type. Raises ``Problem``, also for those that are none of DNS and mean work for PowerDNS itself."""
+    if each.type.upper() == "ALIAS":
+        raise Problem(
+            "invalid",
+            f"{each.name} ALIAS: a server that looks names up makes an address of it, this one does not; "
+            "nothing was changed",
+            "a CNAME, where the name has no other records, or the addresses themselves",
+        )
+    return read_type(each.type)
 
 
 def _change(state: State, zone: Name, each: RRsetChange, name: Name, type_: int, where: str) -> Change:
@@ -100,7 +112,9 @@ def _rdatas(each: RRsetChange, type_: int, where: str) -> list[bytes]:
 
 
 def _comment(each: RRsetChange) -> str:
-    return "; ".join(comment.content for comment in each.comments or [])[:COMMENT_CHARACTERS_MAX]
+    """Return the comments as one; some programs send an empty one for every record."""
+    texts = [comment.content for comment in each.comments or [] if comment.content]
+    return "; ".join(texts)[:COMMENT_CHARACTERS_MAX]
 
 
 def _is_disabled(each: RRsetChange, where: str) -> bool:

@@ -1,15 +1,12 @@
 """The paths of ``/api/v1``; the only server is ``localhost``."""
 
-from fnmatch import fnmatchcase
-from itertools import islice
-
 from node.api.body import read_model
 from node.api.context import ApiContext
-from node.api.listing import read_count
 from node.api.message import TEXT, Proposal, Reply, Request, Response, encode, heavy, shown
 from node.api.names import default_settings, read_name, read_type
 from node.api.powerdns.changes import command_of, rrset_of
 from node.api.powerdns.models import ZoneCreation, ZonePatch
+from node.api.powerdns.models import ZoneSettings as PowerDnsSettings
 from node.api.powerdns.rows import SERVER, Row, iter_rrset_rows, name_rows, zone_row
 from node.api.problem import Problem
 from node.state.command import DeleteZone, PutZone, ZoneSettings
@@ -21,7 +18,8 @@ from node.zone.zone import Zone
 
 VERSION = "4.9.12"
 """The release whose behaviour this is; clients choose their own by it."""
-_SEARCH_RRSETS_MAX = 100_000
+_OWN_KINDS = ("native", "master", "primary")
+"""Whichever of them is asked for, secondaries that are configured are told of changes."""
 
 
 def tell(problem: Problem, _state: State) -> Response:
@@ -96,6 +94,7 @@ def _whole_zone(context: ApiContext, state: State, zone: Zone) -> Response:
 def post_zone(context: ApiContext, request: Request) -> Proposal:
     """Create a zone with its first records; the SOA is ours."""
     body = read_model(ZoneCreation, request)
+    _require_own(body.kind)
     apex = read_name(body.name)
     rrsets = [
         rrset_of(context.state(), apex, each, position) for position, each in enumerate(body.rrsets or [])
@@ -129,6 +128,8 @@ def patch_zone(context: ApiContext, request: Request) -> Proposal | Response:
 def put_zone(context: ApiContext, request: Request) -> Response:
     """Take a zone's kind, account and the like, none of which is kept."""
     _zone(context.state(), request)
+    if request.body:
+        _require_own(read_model(PowerDnsSettings, request).kind)
     return Response(204)
 
 
@@ -160,35 +161,6 @@ def export_zone(context: ApiContext, request: Request) -> Reply:
     return heavy(zone.rrset_count, work)
 
 
-def search(context: ApiContext, request: Request) -> Reply:
-    """Find records by a pattern of their name or content."""
-    pattern = request.query.get("q", "").lower()
-    if not pattern:
-        raise Problem("invalid", "q is missing: what to look for, with * and ?")
-    limit = read_count(request, "max", 100, 1, 1_000)
-    state = context.state()
-    count = sum(zone.rrset_count for zone in state.zones.values())
-    return heavy(count, lambda: shown(_found(context, state, pattern, limit)))
-
-
-def _found(context: ApiContext, state: State, pattern: str, limit: int) -> list[Row]:
-    found: list[Row] = []
-    for name in sorted(state.zones, key=sort_key):
-        zone = state.zones[name]
-        for row in islice(iter_rrset_rows(state, context.order, zone), _SEARCH_RRSETS_MAX):
-            owner = row["name"].removesuffix(".")
-            found += [
-                {"object_type": "record", "zone": to_text(name), "zone_id": to_text(name)}
-                | {key: row[key] for key in ("name", "type", "ttl")}
-                | record
-                for record in row["records"]
-                if fnmatchcase(owner, pattern) or fnmatchcase(record["content"].lower(), pattern)
-            ]
-            if len(found) >= limit:
-                return found[:limit]
-    return found
-
-
 def _zone(state: State, request: Request) -> Zone:
     """Return the zone of the path, whose id may be escaped with ``=XX``. Raises ``Problem``."""
     text = request.values["id"]
@@ -198,6 +170,12 @@ def _zone(state: State, request: Request) -> Zone:
     if zone is None:
         raise Problem("not_found", "Not Found")
     return zone
+
+
+def _require_own(kind: str | None) -> None:
+    """Refuse kinds of zones that other servers fill, or that are catalogs of zones. Raises ``Problem``."""
+    if kind is not None and kind.lower() not in _OWN_KINDS:
+        raise Problem("invalid", f"a zone of kind {kind} is not to be had here; nothing was changed", "Native")
 
 
 def _settings(apex: Name, nameservers: list[Name], rrsets: list[RRset]) -> ZoneSettings:

@@ -35,7 +35,13 @@ class ZonePatch(BaseModel):
     rrsets: list[RRsetChange]
 
 
-class ZoneCreation(BaseModel):
+class ZoneSettings(BaseModel):
+    """What a zone is to be; all but its kind is let pass and not kept."""
+
+    kind: str | None = None
+
+
+class ZoneCreation(ZoneSettings):
     """A new zone."""
 
     name: str

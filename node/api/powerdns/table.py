@@ -1,7 +1,7 @@
 """The routes of PowerDNS' API."""
 
 from node.api.message import Handler
-from node.api.powerdns import handlers
+from node.api.powerdns import handlers, searching
 from node.api.routes import Route
 
 _SERVER = "/api/v1/servers/localhost"
@@ -19,7 +19,7 @@ ROUTES = (
     _route("GET", _SERVER, handlers.get_server, "read", "the server"),
     _route("GET", f"{_SERVER}/config", handlers.list_nothing, "read", "settings, of which there are none"),
     _route("GET", f"{_SERVER}/statistics", handlers.list_statistics, "read", "the uptime"),
-    _route("GET", f"{_SERVER}/search-data", handlers.search, "read", "find records"),
+    _route("GET", f"{_SERVER}/search-data", searching.search, "read", "find records"),
     _route("GET", f"{_SERVER}/tsigkeys", handlers.list_nothing, "read", "keys, of which none are shown"),
     _route("GET", f"{_SERVER}/zones", handlers.list_zones, "read", "list the zones"),
     _route("POST", f"{_SERVER}/zones", handlers.post_zone, _WRITE, "create a zone"),

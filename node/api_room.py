@@ -12,7 +12,7 @@ from node.api.context import (
 )
 from node.api_plan import FileFacts
 from node.cluster import Cluster, now_ms
-from node.dns.explain import explain
+from node.dns.explain import explain, explain_at
 from node.dns_room import DnsRoom
 from node.notify.notice import NotAccepted
 from node.notify.notifier import Notifier
@@ -121,6 +121,7 @@ def api_context(
         lease_left_s=served.clock.left_s,
         trust=trust,
         explain=explain,
+        explain_at=explain_at,
         refresh_target=pusher.refresh,
         hear=prober.hear,
         series=prober.history.cells,

@@ -15,6 +15,7 @@ from node.api.order import NameOrder
 from node.api.requests import RequestCounts
 from node.state.command import FORMAT, Command, Member, Ticket
 from node.state.explaining import Explanation, Line
+from node.state.past import NotHeld
 from node.state.state import Changed, Receiver, State
 from node.tally import Tally
 from node.zone.lease import LeaseKey
@@ -141,6 +142,10 @@ async def _no_changes(*_arguments: object, **_more: object) -> Outcome:
 def _no_explanation(state: State, name: Name, type_: int) -> Explanation:
     text = f"this node answers no DNS: {to_text(name)}"
     return Explanation(state.index, to_text(name), str(type_), "outside", 5, (), (Line(0, text),))
+
+
+def _no_past(_state: State, name: Name, _type: int, _index: int) -> Explanation:
+    raise NotHeld(f"this node answers no DNS: {to_text(name)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,6 +360,8 @@ class ApiContext:
     trust: Callable[[], TrustSummary] = TrustSummary
     explain: Callable[[State, Name, int], Explanation] = _no_explanation
     """Says why a question is answered as it is."""
+    explain_at: Callable[[State, Name, int, int], Explanation] = _no_past
+    """Says why it was answered so at an earlier log index. Raises ``NotHeld``."""
     refresh_target: Callable[[str], bool] = lambda _name: False
     """Lets this node read a push target anew and repair it; False when it follows no such target."""
     hear: Callable[[Name, str], bool] = lambda _fqdn, _address: False

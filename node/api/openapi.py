@@ -23,6 +23,7 @@ _EXAMPLES = {
     "type": "A",
     "fqdn": "www.example.org",
     "address": "192.0.2.1",
+    "index": "48190",
 }
 _KEY: Schema = {
     "name": "Idempotency-Key",

@@ -108,6 +108,9 @@ _OTHERS: Mapping[str, tuple[Parameter, ...]] = {
     "/v1/explain": (
         Parameter("name", {"type": "string", "examples": ["www.example.org"]}, "which name; must be said"),
         Parameter("type", {"type": "string", "default": "A"}, "which type"),
+        Parameter(
+            "at", {"type": "integer", "minimum": 0}, "as it was after that index, which events still tell of"
+        ),
     ),
     "/v1/series": (
         Parameter(

@@ -226,6 +226,13 @@ _V1 = (
     Route(
         "GET", "/v1/events", events.list_events, "read", "What was committed; a stream where SSE is accepted"
     ),
+    Route(
+        "GET",
+        "/v1/events/{index}",
+        events.get_entry,
+        "read",
+        "What one log entry changed: its events, what was in DNS before and after, and why",
+    ),
 )
 
 _OPERATIONS = (

@@ -1,5 +1,6 @@
 """Options that many commands share. They are accepted before and after the command's name."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,6 +27,20 @@ class Duration(click.ParamType[float]):
             return times.duration_s(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+class LogIndex(click.ParamType[int]):
+    """An index of the log, as events have it: ``48190``, or ``48190.1`` for one event of it."""
+
+    name = "index"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read the text."""
+        if isinstance(value, int):
+            return value
+        if not re.fullmatch(r"[0-9]{1,18}(\.[0-9]{1,18})?", value, re.ASCII):
+            self.fail(f'"{value}" is no index of the log; qdns event list shows them', param, ctx)
+        return int(value.partition(".")[0])
 
 
 class CommonOption(click.Option):

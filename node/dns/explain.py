@@ -5,10 +5,13 @@ It walks as ``lookup`` does and says in sentences what it meets; the answer itse
 
 from collections.abc import Iterator, Mapping
 
+import msgspec
+
 from node.dns.lookup import STEPS_MAX, Kind, lookup, zone_for
 from node.dns.place import Place, Standing, locate, visible
 from node.state.explaining import Explanation, Line, delivery_lines, explain_service
 from node.state.leases import text_of
+from node.state.past import state_at
 from node.state.state import State
 from node.zone.name import NAME_OCTETS_MAX, Name, is_within, to_text
 from node.zone.nodes import Node
@@ -49,6 +52,19 @@ def explain(state: State, name: Name, type_: int) -> Explanation:
         (head, *lines),
         stories,
     )
+
+
+def explain_at(state: State, name: Name, type_: int, index: int) -> Explanation:
+    """Say what was answered after the entry at this log index, and why; what is not held any more is said.
+
+    Raises ``NotHeld`` for an index that is to come or too old.
+    """
+    past = state_at(state, index)
+    found = explain(past.state, name, type_)
+    last = _walk(past.state, name, type_, [])
+    noted = [each for place in (name, last) for each in sorted(past.notes) if is_within(place, each)]
+    notes = [Line(0, f"{to_text(each)}: {text}") for each in dict.fromkeys(noted) for text in past.notes[each]]
+    return msgspec.structs.replace(found, lines=(*found.lines, *notes))
 
 
 def _walk(state: State, name: Name, type_: int, lines: list[Line]) -> Name:

@@ -88,6 +88,15 @@ def moment(at_ms: int) -> str:
     return f"{when:%Y-%m-%d %H:%M:%S} UTC"
 
 
+def _since(at_ms: int, index: int) -> str:
+    """Write since when; index 0 is of the past of which nothing is held any more."""
+    return f"since {_moment_or_earlier(at_ms)}" + (f" (index {index})" if index else "")
+
+
+def _moment_or_earlier(at_ms: int) -> str:
+    return moment(at_ms) if at_ms else "before what is held"
+
+
 def _is_maintained(known: ServiceState) -> bool:
     return known.maintenance is not None and known.maintenance.active
 
@@ -113,8 +122,10 @@ def _headline(known: ServiceState, reason: Reason) -> str:
 def _operator_lines(known: ServiceState, address: str) -> Iterator[Line]:
     maintenance = known.maintenance
     if maintenance is not None:
-        begins = "since " if maintenance.active else "planned from "
-        begins += moment(maintenance.from_ms or maintenance.at_ms)
+        at_ms = maintenance.from_ms or maintenance.at_ms
+        begins = (
+            f"planned from {moment(at_ms)}" if not maintenance.active else f"since {_moment_or_earlier(at_ms)}"
+        )
         yield Line(
             1, f"maintenance {begins}{_said(maintenance.author, maintenance.reason, maintenance.until_ms)}"
         )
@@ -126,7 +137,7 @@ def _operator_lines(known: ServiceState, address: str) -> Iterator[Line]:
 
 
 def _override_text(override: Override) -> str:
-    since = f"{_OVERRIDES[override.kind]} since {moment(override.at_ms)} (index {override.index})"
+    since = f"{_OVERRIDES[override.kind]} {_since(override.at_ms, override.index)}"
     return since + _said(override.author, override.reason, override.until_ms)
 
 
@@ -157,7 +168,7 @@ def _verdict_lines(state: State, service: Service, endpoint: Endpoint, known: En
             continue
         said = f"▲ {name}  {vote.latency_ms} ms" if vote.up else f"▼ {name}"
         evidence = f"  {vote.evidence}" if vote.evidence else ""
-        yield Line(2, f"{said}{evidence}, since {moment(vote.at_ms)} (index {vote.index})")
+        yield Line(2, f"{said}{evidence}, {_since(vote.at_ms, vote.index)}")
     sites = {each.name: each.site for each in voters}
     if known.verdict != "undecided" and _decides_nothing(service, ups, sites):
         yield Line(2, "these votes decide nothing: the last verdict stays")
@@ -188,11 +199,11 @@ def _wait_lines(service: Service, known: EndpointState) -> Iterator[Line]:
     if wait.kind == "flapping" and limit is not None:
         until = until if wait.until_ms else f"for {limit.hold_ms / 1000:g} s"
         why = f"its verdict changed {limit.changes} times within {limit.per_ms / 1000:g} s"
-        yield Line(1, f"held {until}, longer if it changes again: {why} (index {wait.index})")
+        yield Line(1, f"held {until}, longer if it changes again: {why} ({_since(wait.at_ms, wait.index)})")
         return
     if not wait.until_ms and service.failback.kind == "after":
         until = f"for {service.failback.after_ms / 1000:g} s"
-    yield Line(1, f"up again since {moment(wait.at_ms)} (index {wait.index}), waits {until}")
+    yield Line(1, f"up again {_since(wait.at_ms, wait.index)}, waits {until}")
 
 
 # --- from verdicts to records ---------------------------------------------------------------------

@@ -27,6 +27,7 @@ class Undo(msgspec.Struct, frozen=True, omit_defaults=True):
     """The verdicts on endpoints that are no more."""
     fail_open: bool = False
     is_unsettled: bool = False
+    is_down: bool = False
 
 
 def undo_of(before: ServiceState, after: Service | None) -> bytes:
@@ -45,7 +46,7 @@ def undo_of(before: ServiceState, after: Service | None) -> bytes:
         if address not in left and each.verdict != "undecided"
     }
     between = olds[first : len(olds) - last] if olds != news or after is None else None
-    undo = Undo(fields, first, last, between, gone, before.fail_open, before.is_unsettled)
+    undo = Undo(fields, first, last, between, gone, before.fail_open, before.is_unsettled, before.is_down)
     data = msgspec.msgpack.encode(undo)
     return data if len(data) <= UNDO_OCTETS_MAX else b""
 

@@ -5,12 +5,13 @@ from typing import Any
 
 import dns.message
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from node.dns.choice import choices_of
 from node.dns.exchange import Client, Send, View
-from node.dns.explain import explain
+from node.dns.explain import explain, explain_at
 from node.dns.lookup import lookup
 from node.dns.respond import respond
 from node.health.rule import Rule
@@ -22,6 +23,8 @@ from node.state.command import (
     ChangeZone,
     ClearOverrides,
     Command,
+    DeleteService,
+    DeleteZone,
     DropVotes,
     EndWaits,
     Entry,
@@ -38,7 +41,9 @@ from node.state.command import (
     ZoneSettings,
     encode,
 )
+from node.state.explaining import Explanation
 from node.state.machine import apply
+from node.state.past import NotHeld
 from node.state.pushes import PutTarget, Target
 from node.state.snapshot import dump, load
 from node.state.state import State
@@ -211,11 +216,15 @@ NAMES = ("www", "alias", "loop", "x.wild", "deep", "off", "short", "nothing")
 def test_it_never_contradicts_the_answer(fields: dict[str, Any], actions: list[Any]) -> None:
     """Records, rcode and which endpoint is published are those of ``lookup``; alike on a node that began anew."""
     cluster = Cluster(**fields)
+    states = []
     for action in actions:
         if action[0] == "do":
             cluster.do(action[1])
         else:
             cluster.vote(*action[1:])
+        states.append(cluster.state)
+    for then in states:
+        assert remembered(explain(then, WWW, A)) == remembered(explain_at(cluster.state, WWW, A, then.index))
     again = load(dump(cluster.state))
     for name in (*(from_text(f"{each}.example.org") for each in NAMES), from_text("www.example.net")):
         for type_ in (A, AAAA, TXT, 255):
@@ -231,6 +240,14 @@ def test_it_never_contradicts_the_answer(fields: dict[str, Any], actions: list[A
             assert bool(sent(cluster.state, name, type_)) == bool(rdatas)
 
 
+def remembered(found: Explanation) -> list[Any]:
+    """Return what of an explanation is known later: all but what targets had, and how long a wait is to be."""
+    forgotten = ("elsewhere:", "not held for flapping:", "held ", "up again since")
+    told = [*found.lines, *(line for each in found.endpoints for line in each.lines)]
+    texts = [each.text for each in told if not each.text.startswith(forgotten)]
+    return [found.records, found.kind, [(each.address, each.reason) for each in found.endpoints], texts]
+
+
 def sent(state: State, name: Name, type_: int) -> set[str]:
     """Return the rdatas of an answer to a client, which may be a choice of what is published."""
     view = View(state.zones, True, "n1", choices=choices_of(state, "n1"))
@@ -239,3 +256,29 @@ def sent(state: State, name: Name, type_: int) -> set[str]:
     assert isinstance(outcome, Send)
     answer = dns.message.from_wire(outcome.packet).answer
     return {rdata_to_text(each.rdtype, rdata.to_wire()) for each in answer for rdata in each}
+
+
+def test_who_withdrew_it_then() -> None:
+    """At any index that is held: the votes and the override of then, though all is well again, or all is gone."""
+    cluster = Cluster()
+    cluster.vote(ONE, False, "n1", "n2")
+    down = cluster.state.index
+    cluster.vote(ONE, True)
+    cluster.do(SetOverrides((Place(WWW, ONE),), "drain"))
+    drained = cluster.state.index
+    cluster.do(ClearOverrides((Place(WWW, ONE),)))
+    cluster.do(DeleteService(WWW))
+    cluster.do(DeleteZone(ZONE))
+    assert "no zone of this cluster holds" in cluster.says("www.example.org")
+    told = "\n".join(
+        line.text for each in explain_at(cluster.state, WWW, A, down).endpoints for line in each.lines
+    )
+    for sentence in ("it is down", "▼ n2 ams  HTTP 503", "0 of 3 nodes say up, 2 down", "· n3  no vote"):
+        assert sentence in told, told
+    story = explain_at(cluster.state, WWW, A, drained).endpoints[0]
+    assert (False, "drained") == (story.published, story.reason)
+    assert f"(index {drained}) by alice: work" in story.lines[1].text
+    notes = [line.text for line in explain_at(cluster.state, WWW, A, down).lines]
+    assert any("example.org.: the zone was deleted at index" in each for each in notes), notes
+    with pytest.raises(NotHeld):
+        explain_at(cluster.state, WWW, A, cluster.state.index + 1)

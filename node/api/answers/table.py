@@ -80,6 +80,7 @@ ANSWERS: dict[str, Any] = {
     "GET /v1/tokens": Items(common.Token),
     "GET /v1/tokens/{name}": common.Token,
     "GET /v1/events": common.EventPage,
+    "GET /v1/events/{index}": zones.Entry,
 }
 """By method and path. A path of ``/v1`` that is not named is a write that answers with ``Written``."""
 

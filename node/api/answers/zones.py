@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 import msgspec
 
-from node.api.answers.common import Index, Moment
+from node.api.answers.common import Event, Index, Moment
 
 
 class ZoneSummary(TypedDict):
@@ -115,6 +115,42 @@ class Explanation(TypedDict):
     records: list[str]
     lines: list[Line]
     endpoints: list[Story]
+
+
+class ServiceChange(TypedDict):
+    """What a service had in DNS before and after an entry, and why."""
+
+    service: str
+    before: Annotated[
+        list[str] | None, msgspec.Meta(description="null where events do not tell of it any more")
+    ]
+    after: list[str]
+    lines: list[Line]
+
+
+class RecordChange(TypedDict):
+    """The records that came and went in a zone."""
+
+    zone: str
+    serial_from: int
+    serial_to: int
+    removed: list[str]
+    added: list[str]
+    more: Annotated[int, msgspec.Meta(description="records that are not shown")]
+
+
+class Entry(TypedDict):
+    """All that one entry of the log changed."""
+
+    index: Index
+    node: str
+    at: Moment
+    actor: str
+    reason: str
+    events: list[Event]
+    services: list[ServiceChange]
+    records: list[RecordChange]
+    notes: Annotated[list[str], msgspec.Meta(description="what is not known any more")]
 
 
 class Try(TypedDict):

@@ -1,10 +1,8 @@
 """A question to this node's DNS, with why the answer is what it is beside it."""
 
-import json
-
 from node.api.context import ApiContext
 from node.api.dash.frame import framed
-from node.api.handlers.explain import get_explain
+from node.api.handlers.explain import explain_now
 from node.api.message import Request, Response
 from node.api.problem import Problem
 
@@ -17,7 +15,7 @@ def get_query(context: ApiContext, request: Request) -> Response:
     name, type_ = request.query.get("name", "").strip(), request.query.get("type", "A")
     if name:
         try:
-            found = json.loads(get_explain(context, request).body)
+            found = explain_now(context, request)
         except Problem as problem:
             error = problem.detail
     command = f"qdns explain {name} {type_}" if found else "qdns explain NAME"

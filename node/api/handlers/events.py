@@ -4,11 +4,15 @@ from itertools import islice
 
 from node.api.access import may_still
 from node.api.context import ApiContext
+from node.api.handlers.explain import line_row, too_far
 from node.api.listing import read_limit
-from node.api.message import Follow, Request, Response, shown
+from node.api.message import Compute, Follow, Request, Response, shown
+from node.api.names import plain
 from node.api.problem import Problem
-from node.api.views import event_row
+from node.api.views import Row, event_row, moment
+from node.state.entry_story import tell_entry
 from node.state.events import has_gap, iter_after, matches, newest
+from node.state.past import NotHeld
 from node.state.state import EVENTS_MAX, State
 
 PATTERNS_MAX = 20
@@ -38,6 +42,50 @@ def _page(state: State, after: str, patterns: list[str], limit: int) -> Response
     cursor = f"{cut[-1].index}.{cut[-1].number}" if len(found) > limit else None
     items = [event_row(each) for each in cut]
     return shown({"items": items, "next": cursor, "gap": has_gap(state, index)}, state.index)
+
+
+def get_entry(context: ApiContext, request: Request) -> Compute:
+    """Tell of one entry of the log: its events, what was in DNS before and after, and why."""
+    index, _ = _read_cursor(request.values["index"])
+    state = context.state()
+    return Compute(lambda: _shown_entry(context, state, index))
+
+
+def _shown_entry(context: ApiContext, state: State, index: int) -> Response:
+    try:
+        story = tell_entry(state, index)
+    except NotHeld as error:
+        raise too_far(error) from None
+    row: Row = {
+        "index": index,
+        "node": context.node,
+        "at": moment(story.at_ms),
+        "actor": story.actor,
+        "reason": story.reason,
+        "events": [event_row(each) for each in story.events],
+        "services": [
+            {
+                "service": plain(each.service),
+                "before": list(each.before) if each.before is not None else None,
+                "after": list(each.after),
+                "lines": [line_row(line) for line in each.lines],
+            }
+            for each in story.services
+        ],
+        "records": [
+            {
+                "zone": plain(each.zone),
+                "serial_from": each.serial_from,
+                "serial_to": each.serial_to,
+                "removed": list(each.removed),
+                "added": list(each.added),
+                "more": each.more,
+            }
+            for each in story.records
+        ],
+        "notes": list(story.notes),
+    }
+    return shown(row, state.index)
 
 
 def read_patterns(text: str) -> list[str]:

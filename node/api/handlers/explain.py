@@ -1,22 +1,58 @@
 """``/v1/explain``: why a question is answered as it is."""
 
 from node.api.context import ApiContext
-from node.api.message import Request, Response, shown
+from node.api.listing import read_count
+from node.api.message import Compute, Request, Response, shown
 from node.api.names import plain, read_name, read_type
 from node.api.problem import Problem
 from node.api.views import Row
-from node.state.explaining import Line
+from node.state.explaining import Explanation, Line
+from node.state.past import NotHeld
+from node.state.state import State
+from node.zone.name import Name
 
 
-def get_explain(context: ApiContext, request: Request) -> Response:
-    """Say what is answered for ``name`` and ``type`` (A), and why; the same text on every node at one index."""
+def get_explain(context: ApiContext, request: Request) -> Response | Compute:
+    """Say what is answered for ``name`` and ``type`` (A), and why; the same text on every node at one index.
+
+    With ``at`` it is what was answered after the entry at that log index.
+    """
+    if "at" not in request.query:
+        row = explain_now(context, request)
+        return shown(row, row["index"])
+    (name, type_), index = _asked(request), read_count(request, "at", 0)
+    state = context.state()
+    return Compute(lambda: _shown_past(context, state, name, type_, index))
+
+
+def explain_now(context: ApiContext, request: Request) -> Row:
+    """Show what is answered now, and why. Raises ``Problem``."""
+    name, type_ = _asked(request)
+    return _row(context, name, context.explain(context.state(), name, type_))
+
+
+def _asked(request: Request) -> tuple[Name, int]:
     text = request.query.get("name")
     if not text:
         raise Problem("bad_request", "say which name: /v1/explain?name=www.example.org&type=A")
-    name, type_ = read_name(text), read_type(request.query.get("type", "A"))
-    state = context.state()
-    found = context.explain(state, name, type_)
-    row: Row = {
+    return read_name(text), read_type(request.query.get("type", "A"))
+
+
+def too_far(error: NotHeld) -> Problem:
+    """Say that of an index nothing can be told."""
+    return Problem("gone" if error.is_old else "not_found", str(error), "qdns event list")
+
+
+def _shown_past(context: ApiContext, state: State, name: Name, type_: int, index: int) -> Response:
+    try:
+        found = context.explain_at(state, name, type_, index)
+    except NotHeld as error:
+        raise too_far(error) from None
+    return shown(_row(context, name, found), state.index)
+
+
+def _row(context: ApiContext, name: Name, found: Explanation) -> Row:
+    return {
         "index": found.index,
         "node": context.node,
         "name": plain(name),
@@ -24,19 +60,19 @@ def get_explain(context: ApiContext, request: Request) -> Response:
         "kind": found.kind,
         "rcode": found.rcode,
         "records": list(found.records),
-        "lines": [_line(each) for each in found.lines],
+        "lines": [line_row(each) for each in found.lines],
         "endpoints": [
             {
                 "address": each.address,
                 "published": each.published,
                 "reason": each.reason,
-                "lines": [_line(line) for line in each.lines],
+                "lines": [line_row(line) for line in each.lines],
             }
             for each in found.endpoints
         ],
     }
-    return shown(row, state.index)
 
 
-def _line(line: Line) -> Row:
+def line_row(line: Line) -> Row:
+    """Show one sentence."""
     return {"depth": line.depth, "text": line.text}

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from node.cli import service_view, times, watch
+from node.cli import event_view, service_view, times, watch
 from node.cli.changes import Json
 from node.cli.completing import complete_services
 from node.cli.faults import ExitCode, Failure, usage
 from node.cli.group import Group
-from node.cli.options import client_options
+from node.cli.options import LogIndex, client_options
 from node.cli.session import Session
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ PAUSE_S = 1.0
 
 @click.group(cls=Group, example="qdns event list --since 10m --kind 'verdict.*'")
 def event() -> None:
-    """What happened: list, follow. Events are part of the log and the same on every node."""
+    """What happened: list, follow, show. Events are part of the log and the same on every node."""
 
 
 @event.command("list", example="qdns events --follow -o jsonl | jq 'select(.kind == \"verdict.changed\")'")
@@ -47,6 +47,22 @@ def list_events(
     _write(session, wanted[max(0, len(wanted) - limit) :], line_by_line=follow)
     if follow:
         _follow(session, _cursor(found) or str(answer.index), answer.index, kind, is_wanted)
+
+
+@event.command("show", example="qdns event show 48190")
+@click.argument("index", metavar="INDEX", type=LogIndex())
+@client_options
+@click.pass_obj
+def show_event(session: Session, index: int) -> None:
+    """Show all about one entry of the log: who changed what, why, and what was in DNS before and after.
+
+    INDEX is that of qdns event list, with or without the number of the event behind a dot.
+    """
+    found = session.client.get(f"/v1/events/{index}")
+    if session.out.is_for_people:
+        event_view.show(found, session.out)
+    else:
+        session.out.document(found)
 
 
 def _params(**params: str | int | None) -> dict[str, str]:

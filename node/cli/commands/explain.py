@@ -6,23 +6,29 @@ from node.cli.changes import Json
 from node.cli.completing import complete_services
 from node.cli.faults import usage
 from node.cli.group import Command
-from node.cli.options import client_options
+from node.cli.options import LogIndex, client_options
 from node.cli.output import Printer
 from node.cli.session import Session
 
 
 @click.command(
-    cls=Command, example="qdns explain www.example.org AAAA\nqdns explain www.example.org/192.0.2.11"
+    cls=Command,
+    example="qdns explain www.example.org AAAA\nqdns explain www.example.org/192.0.2.11 --at 48190",
 )
 @click.argument("name", metavar="NAME[/ENDPOINT]", shell_complete=complete_services)
 @click.argument("type_", metavar="[TYPE]", required=False)
+@click.option("--at", type=LogIndex(), metavar="INDEX", help="As it was after this log index.")
 @client_options
 @click.pass_obj
-def explain(session: Session, name: str, type_: str | None) -> None:
-    """Say why a name is answered as it is, or not: votes, rules, overrides, aliases, leases, pushes."""
+def explain(session: Session, name: str, type_: str | None, at: int | None) -> None:
+    """Say why a name is answered as it is, or not: votes, rules, overrides, aliases, leases, pushes.
+
+    With --at it is as it was then, as far back as the nodes hold events: qdns event list shows their indexes.
+    """
     fqdn, _, address = name.partition("/")
     wanted = type_ or ("AAAA" if ":" in address else "A")
-    found = session.client.get("/v1/explain", name=fqdn, type=wanted.upper())
+    then = {} if at is None else {"at": str(at)}
+    found = session.client.get("/v1/explain", name=fqdn, type=wanted.upper(), **then)
     if address:
         kept = [each for each in found["endpoints"] if each["address"] == address.lower()]
         if not kept:

@@ -13,7 +13,15 @@ from typing import Protocol
 import structlog
 
 from node.formats import common
-from node.state.command import FORMAT, Command, DropImports, DropVotes, KeepSchedule, Seed, SetFormat
+from node.state.command import (
+    FORMAT,
+    Command,
+    DropImports,
+    DropVotes,
+    Seed,
+    SetFormat,
+)
+from node.state.operations import KeepSchedule
 from node.state.overrides import next_due_ms
 from node.state.state import Refused, State
 from raft.proposal import Committed, NotCommitted, Outcome

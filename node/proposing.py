@@ -25,13 +25,13 @@ from node.state.command import (
     DropVotes,
     Entry,
     ExpireLeases,
-    KeepSchedule,
     RestorePieces,
     Seed,
     SetFormat,
     Ticket,
     encode,
 )
+from node.state.operations import KeepSchedule
 from node.state.pushes import ReportPush
 from node.state.state import Accepted, Refused
 from raft.proposal import Committed, NotCommitted, Outcome, Unknown

@@ -12,7 +12,6 @@ from node.state.api_tokens import NoteTokenUses
 from node.state.command import (
     Change,
     ChangeZone,
-    ClearOverrides,
     Command,
     CommitImport,
     Decline,
@@ -20,14 +19,17 @@ from node.state.command import (
     DeleteRRset,
     DeleteService,
     DeleteZone,
-    EndWaits,
     PutEndpoint,
     PutService,
     PutZone,
-    SetMaintenance,
-    SetOverrides,
     StageImport,
     Together,
+)
+from node.state.operations import (
+    ClearOverrides,
+    EndWaits,
+    SetMaintenance,
+    SetOverrides,
 )
 from node.state.pushes import SteerPush
 from node.state.scopes import Need, allows

@@ -12,7 +12,7 @@ from node.api.body import Body
 from node.api.names import plain
 from node.api.problem import Problem
 from node.health.service import Endpoint, canonical_address
-from node.state.command import Place
+from node.state.operations import Place
 from node.state.overrides import PLACES_MAX
 from node.state.state import State
 from node.zone.name import sort_key

@@ -31,7 +31,6 @@ from node.state.command import (
     BeginRestore,
     CastVotes,
     ChangeZone,
-    ClearOverrides,
     CommitImport,
     Decline,
     DeleteEndpoint,
@@ -39,18 +38,14 @@ from node.state.command import (
     DeleteZone,
     DropImports,
     DropVotes,
-    EndWaits,
     Entry,
     ExpireLeases,
-    KeepSchedule,
     PutEndpoint,
     PutService,
     PutZone,
     RestorePieces,
     Seed,
     SetFormat,
-    SetMaintenance,
-    SetOverrides,
     StageImport,
     Together,
     decode,
@@ -59,6 +54,13 @@ from node.state.draft import Draft
 from node.state.members import seeded_learners, seeded_members
 from node.state.names import bad_name
 from node.state.notices import ReportNotice
+from node.state.operations import (
+    ClearOverrides,
+    EndWaits,
+    KeepSchedule,
+    SetMaintenance,
+    SetOverrides,
+)
 from node.state.pushes import DeleteTarget, HoldPush, PutTarget, ReportPush, SteerPush
 from node.state.state import Applied, Changed, Refused, Result, State, advanced
 from node.zone.name import Name

@@ -11,23 +11,25 @@ from node.state.command import (
     CastVotes,
     Change,
     ChangeZone,
-    ClearOverrides,
     CommitImport,
     DeleteEndpoint,
     DeleteRRset,
     DeleteService,
     DeleteZone,
-    EndWaits,
     ExpireLeases,
     PutEndpoint,
     PutService,
     PutZone,
     Seed,
-    SetMaintenance,
-    SetOverrides,
     StageImport,
     Together,
     ZoneSettings,
+)
+from node.state.operations import (
+    ClearOverrides,
+    EndWaits,
+    SetMaintenance,
+    SetOverrides,
 )
 from node.state.pushes import PutTarget
 from node.zone.name import Name, is_canonical

@@ -8,9 +8,16 @@ import msgspec
 
 from node.health.override import Maintenance, Override
 from node.health.publish import is_emptied
-from node.state.command import ClearOverrides, EndWaits, KeepSchedule, Place, SetMaintenance, SetOverrides
 from node.state.draft import Draft
 from node.state.judging import judge, keep
+from node.state.operations import (
+    ClearOverrides,
+    EndWaits,
+    KeepSchedule,
+    Place,
+    SetMaintenance,
+    SetOverrides,
+)
 from node.state.state import Refused, Result, ServiceState
 from node.state.waits import end_waits, keep_waits, next_wait_ms
 from node.zone.name import Name, to_text

@@ -8,9 +8,9 @@ import msgspec
 
 from node.health import steadiness
 from node.health.steadiness import Wait
-from node.state.command import EndWaits
 from node.state.draft import Draft
 from node.state.judging import judge, keep, without_waits
+from node.state.operations import EndWaits
 from node.state.state import EndpointState, Result, ServiceState
 from node.state.telling import tell_endpoint
 from node.zone.name import Name

@@ -16,18 +16,20 @@ from node.health.service import Service
 from node.state.command import (
     Ballot,
     CastVotes,
-    ClearOverrides,
     Command,
     DropVotes,
     Entry,
+)
+from node.state.draft import Draft
+from node.state.judging import judge
+from node.state.machine import apply_entry
+from node.state.operations import (
+    ClearOverrides,
     KeepSchedule,
     Place,
     SetMaintenance,
     SetOverrides,
 )
-from node.state.draft import Draft
-from node.state.judging import judge
-from node.state.machine import apply_entry
 from node.state.overrides import next_due_ms
 from node.state.state import EndpointState, Event, ServiceState, State, Vote
 from node.state.telling import selection_of

@@ -16,13 +16,11 @@ from node.state.api_tokens import ApiToken, PutToken
 from node.state.command import (
     ChangeZone,
     LeaseWish,
-    Place,
     PutRRset,
     PutService,
-    SetMaintenance,
-    SetOverrides,
 )
 from node.state.desired import Desired, encode
+from node.state.operations import Place, SetMaintenance, SetOverrides
 from node.state.pushes import ReportPush
 from node.state.state import Receiver
 from node.zone.lease import LeaseKey

@@ -8,7 +8,8 @@ import pytest
 from node.api.context import Token
 from node.api.operations import is_meant
 from node.health.service import Endpoint
-from node.state.command import KeepSchedule, PutService
+from node.state.command import PutService
+from node.state.operations import KeepSchedule
 from tests.api.conftest import NOW_MS, Api, service
 
 WWW = "/v1/services/www.example.org"

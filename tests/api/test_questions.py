@@ -4,7 +4,13 @@ import msgspec
 import pytest
 
 from node.api.questions import LISTS
-from node.state.command import ChangeZone, Place, PutRRset, PutService, PutZone, SetOverrides
+from node.state.command import (
+    ChangeZone,
+    PutRRset,
+    PutService,
+    PutZone,
+)
+from node.state.operations import Place, SetOverrides
 from node.state.pushes import PutTarget, Target
 from node.zone.name import from_text
 from tests.api.conftest import SEED, SETTINGS, ZONE, Api, FakeCluster, service

@@ -21,28 +21,30 @@ from node.state.command import (
     Ballot,
     CastVotes,
     ChangeZone,
-    ClearOverrides,
     Command,
     DeleteService,
     DeleteZone,
     DropVotes,
-    EndWaits,
     Entry,
-    KeepSchedule,
     LeaseWish,
     Member,
-    Place,
     PutRRset,
     PutService,
     PutZone,
     Seed,
-    SetMaintenance,
-    SetOverrides,
     ZoneSettings,
     encode,
 )
 from node.state.explaining import Explanation
 from node.state.machine import apply
+from node.state.operations import (
+    ClearOverrides,
+    EndWaits,
+    KeepSchedule,
+    Place,
+    SetMaintenance,
+    SetOverrides,
+)
 from node.state.past import NotHeld
 from node.state.pushes import PutTarget, Target
 from node.state.snapshot import dump, load

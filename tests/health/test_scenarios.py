@@ -17,24 +17,26 @@ from node.health.steadiness import FlapLimit, read_failback
 from node.state.command import (
     Ballot,
     CastVotes,
-    ClearOverrides,
     Command,
     DropVotes,
-    EndWaits,
     Entry,
-    KeepSchedule,
     Member,
-    Place,
     PutService,
     PutZone,
     Seed,
-    SetMaintenance,
-    SetOverrides,
     ZoneSettings,
     encode,
 )
 from node.state.explaining import EndpointStory
 from node.state.machine import apply
+from node.state.operations import (
+    ClearOverrides,
+    EndWaits,
+    KeepSchedule,
+    Place,
+    SetMaintenance,
+    SetOverrides,
+)
 from node.state.state import Refused, Result, ServiceState, State
 from node.state.telling import selection_of
 from node.zone.name import from_text, to_text

@@ -9,8 +9,9 @@ import pytest
 from node.notify.lane import order
 from node.notify.notice import NotAccepted
 from node.notify.settings import Receiver, Wish
-from node.state.command import Ballot, CastVotes, SetMaintenance
+from node.state.command import Ballot, CastVotes
 from node.state.notices import ReportNotice
+from node.state.operations import SetMaintenance
 from node.state.receivers import RECEIVERS_MAX
 from node.state.state import EVENTS_MAX
 from tests.notify.world import HOOK, MAIL, World

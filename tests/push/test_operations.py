@@ -2,8 +2,15 @@
 
 from node.health.service import Check, Endpoint, Service
 from node.push.targets import desired, wanted
-from node.state.command import Command, Entry, Member, Place, PutService, Seed, SetOverrides
+from node.state.command import (
+    Command,
+    Entry,
+    Member,
+    PutService,
+    Seed,
+)
 from node.state.machine import apply_entry
+from node.state.operations import Place, SetOverrides
 from node.state.pushes import PutTarget, Target
 from node.state.state import State
 from node.zone.name import from_text

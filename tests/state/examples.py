@@ -12,7 +12,6 @@ from node.state.command import (
     BeginRestore,
     CastVotes,
     ChangeZone,
-    ClearOverrides,
     Command,
     CommitImport,
     Decline,
@@ -22,14 +21,11 @@ from node.state.command import (
     DeleteZone,
     DropImports,
     DropVotes,
-    EndWaits,
     Entry,
     ExpireLeases,
     Grant,
-    KeepSchedule,
     LeaseWish,
     Member,
-    Place,
     Prerequisite,
     PutEndpoint,
     PutRRset,
@@ -39,8 +35,6 @@ from node.state.command import (
     RestorePieces,
     Seed,
     SetFormat,
-    SetMaintenance,
-    SetOverrides,
     StageImport,
     Ticket,
     Together,
@@ -48,6 +42,14 @@ from node.state.command import (
     encode,
 )
 from node.state.notices import ReportNotice
+from node.state.operations import (
+    ClearOverrides,
+    EndWaits,
+    KeepSchedule,
+    Place,
+    SetMaintenance,
+    SetOverrides,
+)
 from node.state.pushes import DeleteTarget, HoldPush, PutTarget, ReportPush, SteerPush, Target
 from node.zone.lease import LeaseKey
 from node.zone.name import from_text

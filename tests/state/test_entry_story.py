@@ -11,19 +11,17 @@ from node.state.command import (
     DeleteService,
     DropVotes,
     Entry,
-    KeepSchedule,
     Member,
-    Place,
     PutEndpoint,
     PutRRset,
     PutService,
     PutZone,
     Seed,
-    SetOverrides,
     encode,
 )
 from node.state.entry_story import RECORDS_SHOWN_MAX, EntryStory, tell_entry
 from node.state.machine import apply
+from node.state.operations import KeepSchedule, Place, SetOverrides
 from node.state.past import NotHeld
 from node.state.state import State
 from node.zone.name import from_text

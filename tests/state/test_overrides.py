@@ -8,18 +8,20 @@ from node.health.service import Check, Endpoint, Service
 from node.state.command import (
     Ballot,
     CastVotes,
-    ClearOverrides,
     Command,
     Entry,
-    KeepSchedule,
     Member,
-    Place,
     PutService,
     Seed,
+)
+from node.state.machine import apply_entry
+from node.state.operations import (
+    ClearOverrides,
+    KeepSchedule,
+    Place,
     SetMaintenance,
     SetOverrides,
 )
-from node.state.machine import apply_entry
 from node.state.overrides import next_due_ms
 from node.state.snapshot import dump, load
 from node.state.state import Accepted, Applied, Refused, State

@@ -16,29 +16,31 @@ from node.state.command import (
     Ballot,
     CastVotes,
     ChangeZone,
-    ClearOverrides,
     Command,
     DeleteRRset,
     DeleteService,
     DeleteZone,
     DropVotes,
-    EndWaits,
     Entry,
-    KeepSchedule,
     Member,
-    Place,
     PutRRset,
     PutService,
     PutZone,
     Seed,
-    SetMaintenance,
-    SetOverrides,
     Together,
     ZoneSettings,
     encode,
 )
 from node.state.machine import apply
 from node.state.members import MemberNote, Seat, change_members, encode_note
+from node.state.operations import (
+    ClearOverrides,
+    EndWaits,
+    KeepSchedule,
+    Place,
+    SetMaintenance,
+    SetOverrides,
+)
 from node.state.past import NotHeld, oldest_index, state_at
 from node.state.snapshot import dump, load
 from node.state.state import ServiceState, State

@@ -11,11 +11,9 @@ from node.state.command import (
     Ballot,
     CastVotes,
     DeleteService,
-    KeepSchedule,
     PutService,
-    SetMaintenance,
-    SetOverrides,
 )
+from node.state.operations import KeepSchedule, SetMaintenance, SetOverrides
 from node.state.state import EndpointState, Event, ServiceState
 from node.state.undoing import UNDO_OCTETS_MAX, read_undo, undo_of, undone
 from node.zone.name import from_text

@@ -11,23 +11,25 @@ from node.health.steadiness import Failback, FlapLimit, Wait, changes_within, sp
 from node.state.command import (
     Ballot,
     CastVotes,
-    ClearOverrides,
     Command,
     DropVotes,
-    EndWaits,
     Entry,
-    KeepSchedule,
     Member,
-    Place,
     PutService,
     PutZone,
     Seed,
-    SetMaintenance,
-    SetOverrides,
     ZoneSettings,
     encode,
 )
 from node.state.machine import apply
+from node.state.operations import (
+    ClearOverrides,
+    EndWaits,
+    KeepSchedule,
+    Place,
+    SetMaintenance,
+    SetOverrides,
+)
 from node.state.overrides import next_due_ms
 from node.state.snapshot import digest, dump, load
 from node.state.state import State

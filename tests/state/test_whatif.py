@@ -10,11 +10,9 @@ from hypothesis import strategies as st
 
 from node.health.rule import Rule
 from node.health.steadiness import Failback, FlapLimit
-from node.state.command import (
-    Ballot,
-    CastVotes,
+from node.state.command import Ballot, CastVotes, DropVotes
+from node.state.operations import (
     ClearOverrides,
-    DropVotes,
     KeepSchedule,
     Place,
     SetMaintenance,

@@ -20,7 +20,14 @@ from node.api.operations import (
 from node.api.problem import Problem
 from node.api.views import Row, maintenance_row, override_row
 from node.health.override import OverrideKind
-from node.state.command import ClearOverrides, Command, EndWaits, Place, SetMaintenance, SetOverrides
+from node.state.command import Command
+from node.state.operations import (
+    ClearOverrides,
+    EndWaits,
+    Place,
+    SetMaintenance,
+    SetOverrides,
+)
 from node.state.state import Accepted, State
 from node.state.targets import covers
 

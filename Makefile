@@ -32,7 +32,7 @@ fuzz:
 	$(PYTHON) scripts/fuzz.py
 
 openapi:  ## what the API describes, asked in thousands of ways
-	QDNS_OPENAPI_PHASES=examples,coverage,fuzzing QDNS_OPENAPI_EXAMPLES=20 $(PYTHON) -m pytest -q tests/api/test_described.py
+	QDNS_OPENAPI_PHASES=examples,coverage,fuzzing,stateful QDNS_OPENAPI_EXAMPLES=20 $(PYTHON) -m pytest -q tests/api/test_described.py
 
 native:  ## the compiled reader of answers, where there is a C compiler
 	$(PYTHON) scripts/build_native.py

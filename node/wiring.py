@@ -11,7 +11,7 @@ import importlib.metadata
 import resource
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from node.api.server import ApiError
 from node.api.status import peer_urls
 from node.api_plan import FileFacts
 from node.api_port import ApiPort
-from node.api_room import api_context
+from node.api_room import Rooms, api_context
 from node.cluster import Cluster, now_ms
 from node.config import Config
 from node.demo import ADDRESSES, Demo
@@ -34,12 +34,10 @@ from node.dns_room import DnsRoom
 from node.duties import Duties
 from node.interpreter import keep_pauses_short
 from node.lease_clock import LeaseClock
-from node.notify.notifier import Notifier
 from node.observe import configure_logging, log_events, tell_repeats
 from node.parting import Parting, taken_over, with_sockets
 from node.plan import DevSettings, Plan, StartError, dev_plan, plan_of
 from node.probe.prober import Prober
-from node.push.pusher import Pusher
 from node.reload import Reloader
 from node.restore import CannotRestore, Restorer, checked, claim, may_seed, release
 from node.served import ServedZones
@@ -181,69 +179,80 @@ async def _running(
 ) -> AsyncIterator[RunInfo]:
     """Start every room in order; stop them in reverse, whatever happened."""
     async with contextlib.AsyncExitStack() as stack:
-        loop = asyncio.get_running_loop()
         parting = Parting(end)
         stack.push_async_callback(parting.close)
-        tally = Tally(plan.node)
-        cluster = Cluster(
-            plan.raft,
-            lambda code: loop.call_soon_threadsafe(end, code),
-            on_applied=tally.apply_times.add,
-        )
         if demo is not None:
             await demo.start()
             stack.push_async_callback(demo.stop)
-        await cluster.start()
-        stack.push_async_callback(cluster.stop)
-        served = ServedZones(cluster, LeaseClock(time.monotonic))
-        cluster.subscribe(served.state_changed)
-        served.state_changed(cluster.state, None)
-        dns = _dns_room(plan, cluster, served)
-        await dns.start()
-        manager.keep(dns.server.listening)
-        served.subscribe(dns.publish)
-        served.watch(dns.hold_leases)
-        stack.push_async_callback(dns.stop)
-        server = dns.server
-        prober = Prober(
-            plan.node,
-            lambda: cluster.state,
-            cluster.propose,
-            plan.prober,
-            on_probe=tally.probe_ended,
-        )
-        pusher = make_pusher(plan, cluster, tally)
-        notifier = make_notifier(plan, cluster)
-        checker = SelfCheck(lambda: server.addresses, lambda: min(cluster.state.zones, default=None))
-        stack.push_async_callback(checker.close)
-        vitals = Vitals(cluster, checker, prober)
+        rooms = await _deciding_and_answering(stack, plan, end, manager)
         facts = FileFacts(plan.api)
-        context = api_context(plan, cluster, dns, prober, pusher, notifier, vitals, tally, served, facts)
+        context = api_context(plan, rooms, facts)
         api = ApiPort(plan.api, context, facts)
-        _follow(cluster, dns, prober, pusher, notifier, tally)
-        for room in (prober, pusher, notifier, api):
+        _follow(rooms)
+        for room in (rooms.prober, rooms.pusher, rooms.notifier, api):
             await room.start()
             stack.push_async_callback(room.stop)
         peers = Peers(lambda: peer_urls(context), plan.node_token, plan.api.ca)
         stack.callback(peers.close)
-        duties = asyncio.create_task(_duties(plan, cluster, peers).run())
-        stack.push_async_callback(_cancelled, duties)
-        if plan.restore is not None:
-            stack.push_async_callback(_cancelled, asyncio.create_task(_restore(plan, cluster, end)))
-        stack.push_async_callback(_cancelled, asyncio.create_task(served.run()))
-        stack.push_async_callback(_cancelled, asyncio.create_task(tell_repeats()))
-        if plan.statsd is not None:
-            statsd = make_statsd(plan.statsd, tally, cluster, prober)
-            stack.push_async_callback(_cancelled, asyncio.create_task(statsd.run()))
-        watching = asyncio.create_task(manager.watch(vitals.reason_to_restart))
-        stack.push_async_callback(_cancelled, watching)
-        telling = asyncio.create_task(manager.tell(lambda: status_line(cluster.state, cluster.status())))
-        stack.push_async_callback(_cancelled, telling)
+        for work in _works(plan, rooms, peers, end, manager):
+            stack.push_async_callback(_cancelled, asyncio.create_task(work))
         if reloader is not None:
-            reloader.listen(dns.reload, api.reload, cluster.reload_certificates, manager.reloading)
+            reloader.listen(rooms.dns.reload, api.reload, rooms.cluster.reload_certificates, manager.reloading)
         if plan.dns.directory is not None:
-            parting.offer(dns, plan.dns.directory)
-        yield _info(plan, demo, server.addresses, api.url)
+            parting.offer(rooms.dns, plan.dns.directory)
+        yield _info(plan, demo, rooms.dns.server.addresses, api.url)
+
+
+async def _deciding_and_answering(
+    stack: contextlib.AsyncExitStack, plan: Plan, end: Callable[[int], None], manager: ServiceManager
+) -> Rooms:
+    """Start the log and DNS, and make the rooms that act by what the log decides, which are not started."""
+    loop = asyncio.get_running_loop()
+    tally = Tally(plan.node)
+    cluster = Cluster(
+        plan.raft,
+        lambda code: loop.call_soon_threadsafe(end, code),
+        on_applied=tally.apply_times.add,
+    )
+    await cluster.start()
+    stack.push_async_callback(cluster.stop)
+    served = ServedZones(cluster, LeaseClock(time.monotonic))
+    cluster.subscribe(served.state_changed)
+    served.state_changed(cluster.state, None)
+    dns = _dns_room(plan, cluster, served)
+    await dns.start()
+    manager.keep(dns.server.listening)
+    served.subscribe(dns.publish)
+    served.watch(dns.hold_leases)
+    stack.push_async_callback(dns.stop)
+    server = dns.server
+    prober = Prober(
+        plan.node,
+        lambda: cluster.state,
+        cluster.propose,
+        plan.prober,
+        on_probe=tally.probe_ended,
+    )
+    pusher, notifier = make_pusher(plan, cluster, tally), make_notifier(plan, cluster)
+    checker = SelfCheck(lambda: server.addresses, lambda: min(cluster.state.zones, default=None))
+    stack.push_async_callback(checker.close)
+    return Rooms(cluster, dns, prober, pusher, notifier, Vitals(cluster, checker, prober), tally, served)
+
+
+def _works(
+    plan: Plan, rooms: Rooms, peers: Peers, end: Callable[[int], None], manager: ServiceManager
+) -> Iterator[Coroutine[Any, Any, None]]:
+    """Yield what goes on for as long as the node runs, beside its rooms."""
+    cluster = rooms.cluster
+    yield _duties(plan, cluster, peers).run()
+    if plan.restore is not None:
+        yield _restore(plan, cluster, end)
+    yield rooms.served.run()
+    yield tell_repeats()
+    if plan.statsd is not None:
+        yield make_statsd(plan.statsd, rooms.tally, cluster, rooms.prober).run()
+    yield manager.watch(rooms.vitals.reason_to_restart)
+    yield manager.tell(lambda: status_line(cluster.state, cluster.status()))
 
 
 def _duties(plan: Plan, cluster: Cluster, peers: Peers) -> Duties:
@@ -316,24 +325,22 @@ class _Ready:
         return self._seen
 
 
-def _follow(
-    cluster: Cluster, dns: DnsRoom, prober: Prober, pusher: Pusher, notifier: Notifier, tally: Tally
-) -> None:
+def _follow(rooms: Rooms) -> None:
     """Let the rooms that act on the State know of its changes."""
 
     def changed(state: State, what: Changed | None) -> None:
         del state
-        dns.state_changed(what)
+        rooms.dns.state_changed(what)
         if what is None or what.services:
-            prober.services_changed(None if what is None else what.services)
-        pusher.state_changed(None if what is None else what.services)
+            rooms.prober.services_changed(None if what is None else what.services)
+        rooms.pusher.state_changed(None if what is None else what.services)
         if what is None or what.events:
-            notifier.state_changed()
-        if what is not None and cluster.status().ready:
-            tally.committed(what.events)
+            rooms.notifier.state_changed()
+        if what is not None and rooms.cluster.status().ready:
+            rooms.tally.committed(what.events)
             log_events(what.events)
 
-    cluster.subscribe(changed)
+    rooms.cluster.subscribe(changed)
 
 
 def _info(plan: Plan, demo: Demo | None, dns: tuple[str, ...], api: str) -> RunInfo:

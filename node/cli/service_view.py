@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from node.cli import status_view
+from node.cli.listing import age_column
 from node.cli.output import Column, Printer
-from node.cli.times import age_s, ago, clock, short_span, span
+from node.cli.times import age_s, clock, short_span, span
 
 Json = Mapping[str, Any]
 
@@ -196,7 +197,7 @@ def listed_columns() -> tuple[Column, ...]:
             raw=lambda row: row["verdict"],
         ),
         Column("VOTES", votes_summary),
-        Column("SINCE", lambda row: ago(row.get("since_at")), raw=lambda row: row.get("since_at")),
+        age_column("SINCE", "since_at"),
         Column("NAME", lambda row: row.get("name") or "-", wide=True),
         Column("PRIORITY", lambda row: row.get("priority", 1), right=True, wide=True),
         Column("WEIGHT", lambda row: row.get("weight", 1), right=True, wide=True),

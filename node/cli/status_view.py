@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from node.cli.listing import age_column, state_column
 from node.cli.output import Column, Printer
-from node.cli.times import age_s, ago, grouped, span
+from node.cli.times import age_s, grouped, span
 
 Json = Mapping[str, Any]
 
@@ -56,7 +57,7 @@ def node_columns(own: str) -> tuple[Column, ...]:
         Column("NODE", lambda row: f"{row['name']} *" if row["name"] == own else row["name"]),
         Column("SITE", lambda row: or_dash(row.get("site"))),
         Column("ROLE", _role, raw=lambda row: row.get("role")),
-        Column("STATE", lambda row: NODE_STATES.get(row["state"], row["state"]), raw=lambda row: row["state"]),
+        state_column(NODE_STATES),
         _number("TERM", "term"),
         _number("COMMIT", "commit_index"),
         _number("APPLIED", "applied_index"),
@@ -123,7 +124,7 @@ def service_columns(pushes: Iterable[Json]) -> tuple[Column, ...]:
         Column(
             "PUSH", lambda row: push_summary(row["zone"], known), raw=lambda row: push_state(row["zone"], known)
         ),
-        Column("CHANGED", lambda row: ago(row.get("changed_at")), raw=lambda row: row.get("changed_at")),
+        age_column("CHANGED", "changed_at"),
         Column("TTL", lambda row: row["ttl"], right=True, wide=True),
         Column("MODE", lambda row: row["mode"], wide=True),
         Column("ZONE", lambda row: row["zone"], wide=True),

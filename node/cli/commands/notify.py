@@ -3,27 +3,22 @@
 import click
 
 from node.cli.addresses import segment
-from node.cli.changes import Json
 from node.cli.completing import complete_receivers
 from node.cli.group import Group
+from node.cli.listing import age_column, show_list, state_column
 from node.cli.options import client_options
 from node.cli.output import Column
 from node.cli.session import Session
-from node.cli.times import ago
 
 _STATES = {"ok": "● ok", "failing": "✕ failing", "new": "◐ new"}
-
-
-def _state(row: Json) -> str:
-    return _STATES.get(row["state"]) or str(row["state"])
 
 
 COLUMNS = (
     Column("RECEIVER", lambda row: row["receiver"]),
     Column("KIND", lambda row: row["kind"]),
     Column("PLACE", lambda row: row["place"]),
-    Column("STATE", _state, raw=lambda row: row["state"]),
-    Column("LAST", lambda row: ago(row.get("last_at")), raw=lambda row: row.get("last_at")),
+    state_column(_STATES),
+    age_column("LAST", "last_at"),
     Column("ACCEPTED", lambda row: row["accepted"], right=True),
     Column("FAILURES", lambda row: row["failures"], right=True),
     Column("GIVEN UP", lambda row: row["given_up"], right=True, wide=True),
@@ -42,8 +37,7 @@ def notify() -> None:
 @click.pass_obj
 def list_notify(session: Session) -> None:
     """List the receivers and how each is."""
-    rows = list(session.client.items("/v1/notify"))
-    session.out.rows(rows, COLUMNS, lambda row: str(row["receiver"]))
+    show_list(session, "/v1/notify", COLUMNS, "receiver")
 
 
 @notify.command("test", example="qdns notify test ops")

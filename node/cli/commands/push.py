@@ -7,24 +7,20 @@ from node.cli.changes import Json, report
 from node.cli.completing import complete_targets
 from node.cli.faults import ExitCode
 from node.cli.group import Group
+from node.cli.listing import age_column, show_list, state_column, state_of
 from node.cli.options import client_options, reason_option
 from node.cli.output import Column
 from node.cli.session import Session
 from node.cli.status_view import PUSH_STATES
 from node.cli.times import ago
 
-
-def _state(row: Json) -> str:
-    return PUSH_STATES.get(row["state"]) or str(row["state"])
-
-
 COLUMNS = (
     Column("TARGET", lambda row: row["target"]),
     Column("KIND", lambda row: row["kind"]),
     Column("SERVER", lambda row: row["server"] or "-"),
     Column("ZONES", lambda row: ",".join(row["zones"]) or "-"),
-    Column("STATE", _state, raw=lambda row: row["state"]),
-    Column("DONE", lambda row: ago(row.get("done_at")), raw=lambda row: row.get("done_at")),
+    state_column(PUSH_STATES),
+    age_column("DONE", "done_at"),
     Column("DETAIL", lambda row: row.get("detail") or "-", flexible=True),
     Column("PLAN", lambda row: row["plan"], right=True, wide=True),
     Column("WANTED", lambda row: row["wanted"], right=True, wide=True),
@@ -54,8 +50,7 @@ def push() -> None:
 @click.pass_obj
 def list_push(session: Session) -> None:
     """List the targets and whether they have what they should."""
-    rows = list(session.client.items("/v1/push"))
-    session.out.rows(rows, COLUMNS, lambda row: str(row["target"]))
+    show_list(session, "/v1/push", COLUMNS, "target")
 
 
 @push.command("show", example="qdns push show knot-eu")
@@ -72,7 +67,7 @@ def show_push(session: Session, target: str) -> None:
     out.heading("   ".join((row["target"], row["kind"], row["server"] or "-")))
     out.fields(
         (
-            ("state", f"{_state(row)}" + (f": {row['detail']}" if row.get("detail") else "")),
+            ("state", state_of(row, PUSH_STATES) + (f": {row['detail']}" if row.get("detail") else "")),
             ("what", _terms(row) if "what" in row else None),
             ("zones", " ".join(row["zones"]) or "-"),
             ("stands", f"plan {row['plan']}, {ago(row.get('done_at'))}" if row["plan"] else "nothing yet"),
@@ -111,46 +106,40 @@ def diff_push(session: Session, target: str) -> int:
     return ExitCode.DIFFERENT if reply["changes"] else ExitCode.DONE
 
 
-@push.command("refresh", example="qdns push refresh knot-eu")
-@click.argument("target", shell_complete=complete_targets)
-@reason_option
-@client_options
-@click.pass_obj
-def refresh_push(session: Session, target: str, reason: str) -> None:
-    """Have the whole target read and repaired, by the node whose turn it is."""
-    _steer(session, target, "refresh", "refreshed", reason)
+def _steering(action: str, verb: str, about: str, example: str) -> None:
+    """Make the command that asks one thing of a target."""
+
+    @push.command(action, help=about, example=example)
+    @click.argument("target", shell_complete=complete_targets)
+    @reason_option
+    @client_options
+    @click.pass_obj
+    def steer(session: Session, target: str, reason: str) -> None:
+        reply = session.client.write("POST", f"/v1/push/{segment(target)}/{action}", reason=reason)
+        report(session.out, verb, target, reply)
 
 
-@push.command("pause", example="qdns push pause knot-eu --reason migration")
-@click.argument("target", shell_complete=complete_targets)
-@reason_option
-@client_options
-@click.pass_obj
-def pause_push(session: Session, target: str, reason: str) -> None:
-    """Push nothing to a target until it is resumed."""
-    _steer(session, target, "pause", "paused", reason)
-
-
-@push.command("resume", example="qdns push resume knot-eu")
-@click.argument("target", shell_complete=complete_targets)
-@reason_option
-@client_options
-@click.pass_obj
-def resume_push(session: Session, target: str, reason: str) -> None:
-    """Push to a paused target again; it gets all that changed meanwhile."""
-    _steer(session, target, "resume", "resumed", reason)
-
-
-@push.command("release", example="qdns push release knot-eu --reason 'the old site is gone'")
-@click.argument("target", shell_complete=complete_targets)
-@reason_option
-@client_options
-@click.pass_obj
-def release_push(session: Session, target: str, reason: str) -> None:
-    """Push what is held because it takes most of a zone's records away; see it first with diff."""
-    _steer(session, target, "release", "released", reason)
-
-
-def _steer(session: Session, target: str, action: str, verb: str, reason: str) -> None:
-    reply = session.client.write("POST", f"/v1/push/{segment(target)}/{action}", reason=reason)
-    report(session.out, verb, target, reply)
+_steering(
+    "refresh",
+    "refreshed",
+    "Have the whole target read and repaired, by the node whose turn it is.",
+    "qdns push refresh knot-eu",
+)
+_steering(
+    "pause",
+    "paused",
+    "Push nothing to a target until it is resumed.",
+    "qdns push pause knot-eu --reason migration",
+)
+_steering(
+    "resume",
+    "resumed",
+    "Push to a paused target again; it gets all that changed meanwhile.",
+    "qdns push resume knot-eu",
+)
+_steering(
+    "release",
+    "released",
+    "Push what is held because it takes most of a zone's records away; see it first with diff.",
+    "qdns push release knot-eu --reason 'the old site is gone'",
+)

@@ -10,10 +10,11 @@ from node.cli.changes import Json, already, confirm, report
 from node.cli.completing import complete_tokens
 from node.cli.faults import ExitCode, Failure
 from node.cli.group import Group
+from node.cli.listing import age_column, show_list
 from node.cli.options import client_options, for_option, reason_option, yes_option
 from node.cli.output import Column
 from node.cli.session import Session
-from node.cli.times import ago, until
+from node.cli.times import until
 
 SECRET_OCTETS = 32
 
@@ -28,7 +29,7 @@ COLUMNS = (
     Column("NAME", lambda row: row["name"]),
     Column("SCOPES", lambda row: "; ".join(row["scopes"]), flexible=True),
     Column("FROM", lambda row: row["source"]),
-    Column("CREATED", lambda row: ago(row["created_at"]), raw=lambda row: row["created_at"]),
+    age_column("CREATED", "created_at"),
     Column("BY", lambda row: row["created_by"] or "-"),
     Column("USED", lambda row: row.get("last_used_on") or "-", raw=lambda row: row.get("last_used_on")),
     Column("EXPIRES", _end, raw=lambda row: row["expires_at"]),
@@ -45,8 +46,7 @@ def token() -> None:
 @click.pass_obj
 def list_tokens(session: Session) -> None:
     """List the tokens of the cluster and those of the answering node's file, without their secrets."""
-    rows = list(session.client.items("/v1/tokens"))
-    session.out.rows(rows, COLUMNS, lambda row: str(row["name"]))
+    show_list(session, "/v1/tokens", COLUMNS, "name")
 
 
 @token.command(

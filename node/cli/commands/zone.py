@@ -8,6 +8,7 @@ from node.cli.commands.zone_file import check_zone, diff_zone, export_zone, impo
 from node.cli.completing import complete_zones
 from node.cli.faults import ExitCode, Failure
 from node.cli.group import Group
+from node.cli.listing import show_list
 from node.cli.options import Duration, client_options, reason_option, yes_option
 from node.cli.output import Column
 from node.cli.session import Session
@@ -34,8 +35,7 @@ def zone() -> None:
 @click.pass_obj
 def list_zones(session: Session) -> None:
     """List the zones with their serials."""
-    rows = list(session.client.items("/v1/zones"))
-    session.out.rows(rows, COLUMNS, lambda row: str(row["zone"]))
+    show_list(session, "/v1/zones", COLUMNS, "zone")
 
 
 @zone.command("show", example="qdns zone show example.org")

@@ -23,13 +23,7 @@ from node.state.command import (
 from node.state.draft import Draft
 from node.state.judging import judge
 from node.state.machine import apply_entry
-from node.state.operations import (
-    ClearOverrides,
-    KeepSchedule,
-    Place,
-    SetMaintenance,
-    SetOverrides,
-)
+from node.state.operations import ClearOverrides, EndWaits, KeepSchedule, Place, SetMaintenance, SetOverrides
 from node.state.overrides import next_due_ms
 from node.state.state import EndpointState, Event, ServiceState, State, Vote
 from node.state.telling import selection_of
@@ -83,15 +77,15 @@ class WhatIf(msgspec.Struct, frozen=True):
     notes: tuple[str, ...]
 
 
-def compare(state: State, known: ServiceState, other: Service, since_ms: int) -> WhatIf:
-    """Play what is known of a service once as it is and once with the other definition."""
+def compare(state: State, known: ServiceState, other: Service, since_ms: int, now_ms: int) -> WhatIf:
+    """Play what is known of a service up to now, once as it is and once with the other definition."""
     events = [state.events[number] for number in sorted(state.events)]
     all_own = [each for each in events if _is_about(each, known)]
     own = all_own[-PLAYED_MAX:]
     votes = [_cast(number, each) for number, each in enumerate(own) if each.kind == "vote.cast"]
-    present = _play(state, known, known.service, own, votes)
+    present = _play(state, known, known.service, own, votes, now_ms)
     moved = list(_moved(votes, known.service, other))
-    different = _play(state, known, other, own, moved)
+    different = _play(state, known, other, own, moved, now_ms)
     begins_ms = since_ms
     if len(own) < len(all_own):
         begins_ms = max(since_ms, own[0].at_ms)
@@ -204,7 +198,12 @@ class _Stage:
 
 
 def _play(
-    state: State, known: ServiceState, service: Service, events: Sequence[Event], votes: Sequence[Cast]
+    state: State,
+    known: ServiceState,
+    service: Service,
+    events: Sequence[Event],
+    votes: Sequence[Cast],
+    now_ms: int,
 ) -> list[Withdrawal]:
     stage = _Stage(_beginning(state, known, service, events))
     steps: list[tuple[int, int, Event | Cast]] = [(each.at_ms, each.number, each) for each in votes]
@@ -216,6 +215,7 @@ def _play(
         if command is not None:
             stage.do(command, at_ms)
             stage.advance(at_ms)
+    stage.advance(now_ms)
     return stage.finish()
 
 
@@ -232,6 +232,8 @@ def _command(stage: _Stage, step: Event | Cast) -> Command | None:
             return DropVotes(step.data.get("node", ""))
         case "endpoint.released":
             return ClearOverrides((place,))
+        case "endpoint.hold_ended" if step.data.get("cause") == "operator":
+            return EndWaits((place,))
         case "maintenance.begun" | "maintenance.ended":
             return SetMaintenance(stage.fqdn, step.kind == "maintenance.begun")
         case _:

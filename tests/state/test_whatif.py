@@ -10,14 +10,8 @@ from hypothesis import strategies as st
 
 from node.health.rule import Rule
 from node.health.steadiness import Failback, FlapLimit
-from node.state.command import Ballot, CastVotes, DropVotes
-from node.state.operations import (
-    ClearOverrides,
-    KeepSchedule,
-    Place,
-    SetMaintenance,
-    SetOverrides,
-)
+from node.state.command import Ballot, CastVotes, DropVotes, PutService
+from node.state.operations import ClearOverrides, EndWaits, KeepSchedule, Place, SetMaintenance, SetOverrides
 from node.state.whatif import PLAYED_MAX, WhatIf, compare
 from tests.state.test_overrides import ADDRESSES, NODES, ONE, THREE, TWO, WWW, Cluster
 
@@ -26,7 +20,8 @@ BEGIN_MS = 1_000_000
 
 def asked(cluster: Cluster, **changes: object) -> WhatIf:
     known = cluster.state.services[WWW]
-    return compare(cluster.state, known, msgspec.structs.replace(known.service, **changes), BEGIN_MS)
+    other = msgspec.structs.replace(known.service, **changes)
+    return compare(cluster.state, known, other, BEGIN_MS, cluster.now_ms)
 
 
 def told(found: WhatIf) -> list[tuple[str, str]]:
@@ -141,12 +136,41 @@ def test_operators_and_lost_leases_are_played(cluster: Cluster) -> None:
     assert [(ONE, "same"), (THREE, "new")] == told(found)
 
 
+def test_who_came_back_when(cluster: Cluster) -> None:
+    """At once, after a time, or when somebody said so: as it was then, and as it would be in each other way."""
+    as_it_is = msgspec.structs.replace(cluster.state.services[WWW].service, failback=Failback("manual"))
+    cluster.do(PutService(as_it_is))
+    vote(cluster, 10, ONE, "down", *NODES)
+    vote(cluster, 10, ONE, "up", *NODES)
+    cluster.now_ms += 100_000
+    cluster.do(EndWaits((Place(WWW, ONE),)))
+    vote(cluster, 10, TWO, "down", *NODES)
+    vote(cluster, 10, TWO, "up", *NODES)
+    for failback, one_ms, two_ms in (
+        (Failback("manual"), 120_000, 0),
+        (Failback(), 20_000, 140_000),
+        (Failback("after", 30_000), 50_000, 0),
+    ):
+        found = asked(cluster, failback=failback)
+        assert [(ONE, "same"), (TWO, "same")] == told(found)
+        backs = [
+            each.other.back_ms - BEGIN_MS if each.other and each.other.back_ms else 0 for each in found.rows
+        ]
+        assert [one_ms, two_ms] == backs
+        presents = [each.present.back_ms for each in found.rows if each.present]
+        assert [BEGIN_MS + 120_000, 0] == presents
+    cluster.now_ms += 30_000
+    later = asked(cluster, failback=Failback("after", 30_000)).rows[1].other
+    assert later is not None
+    assert BEGIN_MS + 170_000 == later.back_ms
+
+
 def test_only_what_is_asked_and_held(cluster: Cluster) -> None:
     """Absences that began before are left out; of a long history the newest part is played, from when is said."""
     vote(cluster, 10, ONE, "down", *NODES)
     vote(cluster, 10, ONE, "up", *NODES)
     known = cluster.state.services[WWW]
-    assert 0 == len(compare(cluster.state, known, known.service, cluster.now_ms).rows)
+    assert 0 == len(compare(cluster.state, known, known.service, cluster.now_ms, cluster.now_ms).rows)
     for _ in range(PLAYED_MAX // 8):
         vote(cluster, 1, TWO, "down", *NODES)
         vote(cluster, 1, TWO, "up", *NODES)

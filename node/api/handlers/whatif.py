@@ -68,13 +68,14 @@ def post_whatif(context: ApiContext, request: Request) -> Steps:
     wrong = problem(other)
     if wrong is not None:
         raise faulty([("", wrong)])
-    since_ms = context.now_ms() - round(body.since_s * 1000)
+    now_ms = context.now_ms()
+    since_ms = now_ms - round(body.since_s * 1000)
 
     async def run(_perform: Perform) -> Response:
         with context.imports.entered() as is_in:
             if not is_in:
                 raise Problem("busy", "this node is busy with other long work of this kind", "try again")
-            found = await asyncio.to_thread(compare, state, known, other, since_ms)
+            found = await asyncio.to_thread(compare, state, known, other, since_ms, now_ms)
             return _shown(state.index, known, found)
 
     return Steps(run)

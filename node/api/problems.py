@@ -140,6 +140,8 @@ def _probe_problems(name: str, probes: Mapping[str, Any], show: tuple[str, ...])
     late, percent = probes.get("late", 0), probes.get("late_percent", 0.0)
     if late or percent > LATE_PERCENT_MAX:
         said = f"{late} probes of {name} are overdue, {percent:g} % begin late"
+        if not late:
+            said = f"{percent:g} % of the probes of {name} begin late"
         text = f"{said}, by up to {probes.get('delay_ms', 0)} ms (load {probes.get('load', 0):.2f}): its votes come late"
         yield Problem("probes_late", "warning", text, show)
     if probes.get("isolated"):

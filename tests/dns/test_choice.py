@@ -4,6 +4,7 @@ import ipaddress
 from collections import Counter
 from dataclasses import replace
 
+import dns.edns
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -153,3 +154,19 @@ def test_a_signed_rrset_stays_whole() -> None:
     outcome = respond(asked, Client("192.0.2.99", "tcp"), seen, 3)
     assert isinstance(outcome, Send)
     assert 4 == int.from_bytes(outcome.packet[6:8], "big")
+
+
+def test_a_sticky_answer_goes_by_the_resolver() -> None:
+    """What it says of its clients' subnets (RFC 7871) changes nothing and is not answered."""
+    seen = replace(view(zones(PLAIN)), choices={WWW: choice("sticky")})
+    homes = set()
+    for number in range(64):
+        client = Client(f"198.51.{number}.7", "udp")
+        subnet = dns.edns.ECSOption(f"203.0.{number}.0", 24)
+        plain, told = query("www.example. A", use_edns=0), query("www.example. A", use_edns=0, options=[subnet])
+        answers = [exchange(each, seen, client, 5) for each in (plain, told)]
+        assert answers[0].answer == answers[1].answer
+        assert [] == [each for each in answers[1].options if each.otype == dns.edns.ECS]
+        assert answers[0].answer == exchange(plain, seen, Client(f"198.51.{number}.99", "udp"), 6).answer
+        homes.add(answers[0].answer[-1].to_text())
+    assert 3 == len(homes)

@@ -166,9 +166,12 @@ def find_node(status: Json, name: str) -> Json:
 
 def _probes(probes: Json) -> str:
     """Say how the node's probing goes; a node of an older version tells less of it."""
-    said = f"{probes['endpoints']} endpoints, {probes['late']} overdue"
-    if "load" in probes:
-        said += f", {probes['late_percent']:g} % begin late, load {probes['load']:.2f}"
+    late_percent = probes.get("late_percent", 0)
+    said = f"{probes['endpoints']} endpoints"
+    said += f", {probes['late']} overdue" if probes["late"] else ""
+    said += f", {late_percent:g} % begin late" if late_percent else ""
+    said += "" if probes["late"] or late_percent else ", on time"
+    said += f", load {probes['load']:.2f}" if "load" in probes else ""
     return f"{said}, isolated" if probes.get("isolated") else said
 
 

@@ -1,11 +1,12 @@
-"""Certificates of a cluster: its own authority, and one certificate for each node.
+"""Certificates of a cluster: its own authority, one certificate for each node, and one for each node's HTTP API.
 
 Who a node is stands in one URI of its certificate, ``raft://CLUSTER/ROLE/NODE``, percent-encoded: a name
 alone would let the certificate of one cluster or role stand for another of the same name.
 """
 
 import datetime as dt
-from collections.abc import Callable
+import ipaddress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, cast
 from urllib.parse import quote, unquote
@@ -60,18 +61,64 @@ def issue(
     now: Callable[[], dt.datetime] = _now,
 ) -> Pair:
     """Make key and certificate of a node. Raises ``ValueError`` if the authority's PEM cannot be read."""
+    usages = (ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH)
+    return _issue(authority, who.node, [x509.UniformResourceIdentifier(_uri(who))], usages, now(), days)
+
+
+def issue_server(
+    authority: Pair,
+    name: str,
+    hosts: Sequence[str],
+    *,
+    days: int = NODE_DAYS,
+    now: Callable[[], dt.datetime] = _now,
+) -> Pair:
+    """Make key and certificate of a server that clients know by these names and addresses. Raises ``ValueError``.
+
+    It names no node and may not be shown by a client, so it opens no connection between nodes; nor does the
+    certificate of a node serve here, because it has no such name.
+    """
+    if not hosts:
+        raise ValueError(f"no name or address of {name} is given")
+    return _issue(authority, name, [*map(_host, hosts)], (ExtendedKeyUsageOID.SERVER_AUTH,), now(), days)
+
+
+def hosts_in(certificate: x509.Certificate) -> tuple[str, ...]:
+    """Return the names and addresses by which clients know the server that a certificate is of."""
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, ValueError):
+        return ()
+    addresses = names.get_values_for_type(x509.IPAddress)
+    return (*map(str, addresses), *names.get_values_for_type(x509.DNSName))
+
+
+def _host(text: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(text))
+    except ValueError:
+        return x509.DNSName(text)
+
+
+def _issue(
+    authority: Pair,
+    name: str,
+    names: list[x509.GeneralName],
+    usages: tuple[x509.ObjectIdentifier, ...],
+    now: dt.datetime,
+    days: int,
+) -> Pair:
     issuer = x509.load_pem_x509_certificate(authority.certificate)
     issuer_key = cast(
         "ec.EllipticCurvePrivateKey", serialization.load_pem_private_key(authority.key, password=None)
     )
     key = ec.generate_private_key(ec.SECP256R1())
-    builder = _begin(_name(who.node), issuer.subject, key, now(), days)
-    uri = x509.UniformResourceIdentifier(_uri(who))
+    builder = _begin(_name(name), issuer.subject, key, now, days)
     for extension, critical in (
         (x509.BasicConstraints(ca=False, path_length=None), True),
         (_usage(signs=False), True),
-        (x509.SubjectAlternativeName([uri]), False),
-        (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH]), False),
+        (x509.SubjectAlternativeName(names), False),
+        (x509.ExtendedKeyUsage(usages), False),
         (x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), False),
     ):
         builder = builder.add_extension(extension, critical=critical)

@@ -4,11 +4,12 @@ The folder is the one that ``qdns init`` made, or another with its ``cluster.tom
 ``offline/ca.key``. The nodes need none of it but their own files.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from node.cli.api_pairs import ApiFiles, ApiPairs
 from node.cli.faults import ExitCode, Failure
 from node.cli.new_files import PRIVATE, NewFile, keep_copy, replace, write_new
 
@@ -47,6 +48,7 @@ class AuthorityFolder:
         tls = self._tls(self.nodes[0])
         self.ca = tls.ca
         self.refused = tls.refused
+        self._apis = ApiPairs(config, self.ca, _read)
 
     def issue(self, node: str, *, replica: bool = False) -> NodeFiles:
         """Make the first certificate of a node, which says whether it votes. Raises ``Failure`` if it has one."""
@@ -73,6 +75,17 @@ class AuthorityFolder:
         replace(files.certificate, NewFile(pair.certificate))
         replace(files.key, NewFile(pair.key, PRIVATE))
         return files
+
+    def makes_api(self, node: str) -> bool:
+        """Say whether what a node's API shows is this authority's to make."""
+        return self._apis.files(node) is not None
+
+    def make_api(self, node: str, hosts: Sequence[str] = ()) -> ApiFiles | None:
+        """Make or renew what a node's API shows; ``hosts`` are names and addresses that the configuration lacks.
+
+        None where that is not this authority's, or no name is known.
+        """
+        return self._apis.make(self._pair(), node, hosts)
 
     def revoke(self, node: str) -> list[str]:
         """Put all certificates of a node that are here into the list of refused ones; return those that are new there.
@@ -121,6 +134,7 @@ class AuthorityFolder:
         (authority,) = _parse(pair.certificate, self.ca)
         here = [files for files in map(self.files, self.nodes) if files.certificate.exists()]
         left = [each.node for each in here if not is_issued_by(_read(each.certificate)[0], authority)]
+        left = list(dict.fromkeys([*left, *self._apis.not_of(authority, self.nodes)]))
         if left:
             raise Failure(
                 f"certificates of the former authority are still in use: {', '.join(left)}; nothing was changed",

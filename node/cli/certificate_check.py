@@ -1,4 +1,4 @@
-"""What ``qdns config check`` finds in certificates: those of this node, and of all others that are here."""
+"""What ``qdns config check`` finds in certificates: those of this node and its API, and of all others that are here."""
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 def certificate_faults(config: "Config", environ: Mapping[str, str]) -> Iterator[Fault]:
     """Yield what keeps nodes from starting with their certificates, and what will soon."""
+    yield from _of_apis(config)
     for node in config.nodes:
         tls = config.cluster.tls_of(node.name)
         if tls is None:
@@ -55,6 +56,35 @@ def _of_node(config: "Config", node: "Node", files: "TlsFiles") -> Iterator[Faul
     if days < WARN_DAYS:
         message = f"the certificate of {node.name} ends in {days} days, on {ends:%Y-%m-%d}"
         yield _fault(config, message, "warning", "certificate-ends", f"qdns init --renew {node.name}")
+
+
+def _of_apis(config: "Config") -> Iterator[Fault]:
+    """Yield which certificates of APIs end soon, or have ended: clients refuse them, nodes start with them."""
+    from cryptography import x509
+
+    from raft.trust import WARN_DAYS
+
+    for node in config.nodes:
+        tls = config.api.tls_of(node.name)
+        try:
+            octets = tls.cert.read_bytes() if tls is not None else b""
+            ends = x509.load_pem_x509_certificate(octets).not_valid_after_utc
+        except (OSError, ValueError):
+            continue  # the node says so when it starts; of the others not all files need be here
+        days = (ends - dt.datetime.now(dt.UTC)).days
+        if days < WARN_DAYS:
+            message = f"the certificate of the API of {node.name} ends in {days} days, on {ends:%Y-%m-%d}"
+            if days < 0:
+                message = f"the certificate of the API of {node.name} has ended on {ends:%Y-%m-%d}"
+            help_ = f"made by qdns init: qdns init --renew {node.name}"
+            yield Fault(
+                message,
+                "certificate-ends",
+                str(config.path or ""),
+                path="api.tls",
+                suggestion=help_,
+                level="warning",
+            )
 
 
 def _missing(config: "Config", node: str, path: Path) -> Fault:

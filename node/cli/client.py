@@ -88,7 +88,8 @@ class Client:
         self._session.trust_env = False
         self._session.mount(UNIX_SCHEME, UnixAdapter())
         self._ca = ca
-        self._session.verify = environ.get("REQUESTS_CA_BUNDLE") or environ.get("SSL_CERT_FILE") or ca or True
+        # What the configuration names for our own nodes goes before what is said of all servers, as for a proxy's sake.
+        self._session.verify = ca or environ.get("REQUESTS_CA_BUNDLE") or environ.get("SSL_CERT_FILE") or True
         self._session.headers["Accept"] = "application/json"
         if token is not None:
             self._session.headers["Authorization"] = f"Bearer {token}"

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 
 from node.cli.faults import usage
 from node.config.addresses import host_of, is_any, is_loopback, join, parse_endpoint
-from node.config.build import RAFT_PORT
+from node.config.build import API_PORT, RAFT_PORT
 from node.config.fields import WORD
 from node.config.toml_text import toml_value
 
 LOOPBACK_DNS_PORT = 9000
+API_FOLDER = "tls/api"
+"""Apart from the certificates of the nodes, whose names may be any."""
 _NODES_MAX = 99
 
 
@@ -24,6 +26,11 @@ class FoundingNode:
     def host(self) -> str:
         """Its address without the port."""
         return host_of(self.raft)
+
+    @property
+    def api_authority(self) -> str:
+        """Where its HTTP API is, as a URL writes it."""
+        return join(self.host, API_PORT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,9 +181,11 @@ _SERVICE_TO_COME = """# A name that points only at what works:
 # healthcheck = "http://{}:80/"
 # endpoints   = ["192.0.2.10", "192.0.2.11"]
 """
-_ADMIN = """# The HTTP API of each node is at port 7380 of its address; clients show a token, in clear until there is HTTPS:
-# [api]
-# tls = { cert = "tls/{node}-api.pem", key = "file:tls/{node}-api.key" }
+_ADMIN = f"""# The HTTP API of each node is at port 7380 of its address: HTTPS, made by the authority of the nodes; qdns trusts it by
+# this file, browsers once they are given tls/ca.pem. Clients show a token.
+[api]
+tls = {{ cert = "{API_FOLDER}/{{node}}.pem", key = "file:{API_FOLDER}/{{node}}.key", ca = "tls/ca.pem" }}
+
 [[api.tokens]]
 name  = "admin"
 token = "file:secrets/admin-token"

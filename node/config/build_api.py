@@ -38,7 +38,14 @@ def build_api(
                 code="shared-socket",
                 suggestion=f'socket = "{NODE_PLACEHOLDER}-{Path(given).name}"',
             )
-    return ApiSettings(node.api_listen, tuple(tokens), socket, _tls(root, node, references, environ, findings))
+    tls = _tls(root, node, references, environ, findings)
+    return ApiSettings(
+        node.api_listen,
+        tuple(tokens),
+        socket,
+        tls,
+        lambda name: _files_of(root, name, references) if tls else None,
+    )
 
 
 def _judge_socket(socket: Path, findings: Findings) -> None:
@@ -70,5 +77,14 @@ def _tls(
     problem = mode_problem(key, environ)
     if problem is not None:
         findings.error(("api", "tls", "key"), problem, code="open-secret")
-    cert = references.base / table.cert.replace(NODE_PLACEHOLDER, node.name)
-    return ApiTls(cert, key, references.base / table.ca if table.ca is not None else None)
+    return _files_of(root, node.name, references)
+
+
+def _files_of(root: Root, name: str, references: References) -> ApiTls | None:
+    """Return the files of any node's API; the table was judged before."""
+    table = root.api.tls
+    if table is None:
+        return None
+    cert, key = (text.replace(NODE_PLACEHOLDER, name) for text in (table.cert, table.key))
+    ca = references.base / table.ca if table.ca is not None else None
+    return ApiTls(references.base / cert, references.secret(key), ca)

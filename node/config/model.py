@@ -258,6 +258,8 @@ class ApiSettings:
     socket: Path | None = None
     """A Unix socket for whom its mode lets in."""
     tls: ApiTls | None = None
+    tls_of: Callable[[str], ApiTls | None] = field(default=lambda _node: None, compare=False, repr=False)
+    """What any node's API shows, by its name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,7 @@ def _judge_clear_text(draft: Draft, findings: Findings) -> None:
             ("api", "listen") if root.api.listen is not None else ("api", "tokens"),
             f"api.tls is off while the API listens on {far.api_listen}: tokens go over the wire as they are",
             code="clear-text",
-            suggestion='add to [api]: tls = { cert = "tls/{node}-api.pem", key = "file:tls/{node}-api.key" }, '
+            suggestion='add to [api]: tls = { cert = "tls/api/{node}.pem", key = "file:tls/api/{node}.key" }, '
             "or put a proxy with TLS before it",
         )
 

@@ -126,7 +126,7 @@ def test_machines_that_follow_the_printed_steps_are_a_cluster(machines: Machines
             lambda number=number: is_healthy(number), f"ns{number} says healthy: {seen}", 40, every_s=0.5
         )
     assert "this node asks for a token" in machines.run(
-        1, "record", "set", "a.example.org", "A", "192.0.2.1", "--api", f"http://{Lab.address(2)}:7380"
+        1, "record", "set", "a.example.org", "A", "192.0.2.1", "--api", f"https://{Lab.address(2)}:7380"
     )
     machines.run(1, "record", "set", "a.example.org", "A", "192.0.2.1", QDNS_TOKEN_FILE="secrets/admin-token")
     with machines.lab.entered():

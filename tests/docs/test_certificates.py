@@ -48,12 +48,12 @@ def test_a_cluster_is_made_renewed_taken_back_and_given_another_authority(
 
 
 def test_the_readme_makes_a_cluster_of_three_machines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The line of the README gives what a node accepts, with a word on HTTPS alone."""
+    """The line of the README gives what a node accepts, without a word."""
     monkeypatch.chdir(tmp_path)
     (line, *_) = blocks("README.md", "A cluster of your own")[0].splitlines()
     assert 0 == run(line)
     config = load("cluster.toml", {}, "ns3")
-    assert (3, ["clear-text"]) == (len(config.nodes), [each.code for each in config.warnings])
+    assert (3, []) == (len(config.nodes), [each.code for each in config.warnings])
 
 
 def test_the_links_between_the_pages_lead_somewhere() -> None:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import click
 
 from node.cli import founding
+from node.cli.api_pairs import require_host
 from node.cli.authority import CA_KEY, REFUSED_HEAD, AuthorityFolder
 from node.cli.faults import ConfigFailure, usage
-from node.cli.founding import Founding, FoundingNode, cluster_toml
+from node.cli.founding import API_FOLDER, Founding, FoundingNode, cluster_toml
 from node.cli.group import Command
 from node.cli.loading import load_config
 from node.cli.new_files import PRIVATE, NewFile, write_new
@@ -55,15 +56,31 @@ _DEFAULT_NODES = ("ns1=127.0.0.1", "ns2=127.0.0.2", "ns3=127.0.0.3")
 @click.option(
     "--ca-key", type=click.Path(path_type=Path), metavar="FILE", help=f"The authority's key ({CA_KEY})."
 )
+@click.option(
+    "--host",
+    "hosts",
+    multiple=True,
+    metavar="HOST",
+    help="With --issue, --renew: another name or address of the node's API.",
+)
 @yes_option
 @NO_COLOR
 @VERBOSE
 @click.pass_obj
-def init(session: Session, /, out: Path, ca_key: Path | None, yes: bool, replica: bool, **said: object) -> None:
+def init(
+    session: Session,
+    /,
+    out: Path,
+    ca_key: Path | None,
+    yes: bool,
+    replica: bool,
+    hosts: tuple[str, ...],
+    **said: object,
+) -> None:
     """Make a new cluster: its configuration and certificates; renew these later.
 
-    A cluster.toml, an authority, key and certificate for each node, and secrets where they are needed. Nothing is
-    overwritten.
+    A cluster.toml, an authority, key and certificate for each node and for its API, and secrets where they are needed.
+    Nothing is overwritten.
 
     The later verbs work in the folder that it was made in. Nodes read their certificates again by themselves when
     the files change, or at SIGHUP.
@@ -73,12 +90,15 @@ def init(session: Session, /, out: Path, ca_key: Path | None, yes: bool, replica
         raise usage(
             "one thing at a time: a new cluster, or one of --issue, --renew, --revoke, --new-ca, --drop-old-ca"
         )
+    hosts = tuple(map(require_host, hosts))
+    if hosts and later not in (["issue"], ["renew"]):
+        raise usage("--host names a node's API: it goes with --issue or --renew")
     if later:
         folder = AuthorityFolder(_load(out), ca_key)
         if later == ["issue"]:
-            _issue(session, folder, str(said["issue"]), out, replica=replica)
+            _issue(session, folder, str(said["issue"]), out, hosts, replica=replica)
         else:
-            _later(session, folder, later[0], str(said[later[0]]))
+            _later(session, folder, later[0], str(said[later[0]]), hosts)
     else:
         _found(session, _asked(said, may_ask=not yes), out)
 
@@ -124,7 +144,7 @@ def _ask(cluster: str, nodes: Sequence[str], zones: Sequence[str]) -> Founding:
 
 
 def _found(session: Session, wanted: Founding, out: Path) -> None:
-    from raft.certificates import issue, make_authority
+    from raft.certificates import issue, issue_server, make_authority
     from raft.identity import Certified
 
     text = cluster_toml(wanted)
@@ -140,6 +160,10 @@ def _found(session: Session, wanted: Founding, out: Path) -> None:
         pair = issue(authority, Certified(wanted.cluster, node.name, "voter"))
         files[out / f"tls/{node.name}.pem"] = NewFile(pair.certificate)
         files[out / f"tls/{node.name}.key"] = NewFile(pair.key, PRIVATE)
+        if not wanted.is_local:
+            pair = issue_server(authority, node.name, (node.host, node.name))
+            files[out / f"{API_FOLDER}/{node.name}.pem"] = NewFile(pair.certificate)
+            files[out / f"{API_FOLDER}/{node.name}.key"] = NewFile(pair.key, PRIVATE)
     if not wanted.is_local:
         files[out / "secrets/nodes"] = NewFile(f"{secrets.token_hex(32)}\n".encode(), PRIVATE)
         files[out / "secrets/admin-token"] = NewFile(f"qdns_{secrets.token_hex(32)}\n".encode(), PRIVATE)
@@ -193,6 +217,7 @@ def _tell_machines(session: Session, wanted: Founding, out: Path) -> None:
     say("  qdns config check && qdns run")
     say("Look from any of them:")
     say(f"  QDNS_TOKEN_FILE={HOME}/secrets/admin-token qdns status")
+    say(f"or in a browser, once it trusts {out / 'tls/ca.pem'}: https://{wanted.nodes[0].api_authority}/")
 
 
 def _copy(node: FoundingNode, out: Path) -> str:
@@ -203,6 +228,8 @@ def _copy(node: FoundingNode, out: Path) -> str:
         "tls/refused",
         f"tls/{node.name}.pem",
         f"tls/{node.name}.key",
+        f"{API_FOLDER}/{node.name}.pem",
+        f"{API_FOLDER}/{node.name}.key",
         "secrets",
     )
     there = f"mkdir -p {HOME} && tar -x --no-same-owner -C {HOME}"
@@ -212,23 +239,49 @@ def _copy(node: FoundingNode, out: Path) -> str:
 # --- its certificates, later ----------------------------------------------------------------------------
 
 
-def _issue(session: Session, folder: AuthorityFolder, node: str, out: Path, *, replica: bool) -> None:
+def _issue(
+    session: Session, folder: AuthorityFolder, node: str, out: Path, hosts: tuple[str, ...], *, replica: bool
+) -> None:
     founding.read_name(node, "--issue")
     say = session.out.line
+    _require_api(folder, node, hosts)
     files = folder.issue(node, replica=replica)
     say(f"made {files.certificate} and {files.key}, until {folder.ends(node)}")
-    say(f"next: give {node} both, and all that the other nodes have in common")
+    _make_api(session, folder, node, hosts)
+    say(f"next: give {node} these, and all that the other nodes have in common")
     if node not in folder.nodes:
         add = f"qdns node add {node} --raft IP:PORT{' --replica' if replica else ''}"
         say(f"then: {add}, and [[nodes]] in {out / CONFIG_NAME}")
 
 
-def _later(session: Session, folder: AuthorityFolder, verb: str, node: str) -> None:
+def _require_api(folder: AuthorityFolder, node: str, hosts: tuple[str, ...]) -> None:
+    """Refuse names for a certificate that is not this authority's to make, before anything is made."""
+    if hosts and not folder.makes_api(node):
+        raise usage(
+            "--host: [api] tls of the configuration does not have this authority's certificates; nothing was made",
+            'tls = { cert = "tls/api/{node}.pem", key = "file:tls/api/{node}.key", ca = "tls/ca.pem" }',
+        )
+
+
+def _make_api(session: Session, folder: AuthorityFolder, node: str, hosts: tuple[str, ...]) -> None:
+    """Make what the node's API shows, if that is this authority's to make, and say what came of it."""
+    made = folder.make_api(node, hosts)
+    if made is not None:
+        session.out.line(f"made {made.certificate} and {made.key} for its API")
+    elif folder.makes_api(node):
+        session.out.line(
+            f"made none for its API, whose address or certificate is not known here; {node}: --host IP"
+        )
+
+
+def _later(session: Session, folder: AuthorityFolder, verb: str, node: str, hosts: tuple[str, ...]) -> None:
     say = session.out.line
     if verb == "renew":
+        _require_api(folder, node, hosts)
         files = folder.renew(node)
         say(f"made {files.certificate} and {files.key}, until {folder.ends(node)}")
-        say(f"next: copy both to {node}; a running node takes them by itself")
+        _make_api(session, folder, node, hosts)
+        say(f"next: copy these to {node}; a running node takes them by itself")
     elif verb == "revoke":
         added = folder.revoke(node)
         say(

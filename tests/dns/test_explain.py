@@ -18,14 +18,11 @@ from node.health.rule import Rule
 from node.health.service import Check, Endpoint, Service
 from node.health.steadiness import Failback, FlapLimit
 from node.state.command import (
-    Ballot,
-    CastVotes,
     ChangeZone,
     Command,
     DeleteService,
     DeleteZone,
     DropVotes,
-    Entry,
     LeaseWish,
     Member,
     PutRRset,
@@ -33,14 +30,10 @@ from node.state.command import (
     PutZone,
     Seed,
     ZoneSettings,
-    encode,
 )
 from node.state.explaining import Explanation
-from node.state.machine import apply
 from node.state.operations import (
     ClearOverrides,
-    EndWaits,
-    KeepSchedule,
     Place,
     SetMaintenance,
     SetOverrides,
@@ -48,15 +41,15 @@ from node.state.operations import (
 from node.state.past import NotHeld
 from node.state.pushes import PutTarget, Target
 from node.state.snapshot import dump, load
-from node.state.state import State
+from node.state.state import Applied, State
 from node.zone.lease import LeaseKey
 from node.zone.name import Name, from_text
 from node.zone.rrset import AAAA, CNAME, TXT, A, rdata_from_text, rdata_to_text
 from node.zone.rrset import make as make_rrset
+from tests.state.play import NODES, WWW, ZONE, Play, interventions, votes
 
-ZONE, WWW, API = (from_text(each) for each in ("example.org", "www.example.org", "api.example.org"))
+API = from_text("api.example.org")
 ONE, TWO, SIX = ADDRESSES = ("192.0.2.1", "192.0.2.2", "2001:db8::3")
-NODES = ("n1", "n2", "n3")
 SETTINGS = ZoneSettings((from_text("ns.example.org"),), from_text("host.example.org"))
 
 
@@ -65,11 +58,11 @@ def made(name: str, type_: int, text: str, **fields: Any) -> PutRRset:
     return PutRRset(msgspec.structs.replace(rrset, **fields))
 
 
-class Cluster:
+class Cluster(Play):
     """A State with a zone of many kinds of names and a service of three endpoints."""
 
     def __init__(self, **fields: Any) -> None:
-        self.state = State()
+        super().__init__()
         self.do(
             Seed(tuple(Member(name, site=site) for name, site in zip(NODES, ("fra", "ams", ""), strict=True)))
         )
@@ -89,14 +82,10 @@ class Cluster:
         check = fields.pop("check", Check("tcp", 80))
         self.do(PutService(Service(WWW, ZONE, check, tuple(map(Endpoint, ADDRESSES)), **fields)))
 
-    def do(self, command: Command) -> None:
-        entry = Entry(command, 1_700_000_000_000 + self.state.index * 1000, "alice", "work")
-        self.state = apply(self.state, self.state.index + 1, encode(entry)).state
-
-    def vote(self, address: str, up: bool, *nodes: str) -> None:
-        for name in nodes or NODES:
-            ballot = Ballot(WWW, address, up, 12, "HTTP 200" if up else "HTTP 503")
-            self.do(CastVotes(name, (ballot,), self.state.drops.get(name, 0)))
+    def try_(self, command: Command) -> Applied:
+        """Let a second pass with each entry."""
+        self.now_ms += 1000
+        return super().try_(command)
 
     def says(self, name: str, type_: int = A) -> str:
         found = explain(self.state, from_text(name), type_)
@@ -124,7 +113,7 @@ def test_names() -> None:
 def test_an_endpoint_that_was_withdrawn() -> None:
     """Who says so, on what evidence, what the rule is, and when it comes back."""
     cluster = Cluster()
-    cluster.vote(ONE, False, "n1", "n2")
+    cluster.cast(ONE, False, "n1", "n2")
     said = cluster.says("alias.example.org")
     for sentence in (
         "192.0.2.1 is not published: it is down",
@@ -156,7 +145,7 @@ def test_fail_open_and_a_verdict_that_only_stays() -> None:
     """Loud words for what is not as the votes are."""
     cluster = Cluster()
     for address in ADDRESSES:
-        cluster.vote(address, False)
+        cluster.cast(address, False)
     assert "fail-open keeps all: 3 of 3 counted endpoints are down" in cluster.says("www.example.org")
     assert "192.0.2.1 is published: it is down and kept" in cluster.says("www.example.org")
     cluster.do(DropVotes("n1"))
@@ -164,7 +153,6 @@ def test_fail_open_and_a_verdict_that_only_stays() -> None:
     assert "these votes decide nothing: the last verdict stays" in cluster.says("www.example.org")
 
 
-PLACE = st.sampled_from([Place(WWW, address) for address in ADDRESSES])
 SERVICES = st.builds(
     lambda rule, mode, percent, when_down, least, most, limit, failback, apart, ttl_min, check, selection: {
         "rule": rule,
@@ -197,19 +185,8 @@ SERVICES = st.builds(
     st.sampled_from([Check("tcp", 80), Check("push", 0)]),
     st.sampled_from(["all", "weighted-one", "sticky", "site"]),
 )
-ACTIONS = st.one_of(
-    st.tuples(st.just("vote"), st.sampled_from(ADDRESSES), st.booleans(), st.sampled_from(NODES)),
-    st.builds(
-        lambda place, kind: ("do", SetOverrides((place,), kind, allow_empty=True)),
-        PLACE,
-        st.sampled_from(["drain", "up", "down"]),
-    ),
-    st.builds(lambda place: ("do", ClearOverrides((place,))), PLACE),
-    st.builds(lambda on: ("do", SetMaintenance(WWW, on)), st.booleans()),
-    st.builds(lambda place: ("do", EndWaits((place,))), PLACE),
-    st.builds(lambda after_s: ("do", KeepSchedule(1_700_000_000_000 + after_s * 1000)), st.integers(0, 60)),
-    st.builds(lambda node: ("do", DropVotes(node)), st.sampled_from(NODES)),
-)
+TIMES = st.integers(0, 60).map(lambda seconds: 1_700_000_000_000 + seconds * 1000)
+ACTIONS = st.one_of(votes(ADDRESSES), interventions(ADDRESSES, TIMES))
 NAMES = ("www", "alias", "loop", "x.wild", "deep", "off", "short", "nothing")
 
 
@@ -220,10 +197,7 @@ def test_it_never_contradicts_the_answer(fields: dict[str, Any], actions: list[A
     cluster = Cluster(**fields)
     states = []
     for action in actions:
-        if action[0] == "do":
-            cluster.do(action[1])
-        else:
-            cluster.vote(*action[1:])
+        cluster.try_(action)
         states.append(cluster.state)
     for then in states:
         assert remembered(explain(then, WWW, A)) == remembered(explain_at(cluster.state, WWW, A, then.index))
@@ -263,9 +237,9 @@ def sent(state: State, name: Name, type_: int) -> set[str]:
 def test_who_withdrew_it_then() -> None:
     """At any index that is held: the votes and the override of then, though all is well again, or all is gone."""
     cluster = Cluster()
-    cluster.vote(ONE, False, "n1", "n2")
+    cluster.cast(ONE, False, "n1", "n2")
     down = cluster.state.index
-    cluster.vote(ONE, True)
+    cluster.cast(ONE, True)
     cluster.do(SetOverrides((Place(WWW, ONE),), "drain"))
     drained = cluster.state.index
     cluster.do(ClearOverrides((Place(WWW, ONE),)))

@@ -19,16 +19,13 @@ from node.state.command import (
     CastVotes,
     Command,
     DropVotes,
-    Entry,
     Member,
     PutService,
     PutZone,
     Seed,
     ZoneSettings,
-    encode,
 )
 from node.state.explaining import EndpointStory
-from node.state.machine import apply
 from node.state.operations import (
     ClearOverrides,
     EndWaits,
@@ -37,13 +34,13 @@ from node.state.operations import (
     SetMaintenance,
     SetOverrides,
 )
-from node.state.state import Refused, Result, ServiceState, State
+from node.state.state import Refused, ServiceState
 from node.state.telling import selection_of
 from node.zone.name import from_text, to_text
 from node.zone.rrset import AAAA, A
+from tests.state.play import WWW, ZONE, Play, places
 
 SCENARIOS = sorted((Path(__file__).parent / "scenarios").glob("*.txt"))
-ZONE, WWW = from_text("example.org"), from_text("www.example.org")
 LETTERS = {letter: f"192.0.2.{number}" for number, letter in enumerate("abcdef", 1)} | {
     letter: f"2001:db8::{number}" for number, letter in enumerate("uvwxyz", 1)
 }
@@ -57,33 +54,26 @@ _NUMBERS = {
 }
 
 
-class Player:
+class Player(Play):
     """One cluster; each method is a word of the scenarios."""
 
     def __init__(self) -> None:
-        self.state = State()
-        self.now_ms = 1_700_000_000_000
-        self.kinds: list[str] = []
-        self.refusing = False
+        super().__init__()
+        self._is_refused = False
 
     @property
     def known(self) -> ServiceState:
         return self.state.services[WWW]
 
     def do(self, command: Command) -> None:
-        applied = apply(self.state, self.state.index + 1, encode(Entry(command, self.now_ms, "alice", "work")))
-        self.state = applied.state
-        self.kinds += [event.kind for event in applied.changed.events]
-        self._require(applied.result)
+        result = self.try_(command).result
+        assert self._is_refused == isinstance(result, Refused), result
         if WWW in self.state.services:
             told = {each.address for each in self.stories() if each.published}
             assert told == set(self.known.published) & {address for address, _ in self.known.endpoints}
 
     def stories(self) -> list[EndpointStory]:
         return [each for type_ in (A, AAAA) for each in explain(self.state, WWW, type_).endpoints]
-
-    def _require(self, result: Result) -> None:
-        assert self.refusing == isinstance(result, Refused), result
 
     def nodes(self, *words: str) -> None:
         """``nodes n1@fra n2``"""
@@ -116,7 +106,7 @@ class Player:
     def vote(self, node: str, letters: str, word: str) -> None:
         """``vote n1 ab down``: in one entry"""
         ballots = tuple(Ballot(WWW, LETTERS[letter], word == "up") for letter in letters)
-        self.do(CastVotes(node, ballots, self.state.drops.get(node, 0)))
+        self.do(CastVotes(node, ballots))
 
     def all(self, letters: str, word: str) -> None:
         """``all a down``: every node says so"""
@@ -127,7 +117,7 @@ class Player:
         self.do(DropVotes(node))
 
     def _places(self, letters: str) -> tuple[Place, ...]:
-        return tuple(Place(WWW, LETTERS[letter]) for letter in letters)
+        return places(*(LETTERS[letter] for letter in letters))
 
     def drain(self, letters: str, seconds: str = "0", *words: str) -> None:
         """``drain ab 30 automated``"""
@@ -166,9 +156,9 @@ class Player:
     def refused(self, *words: str) -> None:
         """``refused drain a``: the rest of the line is refused, and changes nothing but the index"""
         before = self.known
-        self.refusing = True
+        self._is_refused = True
         self.play(list(words))
-        self.refusing = False
+        self._is_refused = False
         assert before == self.known
 
     def dns(self, *words: str) -> None:

@@ -4,49 +4,39 @@ import pytest
 
 from node.health.service import Check, Endpoint, Service
 from node.state.command import (
-    Ballot,
-    CastVotes,
     ChangeZone,
     Command,
     DeleteService,
     DropVotes,
-    Entry,
-    Member,
     PutEndpoint,
     PutRRset,
     PutService,
-    PutZone,
-    Seed,
-    encode,
 )
 from node.state.entry_story import RECORDS_SHOWN_MAX, EntryStory, tell_entry
-from node.state.machine import apply
 from node.state.operations import KeepSchedule, Place, SetOverrides
 from node.state.past import NotHeld
-from node.state.state import State
-from node.zone.name import from_text
-from tests.state.conftest import SETTINGS, rrset
+from tests.state.conftest import rrset
+from tests.state.play import SEED, WWW, ZONE, Play
 
-ZONE, WWW = from_text("example.org"), from_text("www.example.org")
 ONE, TWO = "192.0.2.1", "192.0.2.2"
 
 
-class Cluster:
-    """A State, and what is told of its entries."""
+class Cluster(Play):
+    """A service of two endpoints, and what is told of its entries."""
 
     def __init__(self) -> None:
-        self.state = State()
-        self.do(Seed(tuple(map(Member, ("n1", "n2", "n3"))), (PutZone(ZONE, SETTINGS),)))
+        super().__init__()
+        self.do(SEED)
         self.do(PutService(Service(WWW, ZONE, Check("tcp", 80), (Endpoint(ONE), Endpoint(TWO)))))
 
-    def do(self, command: Command) -> EntryStory:
+    def tell(self, command: Command) -> EntryStory:
         """Apply a command as the next entry, and tell of it."""
-        entry = encode(Entry(command, 1_700_000_000_000, "alice", "work"))
-        self.state = apply(self.state, self.state.index + 1, entry).state
+        self.do(command)
         return tell_entry(self.state, self.state.index)
 
     def vote(self, node: str, address: str, *, up: bool) -> EntryStory:
-        return self.do(CastVotes(node, (Ballot(WWW, address, up, 12, "" if up else "HTTP 503"),)))
+        self.cast(address, up, node)
+        return tell_entry(self.state, self.state.index)
 
 
 def said(story: EntryStory) -> str:
@@ -79,15 +69,15 @@ def test_what_people_do() -> None:
     """A drain with its author, another definition, a service that comes and goes."""
     cluster = Cluster()
     assert "the service is new" in said(tell_entry(cluster.state, cluster.state.index))
-    story = cluster.do(SetOverrides((Place(WWW, ONE),), "drain"))
+    story = cluster.tell(SetOverrides((Place(WWW, ONE),), "drain"))
     assert "drained since 2023-11-14 22:13:20 UTC (index 3) by alice: work, until it is taken back" in said(
         story
     )
-    story = cluster.do(PutEndpoint(WWW, Endpoint("192.0.2.9")))
+    story = cluster.tell(PutEndpoint(WWW, Endpoint("192.0.2.9")))
     assert "its definition changed: 192.0.2.9 added" in said(story)
     assert "192.0.2.9 is published: nothing says that it is down" in said(story)
     assert "192.0.2.2 is published" not in said(story)
-    story = cluster.do(DeleteService(WWW))
+    story = cluster.tell(DeleteService(WWW))
     assert ((TWO, "192.0.2.9"), ()) == (story.services[0].before, story.services[0].after)
     assert "the service is gone" in said(story)
 
@@ -96,10 +86,10 @@ def test_lost_leases_and_records() -> None:
     """What is about no service has its events alone; of many records the first are told, and how many more."""
     cluster = Cluster()
     cluster.vote("n1", ONE, up=True)
-    story = cluster.do(DropVotes("n1"))
+    story = cluster.tell(DropVotes("n1"))
     assert (["votes.dropped"], ()) == ([each.kind for each in story.events], story.services)
     changes = tuple(PutRRset(rrset(f"a{number}", "A", ONE)) for number in range(RECORDS_SHOWN_MAX + 7))
-    (records,) = cluster.do(ChangeZone(ZONE, changes)).records
+    (records,) = cluster.tell(ChangeZone(ZONE, changes)).records
     assert (RECORDS_SHOWN_MAX, 7) == (len(records.added), records.more)
 
 
@@ -107,7 +97,7 @@ def test_an_entry_that_told_nothing() -> None:
     """It is said where the nearest events are."""
     cluster = Cluster()
     with pytest.raises(NotHeld, match="index 3 changed nothing that is told; the events next to it are at 2"):
-        cluster.do(KeepSchedule(5))
+        cluster.tell(KeepSchedule(5))
     with pytest.raises(NotHeld, match="index 99 is to come"):
         tell_entry(cluster.state, 99)
 

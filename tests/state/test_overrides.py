@@ -6,15 +6,10 @@ import pytest
 from node.health.rule import Rule
 from node.health.service import Check, Endpoint, Service
 from node.state.command import (
-    Ballot,
-    CastVotes,
-    Command,
-    Entry,
     Member,
     PutService,
     Seed,
 )
-from node.state.machine import apply_entry
 from node.state.operations import (
     ClearOverrides,
     KeepSchedule,
@@ -24,58 +19,29 @@ from node.state.operations import (
 )
 from node.state.overrides import next_due_ms
 from node.state.snapshot import dump, load
-from node.state.state import Accepted, Applied, Refused, State
-from node.zone.name import from_text
+from tests.state.play import NODES, WWW, ZONE, Play, places
 
-ZONE, WWW = from_text("example.org"), from_text("www.example.org")
 ONE, TWO, THREE = ADDRESSES = ("192.0.2.1", "192.0.2.2", "192.0.2.3")
-NODES = ("n1", "n2", "n3")
 
 
-class Cluster:
-    """One State, its entries and its events."""
+class Cluster(Play):
+    """One service of three endpoints, in no zone of ours."""
 
     def __init__(self, **fields: object) -> None:
-        self.state = State()
-        self.now_ms = 1_000_000
-        self.kinds: list[str] = []
+        super().__init__(now_ms=1_000_000)
         self.do(Seed(tuple(Member(name) for name in NODES)))
         service = Service(WWW, ZONE, Check("tcp", 80), tuple(map(Endpoint, ADDRESSES)), fail_open_percent=100)
-
         self.do(PutService(msgspec.structs.replace(service, **fields)))
-
-    def try_(self, command: Command) -> Applied:
-        applied = apply_entry(self.state, self.state.index + 1, Entry(command, self.now_ms, "alice", "work"))
-        self.state = applied.state
-        self.kinds += [event.kind for event in applied.changed.events]
-        return applied
-
-    def do(self, command: Command) -> None:
-        result = self.try_(command).result
-        assert isinstance(result, Accepted), result
-
-    def refused(self, command: Command) -> Refused:
-        result = self.try_(command).result
-        assert isinstance(result, Refused)
-        return result
-
-    def vote(self, address: str, *, up: bool) -> None:
-        for name in NODES:
-            self.do(CastVotes(name, (Ballot(WWW, address, up=up),)))
 
     @property
     def published(self) -> tuple[str, ...]:
         return self.state.services[WWW].published
 
 
-def places(*addresses: str) -> tuple[Place, ...]:
-    return tuple(Place(WWW, address) for address in addresses)
-
-
 def test_a_drained_endpoint_leaves_dns_and_comes_back() -> None:
     """Whatever the votes say; it has an author and a reason."""
     cluster = Cluster()
-    cluster.vote(ONE, up=True)
+    cluster.cast(ONE, True)
     cluster.do(SetOverrides(places(ONE), "drain"))
     assert (TWO, THREE) == cluster.published
     ((_, override),) = cluster.state.services[WWW].overrides
@@ -90,11 +56,11 @@ def test_forced_verdicts_go_before_votes_which_are_still_counted() -> None:
     """Down although all say up, and up although all say down; then the votes decide again."""
     cluster = Cluster()
     for address in ADDRESSES:
-        cluster.vote(address, up=address != ONE)
+        cluster.cast(address, address != ONE)
     cluster.do(SetOverrides(places(ONE), "up"))
     cluster.do(SetOverrides(places(TWO), "down"))
     assert (ONE, THREE) == cluster.published
-    cluster.vote(ONE, up=True)
+    cluster.cast(ONE, True)
     cluster.do(ClearOverrides(places(ONE, TWO)))
     assert ADDRESSES == cluster.published
 
@@ -103,10 +69,10 @@ def test_what_is_taken_out_on_purpose_is_outside_the_count() -> None:
     """Two of three drained, the third down: that is all of them down, not a third."""
     cluster = Cluster(fail_open_percent=50)
     cluster.do(SetOverrides(places(ONE), "drain"))
-    cluster.vote(TWO, up=False)
+    cluster.cast(TWO, False)
     assert (THREE,) == cluster.published
     assert not cluster.state.services[WWW].fail_open
-    cluster.vote(THREE, up=False)
+    cluster.cast(THREE, False)
     assert (TWO, THREE) == cluster.published
     assert cluster.state.services[WWW].fail_open
 
@@ -117,7 +83,7 @@ def test_of_two_drains_of_the_last_two_endpoints_exactly_one_wins() -> None:
     cluster.do(SetOverrides(places(ONE), "drain"))
     cluster.do(SetOverrides(places(TWO), "drain"))
     before = cluster.state.services
-    refused = cluster.refused(SetOverrides(places(THREE), "down"))
+    refused = cluster.do_refused(SetOverrides(places(THREE), "down"))
     assert "would leave www.example.org. without any record" in refused.detail
     assert "--allow-empty" in refused.hint
     assert before == cluster.state.services
@@ -128,10 +94,10 @@ def test_of_two_drains_of_the_last_two_endpoints_exactly_one_wins() -> None:
 def test_all_or_nothing() -> None:
     """One endpoint that is not there, and none is drained."""
     cluster = Cluster()
-    assert "not-found" == cluster.refused(SetOverrides(places(ONE, "192.0.2.9"), "drain")).code
+    assert "not-found" == cluster.do_refused(SetOverrides(places(ONE, "192.0.2.9"), "drain")).code
     assert ADDRESSES == cluster.published
-    assert "not-found" == cluster.refused(SetOverrides((Place(ZONE, ONE),), "drain")).code
-    assert "invalid" == cluster.refused(SetOverrides((), "drain")).code
+    assert "not-found" == cluster.do_refused(SetOverrides((Place(ZONE, ONE),), "drain")).code
+    assert "invalid" == cluster.do_refused(SetOverrides((), "drain")).code
 
 
 def test_an_automation_never_replaces_what_a_person_said() -> None:
@@ -162,10 +128,10 @@ def test_maintenance_freezes_what_stands_and_judges_at_its_end() -> None:
     cluster = Cluster()
     cluster.do(SetMaintenance(WWW, on=True))
     for address in ADDRESSES:
-        cluster.vote(address, up=False)
+        cluster.cast(address, False)
     assert ADDRESSES == cluster.published
     assert "service.down" not in cluster.kinds
-    cluster.vote(TWO, up=True)
+    cluster.cast(TWO, True)
     cluster.do(SetMaintenance(WWW, on=False))
     assert (TWO,) == cluster.published
     assert ["maintenance.begun", "maintenance.ended"] == [
@@ -177,14 +143,14 @@ def test_planned_maintenance_begins_and_ends_by_the_clock() -> None:
     """What is planned changes nothing before its time."""
     cluster = Cluster()
     cluster.do(SetMaintenance(WWW, on=True, from_ms=2_000_000, until_ms=3_000_000))
-    cluster.vote(ONE, up=False)
+    cluster.cast(ONE, False)
     assert (TWO, THREE) == cluster.published
     cluster.do(KeepSchedule(2_000_000))
-    cluster.vote(TWO, up=False)
+    cluster.cast(TWO, False)
     assert (TWO, THREE) == cluster.published
     cluster.do(KeepSchedule(3_000_000))
     assert (THREE,) == cluster.published
-    refused = cluster.refused(SetMaintenance(WWW, on=True, from_ms=5, until_ms=5))
+    refused = cluster.do_refused(SetMaintenance(WWW, on=True, from_ms=5, until_ms=5))
     assert "end before it begins" in refused.detail
 
 
@@ -223,7 +189,7 @@ def test_what_stands_when_all_is_down_is_the_operators_choice(
     """Judged for the whole service, in whatever order the endpoints go."""
     cluster = Cluster(**fields)
     for address in ADDRESSES:
-        cluster.vote(address, up=False)
+        cluster.cast(address, False)
     assert expected == cluster.published
 
 
@@ -232,7 +198,7 @@ def test_answers_can_be_limited_to_the_best() -> None:
     endpoints = (Endpoint(ONE, priority=2), Endpoint(TWO, weight=5), Endpoint(THREE, weight=9))
     cluster = Cluster(endpoints=endpoints, max_answers=1)
     assert (THREE,) == cluster.published
-    cluster.vote(THREE, up=False)
+    cluster.cast(THREE, False)
     assert (TWO,) == cluster.published
 
 
@@ -242,7 +208,7 @@ def test_what_operators_change_counts_as_a_change_of_what_is_published() -> None
     before = cluster.state.services[WWW].published_index
     cluster.do(SetOverrides(places(ONE), "drain"))
     assert before < cluster.state.services[WWW].published_index == cluster.state.index
-    cluster.vote(TWO, up=True)
+    cluster.cast(TWO, True)
     assert cluster.state.services[WWW].published_index < cluster.state.index
 
 
@@ -252,7 +218,7 @@ def test_some_are_taken_out_and_others_let_go_in_one_step() -> None:
     cluster.do(SetOverrides(places(TWO), "drain"))
     cluster.do(SetOverrides(places(ONE, THREE), "down", released=places(TWO)))
     assert (TWO,) == cluster.published
-    refused = cluster.refused(SetOverrides(places(TWO), "down", released=()))
+    refused = cluster.do_refused(SetOverrides(places(TWO), "down", released=()))
     assert "without any record" in refused.detail
 
 

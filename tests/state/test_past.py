@@ -22,23 +22,15 @@ from node.state.command import (
     DeleteZone,
     DropVotes,
     Entry,
-    Member,
     PutRRset,
     PutService,
-    PutZone,
-    Seed,
     Together,
-    ZoneSettings,
     encode,
 )
 from node.state.machine import apply
 from node.state.members import MemberNote, Seat, change_members, encode_note
 from node.state.operations import (
-    ClearOverrides,
-    EndWaits,
-    KeepSchedule,
     Place,
-    SetMaintenance,
     SetOverrides,
 )
 from node.state.past import NotHeld, oldest_index, state_at
@@ -48,16 +40,12 @@ from node.zone.name import from_text
 from node.zone.rrset import A, make
 from node.zone.zone import Zone
 from tests.state.conftest import rrset
+from tests.state.play import MIXED, NODES, SEED, WWW, ZONE, as_of, interventions, votes
 
-ZONE, WWW, NS = (from_text(each) for each in ("example.org", "www.example.org", "ns.example.org"))
-ADDRESSES = ("192.0.2.1", "192.0.2.2", "2001:db8::1")
-NODES = ("n1", "n2", "n3")
-SEED = Seed(tuple(Member(name) for name in NODES), (PutZone(ZONE, ZoneSettings((NS,), NS)),))
-PLACES = st.sampled_from(ADDRESSES).map(lambda address: (Place(WWW, address),))
 SERVICES = st.builds(
     lambda endpoints, **fields: PutService(Service(WWW, ZONE, endpoints=tuple(endpoints), **fields)),
     st.lists(
-        st.builds(Endpoint, st.sampled_from(ADDRESSES), priority=st.integers(1, 2)),
+        st.builds(Endpoint, st.sampled_from(MIXED), priority=st.integers(1, 2)),
         min_size=1,
         unique_by=lambda each: each.address,
     ),
@@ -70,12 +58,6 @@ SERVICES = st.builds(
     rule=st.sampled_from([Rule(), Rule("any")]),
     mode=st.sampled_from(["active-active", "active-standby"]),
 )
-VOTES = st.builds(
-    lambda node, address, up: CastVotes(node, (Ballot(WWW, address, up, 7, "HTTP 503"),)),
-    st.sampled_from(NODES),
-    st.sampled_from(ADDRESSES),
-    st.booleans(),
-)
 RRSETS = st.builds(
     lambda name, number: PutRRset(make(from_text(f"{name}.example.org"), A, 60, [bytes([192, 0, 2, number])])),
     st.sampled_from("ab"),
@@ -86,14 +68,9 @@ SEATS = st.sets(st.sampled_from(NODES), min_size=1).map(
 )
 STEPS = st.one_of(
     SERVICES,
-    *[VOTES] * 4,
+    *[votes(MIXED)] * 4,
+    *[interventions(MIXED, st.integers(0, 200_000))] * 4,
     SEATS,
-    st.builds(DropVotes, st.sampled_from(NODES)),
-    st.builds(KeepSchedule, st.integers(0, 200_000)),
-    st.builds(EndWaits, PLACES),
-    st.builds(SetOverrides, PLACES, st.sampled_from(["drain", "up", "down"]), st.sampled_from([0, 90_000])),
-    st.builds(ClearOverrides, PLACES),
-    st.builds(SetMaintenance, st.just(WWW), st.booleans(), st.sampled_from([0, 10**9])),
     st.just(DeleteService(WWW)),
     st.builds(lambda change: ChangeZone(ZONE, (change,)), RRSETS),
     st.builds(lambda one, two: Together((one, two)), SERVICES, SERVICES),
@@ -106,9 +83,7 @@ def after(state: State, step: Any, number: int) -> State:
         note = encode_note(MemberNote("alice", "work"))
         return change_members(state, state.index + 1, step, note, number * 1000).state
     command: Command = step
-    if isinstance(command, CastVotes):
-        command = msgspec.structs.replace(command, after_drop=state.drops.get(command.node, 0))
-    entry = encode(Entry(command, number * 1000, "alice", f"work {number}"))
+    entry = encode(Entry(as_of(state, command), number * 1000, "alice", f"work {number}"))
     return apply(state, state.index + 1, entry).state
 
 
@@ -151,10 +126,10 @@ def test_the_past_is_what_it_was(first: PutService, steps: list[Any]) -> None:
 def histories(count: int) -> Iterator[State]:
     """Yield a State with ever more votes of one service."""
     state = after(
-        after(State(), SEED, 1), PutService(Service(WWW, ZONE, Check("tcp", 80), (Endpoint(ADDRESSES[0]),))), 2
+        after(State(), SEED, 1), PutService(Service(WWW, ZONE, Check("tcp", 80), (Endpoint(MIXED[0]),))), 2
     )
     for number in range(count):
-        ballot = Ballot(WWW, ADDRESSES[0], number % 2 == 0)
+        ballot = Ballot(WWW, MIXED[0], number % 2 == 0)
         state = after(state, CastVotes("n1", (ballot,)), 3 + number)
         yield state
 
@@ -178,12 +153,12 @@ def test_votes_older_than_the_history(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("node.state.draft.EVENTS_MAX", 8)
     *_, state = histories(1)
     for name in ("n2", "n3"):
-        state = after(state, CastVotes(name, (Ballot(WWW, ADDRESSES[0], True, 7),)), 10)
+        state = after(state, CastVotes(name, (Ballot(WWW, MIXED[0], True, 7),)), 10)
     for number in range(10):
-        state = after(state, SetOverrides((Place(WWW, ADDRESSES[0]),), "up", number), 20)
+        state = after(state, SetOverrides((Place(WWW, MIXED[0]),), "up", number), 20)
     asked = state.index
     votes = [(name, vote.up) for name, vote in state.services[WWW].endpoints[0][1].votes]
-    state = after(state, CastVotes("n2", (Ballot(WWW, ADDRESSES[0], False),)), 40)
+    state = after(state, CastVotes("n2", (Ballot(WWW, MIXED[0], False),)), 40)
     found = state_at(state, asked)
     assert votes == [(name, vote.up) for name, vote in found.state.services[WWW].endpoints[0][1].votes]
     assert ({}, 0) == (found.notes, found.state.services[WWW].endpoints[0][1].votes[1][1].index)

@@ -17,7 +17,8 @@ from node.state.operations import KeepSchedule, SetMaintenance, SetOverrides
 from node.state.state import EndpointState, Event, ServiceState
 from node.state.undoing import UNDO_OCTETS_MAX, read_undo, undo_of, undone
 from node.zone.name import from_text
-from tests.state.test_overrides import ONE, THREE, TWO, WWW, ZONE, Cluster, places
+from tests.state.play import WWW, ZONE, places
+from tests.state.test_overrides import ONE, THREE, TWO, Cluster
 
 ENDPOINTS = st.lists(
     st.builds(Endpoint, st.integers(1, 8).map("192.0.2.{}".format), weight=st.integers(1, 2)),
@@ -44,7 +45,7 @@ def newest(cluster: Cluster, kind: str) -> Event:
 def test_what_left_dns_and_why() -> None:
     """One event for one change of what is published, with the word for why, whatever it came from."""
     cluster = Cluster(ttl=60, ttl_min=5)
-    cluster.vote(ONE, up=True)
+    cluster.cast(ONE, True)
     cluster.do(CastVotes("n1", (Ballot(WWW, ONE, False, 7, "HTTP 503"),)))
     cast = newest(cluster, "vote.cast").data
     assert ("up", "HTTP 503", "7") == tuple(cast[key] for key in ("before", "evidence", "latency_ms"))

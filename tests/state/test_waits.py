@@ -11,71 +11,34 @@ from node.health.steadiness import Failback, FlapLimit, Wait, changes_within, sp
 from node.state.command import (
     Ballot,
     CastVotes,
-    Command,
-    DropVotes,
     Entry,
     Member,
     PutService,
-    PutZone,
     Seed,
-    ZoneSettings,
     encode,
 )
 from node.state.machine import apply
 from node.state.operations import (
-    ClearOverrides,
-    EndWaits,
     KeepSchedule,
-    Place,
-    SetMaintenance,
-    SetOverrides,
 )
 from node.state.overrides import next_due_ms
 from node.state.snapshot import digest, dump, load
 from node.state.state import State
-from node.zone.name import from_text
+from tests.state.play import FAILBACKS, FLAP_LIMITS, MIXED, SEED, WWW, ZONE, as_of, interventions, votes
 
-ZONE, WWW, NS = (from_text(each) for each in ("example.org", "www.example.org", "ns.example.org"))
-ADDRESSES = ("192.0.2.1", "192.0.2.2", "2001:db8::1")
-NODES = ("n1", "n2", "n3")
-SEED = Seed(tuple(Member(name) for name in NODES), (PutZone(ZONE, ZoneSettings((NS,), NS)),))
 TIMES = st.integers(-5, 200).map(lambda seconds: seconds * 1000)
-PLACES = st.sampled_from(ADDRESSES).map(lambda address: (Place(WWW, address),))
 SERVICES = st.builds(
-    lambda **fields: PutService(
-        Service(WWW, ZONE, endpoints=tuple(map(Endpoint, ADDRESSES)), ttl=60, **fields)
-    ),
+    lambda **fields: PutService(Service(WWW, ZONE, endpoints=tuple(map(Endpoint, MIXED)), ttl=60, **fields)),
     check=st.sampled_from([Check("tcp", 80), Check("push", 0)]),
-    flap_limit=st.sampled_from([None, FlapLimit(2, 60_000, 30_000), FlapLimit(4, 10_000, 1_000)]),
-    failback=st.sampled_from([Failback(), Failback("after", 20_000), Failback("manual")]),
+    flap_limit=FLAP_LIMITS,
+    failback=FAILBACKS,
     min_up=st.integers(0, 3),
     fail_open_percent=st.sampled_from([0, 50, 100]),
     separate_families=st.booleans(),
     ttl_min=st.sampled_from([0, 5]),
     mode=st.sampled_from(["active-active", "active-standby"]),
 )
-COMMANDS = st.one_of(
-    SERVICES,
-    st.builds(
-        lambda node, address, up: CastVotes(node, (Ballot(WWW, address, up),)),
-        st.sampled_from(NODES),
-        st.sampled_from(ADDRESSES),
-        st.booleans(),
-    ),
-    st.builds(KeepSchedule, TIMES),
-    st.builds(EndWaits, PLACES),
-    st.builds(DropVotes, st.sampled_from(NODES)),
-    st.builds(SetOverrides, PLACES, st.sampled_from(["drain", "up", "down"])),
-    st.builds(ClearOverrides, PLACES),
-    st.builds(SetMaintenance, st.just(WWW), st.booleans()),
-)
-
-
-def as_of(state: State, command: Command) -> Command:
-    """Return votes as their node would cast them at this State."""
-    if not isinstance(command, CastVotes):
-        return command
-    return msgspec.structs.replace(command, after_drop=state.drops.get(command.node, 0))
+COMMANDS = st.one_of(SERVICES, votes(MIXED), interventions(MIXED, TIMES))
 
 
 @settings(max_examples=150, deadline=None)
@@ -98,7 +61,7 @@ def require_sense(state: State) -> None:
     known = state.services.get(WWW)
     if known is None:
         return
-    assert set(known.published) <= set(ADDRESSES)
+    assert set(known.published) <= set(MIXED)
     for address, each in known.endpoints:
         if each.wait is None:
             continue
@@ -113,9 +76,9 @@ def require_sense(state: State) -> None:
 def test_the_leader_has_something_to_do_as_long_as_a_wait_has_an_end() -> None:
     """At once when it has just begun, at its end then, never for one that ends when somebody says so."""
     state = State()
-    endpoints = tuple(map(Endpoint, ADDRESSES))
+    endpoints = tuple(map(Endpoint, MIXED))
     service = Service(WWW, ZONE, Check("tcp", 80), endpoints, failback=Failback("after", 20_000))
-    votes = [CastVotes("n1", (Ballot(WWW, ADDRESSES[0], up),)) for up in (True, False, True)]
+    votes = [CastVotes("n1", (Ballot(WWW, MIXED[0], up),)) for up in (True, False, True)]
     for command in (Seed((Member("n1"),)), PutService(service), *votes):
         state = apply(state, state.index + 1, encode(Entry(command, 1_000))).state
     assert 0 == next_due_ms(state.services[WWW])
@@ -124,7 +87,7 @@ def test_the_leader_has_something_to_do_as_long_as_a_wait_has_an_end() -> None:
     manual = msgspec.structs.replace(service, failback=Failback("manual"))
     state = apply(state, state.index + 1, encode(Entry(PutService(manual), 0))).state
     assert next_due_ms(state.services[WWW]) is None
-    assert ADDRESSES[0] not in state.services[WWW].published
+    assert MIXED[0] not in state.services[WWW].published
 
 
 @given(st.lists(st.integers(0, 10**6), max_size=30), st.integers(2, 8), st.integers(1_000, 10**6))

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from node.health.rule import Rule
 from node.health.steadiness import Failback, FlapLimit
-from node.state.command import Ballot, CastVotes, DropVotes, PutService
+from node.state.command import DropVotes, PutService
 from node.state.operations import ClearOverrides, EndWaits, KeepSchedule, Place, SetMaintenance, SetOverrides
 from node.state.whatif import PLAYED_MAX, WhatIf, compare
-from tests.state.test_overrides import ADDRESSES, NODES, ONE, THREE, TWO, WWW, Cluster
+from tests.state.play import NODES, WWW
+from tests.state.test_overrides import ADDRESSES, ONE, THREE, TWO, Cluster
 
 BEGIN_MS = 1_000_000
 
@@ -31,13 +32,7 @@ def told(found: WhatIf) -> list[tuple[str, str]]:
 
 def vote(cluster: Cluster, seconds: float, address: str, word: str, *nodes: str) -> None:
     cluster.now_ms += round(seconds * 1000)
-    cast(cluster, address, word, *nodes)
-
-
-def cast(cluster: Cluster, address: str, word: str, *nodes: str) -> None:
-    for name in nodes:
-        ballot = Ballot(WWW, address, up=word == "up")
-        cluster.do(CastVotes(name, (ballot,), cluster.state.drops.get(name, 0)))
+    cluster.cast(address, word == "up", *nodes)
 
 
 @pytest.fixture(name="cluster")
@@ -208,8 +203,8 @@ def test_a_play_is_what_the_cluster_would_have_done(
             as_it_is.now_ms += 1_000
             as_it_might_be.now_ms += 1_000
             seen += gone_by(as_it_might_be, lambda: as_it_might_be.do(KeepSchedule(as_it_might_be.now_ms)))
-        cast(as_it_is, address, word, node)
-        seen += gone_by(as_it_might_be, partial(cast, as_it_might_be, address, word, node))
+        as_it_is.cast(address, word == "up", node)
+        seen += gone_by(as_it_might_be, partial(as_it_might_be.cast, address, word == "up", node))
         as_it_might_be.do(KeepSchedule(as_it_might_be.now_ms))
     state = as_it_is.state
     found = asked(as_it_is, **changes)

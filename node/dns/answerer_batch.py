@@ -18,12 +18,13 @@ from typing import Any, Protocol
 from node.dns import answerer_stats as stats
 from node.dns.answerer_clients import Key, octets_of
 from node.dns.answerer_desk import Desk
+from node.dns.answerer_entry import HEAD_OCTETS, is_meant
 
 BATCH = 64
 PACKET_OCTETS_MAX = 4096
 """A longer datagram is no plain query, and its sender knows TCP."""
-_STRIDE = PACKET_OCTETS_MAX + 320
-"""Not a multiple of a page, or all buffers would fall into the same lines of the processor's cache."""
+_BEHIND_ID = [slice(2, octets) for octets in range(PACKET_OCTETS_MAX + 1)]
+"""By the octets of a message. Made once: to make one costs as much as to copy a message."""
 _NAME_OCTETS, _CONTROL_OCTETS = 32, 64
 _HEADER_WORDS = 8
 _LENGTH_WORD = 7
@@ -108,7 +109,7 @@ class SystemBatch:
         self._desk = desk
         self._hand_up = hand_up
         self._line = desk.cache.line
-        self._buffer = mmap.mmap(-1, BATCH * _STRIDE)
+        self._buffers = [mmap.mmap(-1, PACKET_OCTETS_MAX) for _ in range(BATCH)]
         self._has_control = _tells_destination(bound)
         self._is_ipv6 = bound.family == socket.AF_INET6
         self._zeroes_interface = self._has_control and bound.family == socket.AF_INET
@@ -125,36 +126,41 @@ class SystemBatch:
         if count <= 0:
             return 0
         began = time.monotonic_ns()
-        buffer, line, lengths = self._buffer, self._line, self._reply_lengths
-        desk = self._desk
-        get, miss = desk.cache.by_packet.get, self._miss
+        line, lengths, behind_id = self._line, self._reply_lengths, _BEHIND_ID
+        desk, miss = self._desk, self._miss
+        get, get_lowered, find = desk.cache.by_packet.get, desk.cache.by_lowered.get, desk.cache.beside.find
         clients = None if desk.clients.is_idle else desk.clients.of_batch(self._keys(count))
-        unsent = number = 0
-        for start, octets in zip(
-            self._starts, self._words[_LENGTH_WORD : 8 * count : 8].tolist(), strict=False
-        ):
-            hit = get(buffer[start : start - 2 + octets])
+        unsent = 0
+        received = self._words[_LENGTH_WORD : 8 * count : 8].tolist()
+        for number, buffer, octets in zip(range(count), self._buffers, received, strict=False):
+            packet = buffer[behind_id[octets]]
             answer: bytes | None
-            if hit is not None:
-                answer = next(hit[0])
-                line[hit[1]] += 1
-                source = hit[2]
+            ready = get(packet)
+            if ready is not None:
+                answer, turns, place, source = ready
+                answer = answer or next(turns)
+                line[place] += 1
             else:
-                answer = miss(number, start - 2, octets)
-                source = desk.cache.source
+                lowered = packet.lower()
+                known = get_lowered(lowered) or find(lowered)
+                if known is not None and (known[6] is None or is_meant(known, packet)):
+                    head, end, tail, turns, place, source, _ = known
+                    answer = head + packet[HEAD_OCTETS:end] + (tail or next(turns))
+                    line[place] += 1
+                else:
+                    answer = miss(number, octets)
+                    source = desk.cache.source
             if clients is not None and answer:
-                answer = desk.judged(clients[number], source, answer, buffer[start - 2 : start - 2 + octets])
+                answer = desk.judged(clients[number], source, answer, buffer[:octets])
             if answer:
-                size = len(answer)
-                buffer[start : start + size] = answer
-                lengths[number] = size + 2
+                lengths[number] = size = len(answer) + 2
+                buffer[behind_id[size]] = answer
             else:
                 if number > unsent:
                     self._send(unsent, number)
                 unsent = number + 1
-            number += 1
-        if number > unsent:
-            self._send(unsent, number)
+        if count > unsent:
+            self._send(unsent, count)
         self._note_time(began, count)
         return count
 
@@ -166,24 +172,23 @@ class SystemBatch:
 
     def _answer_one(self, number: int) -> bool:
         """Prepare the answer to one message of the batch that was read; say whether there is one to be sent."""
-        start, octets = _STRIDE * number, self._words[_HEADER_WORDS * number + _LENGTH_WORD]
+        octets, buffer = self._words[_HEADER_WORDS * number + _LENGTH_WORD], self._buffers[number]
         desk = self._desk
-        answer = self._miss(number, start, octets)
+        answer = self._miss(number, octets)
         clients = None if desk.clients.is_idle or not answer else desk.clients.of_batch((self._key(number),))
         if clients is not None and answer:
-            answer = desk.judged(clients[0], desk.cache.source, answer, self._buffer[start : start + octets])
+            answer = desk.judged(clients[0], desk.cache.source, answer, buffer[:octets])
         if answer:
-            end = start + 2 + len(answer)
-            self._buffer[start + 2 : end] = answer
-            self._reply_lengths[number] = end - start
+            self._reply_lengths[number] = size = len(answer) + 2
+            buffer[_BEHIND_ID[size]] = answer
         return bool(answer)
 
-    def _miss(self, number: int, start: int, octets: int) -> bytes | None:
+    def _miss(self, number: int, octets: int) -> bytes | None:
         """Answer what is not known octet by octet, or hand it up."""
         if octets >= PACKET_OCTETS_MAX:
             self._line[stats.OVERSIZED] += 1
             return None
-        packet = self._buffer[start : start + octets]
+        packet = self._buffers[number][:octets]
         answer = self._desk.answer(packet, octets_of(self._key(number)))
         if answer is None:
             self._hand_up(self.number, packet, self._sender(number))
@@ -239,7 +244,6 @@ class SystemBatch:
         places = [BATCH * sum(sizes[:number]) for number in range(len(sizes))]
         head = mmap.mmap(-1, BATCH * sum(sizes))
         base = ctypes.addressof(ctypes.c_char.from_buffer(head))
-        data = ctypes.addressof(ctypes.c_char.from_buffer(self._buffer))
         received, replies, reads, writes, names, controls = places
         words = memoryview(head).cast("Q")
         name_octets = 16 if family == socket.AF_INET else 28
@@ -251,7 +255,7 @@ class SystemBatch:
                 vector = vectors + 16 * number
                 header = (name, name_octets, base + vector, 1, *shared)
                 words[start // 8 + 8 * number : start // 8 + 8 * number + 8] = _row(header)
-                words[vector // 8] = data + _STRIDE * number
+                words[vector // 8] = ctypes.addressof(ctypes.c_char.from_buffer(self._buffers[number]))
                 words[vector // 8 + 1] = PACKET_OCTETS_MAX
         self._head = memoryview(head)
         self._words = words
@@ -259,7 +263,6 @@ class SystemBatch:
         self._received_at, self._replies_at = base + received, base + replies
         self._reply_lengths = words[writes // 8 + 1 : (writes + 16 * BATCH) // 8 : 2]
         self._names_start, self._controls_start = names, controls
-        self._starts = [_STRIDE * number + 2 for number in range(BATCH)]
 
 
 class PlainBatch:
@@ -297,14 +300,12 @@ class PlainBatch:
             line[stats.OVERSIZED] += 1
             return
         key = sender.octets()
-        hit = desk.cache.by_packet.get(packet[2:])
-        if hit is not None:
-            line[hit[1]] += 1
-        answer = next(hit[0]) if hit is not None else desk.answer(packet, key)
-        source = hit[2] if hit is not None else desk.cache.source
+        answer = desk.cache.ready(packet[2:])
+        if answer is None:
+            answer = desk.answer(packet, key)
         clients = None if desk.clients.is_idle else desk.clients.of_batch((key,))
         if clients is not None and answer:
-            answer = desk.judged(clients[0], source, answer, packet)
+            answer = desk.judged(clients[0], desk.cache.source, answer, packet)
         if answer is None:
             self._hand_up(self.number, packet, sender)
         elif answer and not send_one(self._bound, packet[:2] + answer, sender):

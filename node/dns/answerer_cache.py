@@ -1,22 +1,33 @@
 """Answers to whole packets and to questions, kept ready in one process and forgotten when the table says so.
 
-Two levels: the exact octets of a packet behind its id, and the question in lower case. What is answered
-without a name of its own (denials, wildcards, referrals) may occupy a small part only, so that questions for
-made-up names do not push out what is asked for often.
+Three levels: the octets of a packet behind its id, in lower case, as the spelling of a name changes nothing but the
+question that is echoed; what names that do not exist have in common; and the question. What is answered by no record of
+the name may occupy a small part only, so that odd questions do not push out what is asked for often.
 """
 
 from collections import deque
 from collections.abc import Iterator
-from itertools import cycle, repeat
+from itertools import cycle
 
 from node.dns import answerer_stats as stats
 from node.dns import table_layout as layout
-from node.dns.answerer_entry import Entry, Kind, heads_of, is_name, one_more, with_dnssec_ok
+from node.dns.answerer_beside import Beside
+from node.dns.answerer_entry import (
+    HEAD_OCTETS,
+    Entry,
+    Kind,
+    Known,
+    heads_of,
+    is_meant,
+    is_name,
+    one_more,
+    with_dnssec_ok,
+)
 from node.dns.table_copy import Prepared
 from node.dns.table_reader import Reader
 
 EXACT_MAX = 24_000
-LOOSE_MAX = 6_000
+LOOSE_MAX = 12_000
 _PACKETS_PER_QUESTION_MAX = 6
 _KINDS_MAX = 4_096
 """Of answer sizes and flags; so many that nobody can use up all by asking with odd ones."""
@@ -35,8 +46,10 @@ class AnswerCache:
     def __init__(self, reader: Reader, line: memoryview) -> None:
         self.reader = reader
         self.line = line
-        self.by_packet: dict[bytes, tuple[Iterator[bytes], int, bytes]] = {}
-        """Packets without their id, to answers without their id, the place of their count and their source."""
+        self.by_packet: dict[bytes, tuple[bytes, Iterator[bytes], int, bytes]] = {}
+        """By packets without their id: the answer without its id, or nothing and its turns; the place of its count; its source."""
+        self.by_lowered: dict[bytes, Known] = {}
+        """By packets without their id, in lower case."""
         self.source = b""
         """What the last answer came from, empty when there is none."""
         self.hands_up_outside = False
@@ -50,14 +63,30 @@ class AnswerCache:
         self._leased: set[Entry] = set()
         self._turn = 0
         self._asked: set[bytes] = set()
-        """Questions without a name of their own that were asked once."""
+        """Questions for what a name does not have that were asked once."""
         self._exact_order: deque[Entry] = deque()
         self._loose_order: deque[Entry] = deque()
         self.noticed = reader.words[layout.WORD_NOTICES]
         """How many notices of the table were looked at."""
         self.is_ready = reader.refresh()
+        self.beside = Beside(reader)
         self.refreshes = 0
         """How often zones and constants were read again."""
+
+    def ready(self, packet: bytes) -> bytes | None:
+        """Return the answer to a packet without its id, also without, None where it is to be looked for."""
+        ready = self.by_packet.get(packet)
+        if ready is not None:
+            answer, turns, place, self.source = ready
+            self.line[place] += 1
+            return answer or next(turns)
+        lowered = packet.lower()
+        known = self.by_lowered.get(lowered) or self.beside.find(lowered)
+        if known is None or not is_meant(known, packet):
+            return None
+        head, end, tail, turns, place, self.source, _ = known
+        self.line[place] += 1
+        return head + packet[HEAD_OCTETS:end] + (tail or next(turns))
 
     def answer(self, packet: bytes) -> bytes | None:
         """Return the answer without its id, None to hand the packet up, nothing (``b""``) to drop it."""
@@ -83,8 +112,7 @@ class AnswerCache:
             kind = known
         else:
             return None
-        spelled = packet[12 : end - 4]
-        lowered = spelled.lower()
+        lowered = packet[12 : end - 4].lower()
         key = lowered + packet[end - 4 : end]
         entry = kind.entries.get(key)
         ways = flags & 1 | packet[3] >> 3 & 2
@@ -96,13 +124,15 @@ class AnswerCache:
             self.line[entry.place] += 1
             self.source = entry.source
             if not entry.is_kept:
+                if entry.standing is not None:
+                    self.beside.keep(packet[2:].lower(), entry.standing, entry.known(packet[2:], end - 2))
                 return self._passing(entry, ways, packet[12:end])
         else:
             self.line[stats.QUESTION_HITS] += 1
             self.line[entry.place] += 1
             self.source = entry.source
-            if spelled == lowered and len(entry.packets) < _PACKETS_PER_QUESTION_MAX:
-                return self._keep_packet(packet[2:], entry, entry.heads[ways] + packet[12:end])
+            if len(entry.packets) < _PACKETS_PER_QUESTION_MAX:
+                return self._keep_packet(packet[2:], end - 2, entry)
         return entry.heads[ways] + packet[12:end] + next(entry.turns)
 
     def answer_apart(self, packet: bytes, octets: int) -> bytes | None:
@@ -150,11 +180,17 @@ class AnswerCache:
         self._turn += 1
         return entry.heads[ways] + question + entry.tails[self._turn % len(entry.tails)]
 
-    def _keep_packet(self, octets: bytes, entry: Entry, start: bytes) -> bytes:
-        """Keep the answer to a packet that was asked for again, and return it."""
+    def _keep_packet(self, octets: bytes, end: int, entry: Entry) -> bytes:
+        """Keep the answer to a packet that was asked for again, and return it; its question ends at ``end``."""
+        known = entry.known(octets, end)
+        start, lowered = known[0] + octets[HEAD_OCTETS:end], octets.lower()
+        if octets[HEAD_OCTETS:end] != lowered[HEAD_OCTETS:end]:
+            self.by_lowered[lowered] = known
+            entry.packets.append(lowered)
+            return start + next(entry.turns)
         answers = [start + tail for tail in entry.tails]
-        turns = cycle(answers) if len(answers) > 1 else repeat(answers[0])
-        self.by_packet[octets] = turns, entry.place, entry.source
+        turns = cycle(answers)
+        self.by_packet[octets] = answers[0] if len(answers) == 1 else b"", turns, entry.place, entry.source
         entry.packets.append(octets)
         return next(turns)
 
@@ -193,21 +229,13 @@ class AnswerCache:
             return None
         source = bytes((prepared.flags & 15,)) + (name if prepared.exact else prepared.source)
         place = stats.answer_place(type_, prepared.flags & 15)
-        if prepared.made is None:
-            made = self._made(kind, prepared, len(key))
-        else:
-            passing = prepared.made.get((kind, place))
-            if isinstance(passing, Entry) and not self._is_repeated(key):
-                return passing
-            made = self._made(kind, prepared, len(key))
-            if made is not None:
-                passing = prepared.made[kind, place] = Entry(kind, key, name, *made, place)
-                passing.source = source
+        made = self._made(kind, prepared, len(key))
         if made is None:
             return None
         entry = Entry(kind, key, name, *made, place)
         entry.source = source
-        if prepared.exact or self._is_repeated(key):
+        entry.standing = prepared.place
+        if prepared.exact or (prepared.place is None and self._is_repeated(key)):
             entry.exact, entry.cell = prepared.exact, prepared.cell
             self._keep(entry)
             if prepared.is_leased:
@@ -215,7 +243,7 @@ class AnswerCache:
         return entry
 
     def _is_repeated(self, key: bytes) -> bool:
-        """Say whether a question was asked before, not long ago: made-up names are not worth keeping."""
+        """Say whether a question was asked before, not long ago: one for what a name does not have may be made up."""
         if key in self._asked:
             return True
         if len(self._asked) >= LOOSE_MAX:
@@ -270,6 +298,7 @@ class AnswerCache:
         """Forget what changed in the table since the last call. Called between batches."""
         if self._leased and not self.reader.do_leases_hold():
             self._forget_each(self._leased)
+        self.reader.see_slots()
         words = self.reader.words
         count = words[layout.WORD_NOTICES]
         if count == self.noticed:
@@ -290,6 +319,7 @@ class AnswerCache:
         self.line[stats.FORGOTTEN] += len(self._exact_order) + len(self._loose_order)
         for kept in (
             self.by_packet,
+            self.by_lowered,
             self._names,
             self._cells,
             self._loose,
@@ -301,6 +331,7 @@ class AnswerCache:
         self._exact_order.clear()
         self._loose_order.clear()
         self.is_ready = self.reader.refresh()
+        self.beside.clear()
         self.refreshes += 1
 
     def _notice(self, number: int) -> tuple[int, bytes]:
@@ -311,11 +342,12 @@ class AnswerCache:
 
     def _apply(self, kind: int, data: bytes) -> None:
         if kind == layout.NOTICE_SERIAL:
-            self.reader.serial_changed()
+            self.beside.clear()
             self._forget_each(self._cells.get(int.from_bytes(data, "little"), ()))
             return
         self._forget_each(self._names.get(data, ()))
         if kind == layout.NOTICE_SHAPE:
+            self.beside.clear()
             self._forget_each(self._loose)
 
     def _forget_each(self, entries: "set[Entry] | list[Entry] | tuple[()]") -> None:
@@ -330,6 +362,7 @@ class AnswerCache:
         del entry.kind.entries[entry.key]
         for octets in entry.packets:
             self.by_packet.pop(octets, None)
+            self.by_lowered.pop(octets, None)
         entry.packets.clear()
         named = self._names[entry.name]
         named.remove(entry)

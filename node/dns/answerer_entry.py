@@ -5,6 +5,14 @@ from functools import lru_cache
 from itertools import cycle, repeat
 
 from node.dns import table_layout as layout
+from node.dns.table_copy import Place
+
+HEAD_OCTETS = 10
+"""Of a packet without its id before the question: flags and counts."""
+Known = tuple[bytes, int, bytes, Iterator[bytes], int, bytes, bytes | None]
+"""How a packet is answered: flags and counts; where the question ends, without the id; what follows it, or nothing
+and its turns; the place of its count; its source; and the packet's octets outside its name where they tell it from another
+packet that is the same in lower case."""
 
 
 class Kind:
@@ -33,6 +41,7 @@ class Entry:
         "packets",
         "place",
         "source",
+        "standing",
         "tails",
         "turns",
     )
@@ -54,6 +63,34 @@ class Entry:
         """What the answer comes from, behind its rcode: answers with the same are alike."""
         self.cell = 0
         self.exact = self.is_kept = False
+        self.standing: Place | None = None
+        """Where all names are answered so that do not exist."""
+
+    def known(self, packet: bytes, end: int) -> Known:
+        """Write down how a packet without its id is answered whose question ends there."""
+        outside = outside_name(packet, end)
+        has_letters = outside.lower() != outside or outside.upper() != outside
+        tail = self.tails[0] if len(self.tails) == 1 else b""
+        ways = packet[0] & 1 | packet[1] >> 3 & 2
+        return (
+            self.heads[ways],
+            end,
+            tail,
+            self.turns,
+            self.place,
+            self.source,
+            outside if has_letters else None,
+        )
+
+
+def outside_name(packet: bytes, end: int) -> bytes:
+    """Return the octets of a packet without its id that are not its name's; its question ends at ``end``."""
+    return packet[:HEAD_OCTETS] + packet[end - 4 :]
+
+
+def is_meant(known: Known, packet: bytes) -> bool:
+    """Say whether what was found by a packet in lower case is for this one."""
+    return known[6] is None or known[6] == outside_name(packet, known[1])
 
 
 @lru_cache(1024)

@@ -9,6 +9,17 @@ from node.dns import table_layout as layout
 COUNTS = struct.Struct("!HHHH")
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Names of one length below ``base`` that do not exist, nor any between them and it, and are not ``odd``."""
+
+    base: bytes
+    zone_key: bytes
+    """Of the zone that they would be in; empty outside all zones."""
+    odd: tuple[bytes, ...]
+    """Names that are answered otherwise, though they do not exist."""
+
+
 @dataclass(slots=True)
 class Prepared:
     """An answer as it stands in the table, for questions of one name's length."""
@@ -32,10 +43,12 @@ class Prepared:
     error: bytes = b""
     """The OPT record that replaces the usual one."""
     is_leased: bool = False
+    avoid: tuple[bytes, ...] = ()
+    """Labels below a wildcard's parent that it does not answer so."""
     source: bytes = b""
     """The name it comes from where that is not the one asked for."""
-    made: "dict[object, object] | None" = None
-    """What a cache has made of it, for those that answer many questions."""
+    place: "Place | None" = None
+    """Where names that do not exist are all answered so."""
 
     def bodies(self) -> list[bytes]:
         """Return the records in every order that ``rotation`` 0, 1, 2 ... gives."""
@@ -96,8 +109,6 @@ def fit(stored: Stored, shift: int, words: memoryview) -> Prepared:
     """Move pointers by the shift and put the serial in."""
     template = stored.template
     body = template.body
-    if not template.cell and not (shift and stored.pointers):
-        return template
     if body:
         fresh = bytearray(body)
         for place in stored.pointers if shift else ():
@@ -117,4 +128,5 @@ def fit(stored: Stored, shift: int, words: memoryview) -> Prepared:
         template.exact,
         template.cell,
         template.turn,
+        avoid=stored.avoid,
     )

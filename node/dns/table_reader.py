@@ -10,13 +10,13 @@ import time
 from zlib import crc32
 
 from node.dns import table_layout as layout
-from node.dns.table_copy import COUNTS, Prepared, Stored, fit, read
+from node.dns.table_copy import COUNTS, Place, Prepared, Stored, fit, read
 
 _ANY, _DS = 255, 43
 _UNPREPARED = frozenset({0, 41, *range(128, 255)})
 """Types that are no data of a zone: asking for them is not a plain question."""
-_SEEN_BODIES_MAX = 256
 _ROOT = b"\x00"
+_OCTETS = [bytes((octet,)) for octet in range(256)]
 _NAME_OCTETS_MAX = 255
 
 
@@ -27,17 +27,14 @@ class BadTable(Exception):
 class _Zone:
     """What a reader knows of one zone."""
 
-    __slots__ = ("apex", "cell", "flags", "key", "negative", "seen", "served", "templates")
+    __slots__ = ("apex", "flags", "key", "served", "templates")
 
-    def __init__(self, number: int, cell: int, served: int, apex: bytes, flags: tuple[int, int]) -> None:
+    def __init__(self, number: int, served: int, apex: bytes, flags: tuple[int, int]) -> None:
         self.key = number.to_bytes(4, "little")
-        self.cell = cell
         self.served = bool(served)
         self.apex = apex
         self.flags = flags
         self.templates: dict[bytes, Stored] = {}
-        self.seen: dict[tuple[bytes, int], Prepared] = {}
-        """Negative answers already fitted, by template, length and kind; emptied with the serial."""
 
 
 class Reader:
@@ -53,6 +50,8 @@ class Reader:
                 f"the serving table has format {self.words[layout.WORD_FORMAT]}, this program reads {layout.FORMAT}"
             )
         self.zones: dict[bytes, _Zone] = {}
+        self.odd: frozenset[bytes] = frozenset()
+        """Names that do not exist in a zone and are not answered as those beside them: other zones, and ends of denials."""
         self.payload_octets = 512
         self.refusal_flags = 0
         self.opt = self.refusal_opt = b""
@@ -75,13 +74,20 @@ class Reader:
             self._read_constants(constants)
         self._zones_word = self.words[layout.WORD_ZONES]
         self.zones = self._read_zones(self._zones_word)
+        self.odd = frozenset(self.zones).union(*(zone.templates for zone in self.zones.values()))
         return constants != 0
 
-    def serial_changed(self) -> None:
-        """Forget negative answers that hold a serial."""
-        for zone in self.zones.values():
-            if zone.seen:
-                zone.seen = {}
+    def lacks(self, zone_key: bytes, name: bytes) -> bool:
+        """Say whether a zone that is shown has no such name, nor had one when ``see_slots`` was called."""
+        return not self._find(zone_key, name) and self.words[layout.WORD_ZONES] == self._zones_word
+
+    def see_slots(self) -> None:
+        """Take note of the slot array, which may have been replaced by a larger one. To be called in each epoch."""
+        slots = self.words[layout.WORD_SLOTS]
+        if slots != self._slots:
+            self._slots = slots
+            self._mask = (1 << (slots >> 56)) - 1
+            self._base = (slots & 0xFF_FFFF_FFFF_FFFF) >> 3
 
     def resolve(self, name: bytes, type_: int) -> Prepared | None:
         """Return the prepared answer for a lower-case wire name, None where there is none and ``respond`` must be asked."""
@@ -90,7 +96,7 @@ class Reader:
         zone = self._zone_of(name, type_)
         if zone is None:
             refusal = Prepared(self.refusal_flags, COUNTS.pack(1, 0, 0, 0), b"", 0, 0, False, False)
-            refusal.error, refusal.source = self.refusal_opt, _ROOT
+            refusal.error, refusal.source, refusal.place = self.refusal_opt, _ROOT, Place(_ROOT, b"", ())
             return refusal
         if not zone.served:
             return None
@@ -116,7 +122,7 @@ class Reader:
         stop_name = encloser = child = b""
         step = name
         end = len(zone.apex)
-        self._see_slots()
+        self.see_slots()
         while len(step) > end:
             node = find(key, step)
             if node:
@@ -132,7 +138,7 @@ class Reader:
                 child = step
             step = step[1 + step[0] :]
         if stop:
-            return _from(self._refer(stop, stop_name, name), stop_name) if is_cut else None
+            return self._refer(stop, stop_name, name, zone.key, encloser) if is_cut else None
         if encloser == name:
             return self._entry(zone, found, name, type_, name, b"")
         if not child:
@@ -140,31 +146,28 @@ class Reader:
             return self._entry(zone, found, name, type_, name, b"") if found else None
         return self._expand(zone, encloser or zone.apex, child, name, type_)
 
-    def _see_slots(self) -> None:
-        """Take note of the slot array, which may have been replaced by a larger one."""
-        slots = self.words[layout.WORD_SLOTS]
-        if slots != self._slots:
-            self._slots = slots
-            self._mask = (1 << (slots >> 56)) - 1
-            self._base = (slots & 0xFF_FFFF_FFFF_FFFF) >> 3
-
     def _expand(self, zone: _Zone, encloser: bytes, child: bytes, name: bytes, type_: int) -> Prepared | None:
         """Answer from the wildcard of the closest encloser, where there is one (RFC 4592 section 3.3)."""
         if type_ == _DS and name in self.zones:
             return None  # a zone of ours that the one above does not delegate
-        if len(encloser) + 2 > _NAME_OCTETS_MAX:
-            return self._negative(zone, name, 1)
         wildcard = b"\x01*" + encloser
-        source = self._find(zone.key, wildcard)
+        source = 0 if len(wildcard) > _NAME_OCTETS_MAX else self._find(zone.key, wildcard)
         if not source:
-            return self._negative(zone, name, 1)
-        if self.buffer[source + 9 + len(wildcard)]:
+            found = self._negative(zone, name, 1)
+        elif self.buffer[source + 9 + len(wildcard)]:
             return None
-        return _from(self._entry(zone, source, wildcard, type_, name, child), wildcard)
+        else:
+            found = self._entry(zone, source, wildcard, type_, name, child)
+        if found is None:
+            return None
+        found.source = found.source or wildcard
+        avoided = tuple(bytes((len(label),)) + label + encloser for label in found.avoid)
+        found.place = Place(encloser, zone.key, avoided)
+        return found
 
     def _find(self, zone_key: bytes, name: bytes) -> int:
         """Return the offset of a node's block, 0 when there is none."""
-        key = zone_key + bytes((len(name),)) + name
+        key = zone_key + _OCTETS[len(name)] + name
         hash_ = crc32(key)
         words, mask, base = self.words, self._mask, self._base
         position = hash_ & mask
@@ -203,7 +206,9 @@ class Reader:
             return self._fitted(default, shift, child, exact=not child, is_leased=is_leased)
         return self._negative(zone, name, 0)
 
-    def _refer(self, cut: int, cut_name: bytes, name: bytes) -> Prepared | None:
+    def _refer(
+        self, cut: int, cut_name: bytes, name: bytes, zone_key: bytes, encloser: bytes
+    ) -> Prepared | None:
         """Copy the referral whose template has the longest end in common with the name."""
         position = cut + 9 + len(cut_name)
         flags, _, entries, templates = layout.NODE_HEAD.unpack_from(self.buffer, position)
@@ -212,15 +217,20 @@ class Reader:
         position += layout.NODE_HEAD.size
         for _ in range(entries):
             position += struct.unpack_from("<HH", self.buffer, position)[1]
-        best, best_octets = 0, 0
+        best, best_octets, suffixes = 0, 0, []
         for _ in range(templates):
             octets = self.buffer[position]
             suffix = self.buffer[position + 1 : position + 1 + octets]
+            suffixes.append(suffix)
             position += 1 + octets
             if octets > best_octets and _ends_with(name, suffix):
                 best, best_octets = position, octets
             position += struct.unpack_from("<HH", self.buffer, position)[1]
-        return self._fitted(best, len(name) - best_octets, b"", exact=False) if best else None
+        found = self._fitted(best, len(name) - best_octets, b"", exact=False) if best else None
+        if found is not None:
+            found.source = cut_name
+            found.place = None if encloser == name else Place(encloser, zone_key, tuple(suffixes))
+        return found
 
     def _negative(self, zone: _Zone, name: bytes, kind: int) -> Prepared | None:
         """Copy the zone's answer to what does not exist: ``kind`` 0 for the type, 1 for the name."""
@@ -229,16 +239,10 @@ class Reader:
             if len(suffix) <= len(zone.apex):
                 return None
             suffix = suffix[1 + suffix[0] :]
-        key = suffix, len(name) << 1 | kind
-        ready = zone.seen.get(key)
-        if ready is None:
-            ready = fit(zone.templates[suffix], len(name) - len(suffix), self.words)
-            ready.exact = False
-            ready.flags = zone.flags[kind]
-            ready.source = zone.apex
-            ready.made = {}
-            if len(zone.seen) < _SEEN_BODIES_MAX:
-                zone.seen[key] = ready
+        ready = fit(zone.templates[suffix], len(name) - len(suffix), self.words)
+        ready.exact = False
+        ready.flags = zone.flags[kind]
+        ready.source = zone.apex
         return ready
 
     def _fitted(
@@ -268,11 +272,9 @@ class Reader:
         position += layout.ZONES_HEAD.size
         zones = {}
         for _ in range(count):
-            number, cell, served, octets, *flags, templates = layout.ZONE_HEAD.unpack_from(
-                self.buffer, position
-            )
+            number, _, served, octets, *flags, templates = layout.ZONE_HEAD.unpack_from(self.buffer, position)
             position += layout.ZONE_HEAD.size
-            zone = _Zone(number, cell, served, self.buffer[position : position + octets], (flags[0], flags[1]))
+            zone = _Zone(number, served, self.buffer[position : position + octets], (flags[0], flags[1]))
             position += octets
             for _ in range(templates):
                 length = self.buffer[position]
@@ -282,13 +284,6 @@ class Reader:
                 position = stored.end
             zones[zone.apex] = zone
         return zones
-
-
-def _from(prepared: Prepared | None, source: bytes) -> Prepared | None:
-    """Say where an answer comes from; a denial knows its zone already."""
-    if prepared is not None and not prepared.source:
-        prepared.source = source
-    return prepared
 
 
 def _longest(zones: dict[bytes, _Zone], name: bytes) -> _Zone | None:

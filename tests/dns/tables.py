@@ -58,8 +58,9 @@ class Twin:
             answer = self.native.answer(packet, LOOPBACK)
             if answer is not None:
                 return answer
-        hit = self.cache.by_packet.get(packet[2:])
-        behind_id = next(hit[0]) if hit else self.cache.answer(packet)
+        behind_id = self.cache.ready(packet[2:])
+        if behind_id is None:
+            behind_id = self.cache.answer(packet)
         return behind_id and packet[:2] + behind_id
 
     def allows(self, packet: bytes, answer: bytes) -> bool:

@@ -25,6 +25,7 @@ from node.dns.native import load
 from node.dns.native_batch import NativeBatch, open_batch
 from node.zone.name import from_text
 from tests.dns.tables import Twin, packet
+from tests.dns.test_table import questions
 from tests.dns.zones import zones
 
 WAYS = [
@@ -102,6 +103,29 @@ def test_a_mixed_batch_is_answered_message_by_message(
         if number % 5 == 1:
             assert number == int.from_bytes(client.recv(4096)[:2], "big")
         client.close()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_questions_of_all_kinds_get_their_own_answers(
+    way: "type[SystemBatch | PlainBatch]", twin: Twin, bound: socket.socket
+) -> None:
+    """The octets that ``respond`` would send, new and known, in any spelling."""
+    handed_up: list[bytes] = []
+    batch = way(0, bound, Desk(twin.cache), lambda _, query, __: handed_up.append(query))
+    client = client_of(bound)
+    for turn in range(3):
+        queries = [
+            number.to_bytes(2, "big") + query[2:] for number, query in enumerate(questions(7 + turn // 2, 200))
+        ]
+        for start in range(0, len(queries), BATCH):
+            for query in queries[start : start + BATCH]:
+                client.send(query)
+            serve_all(batch, len(queries[start : start + BATCH]))
+        for _ in range(len(queries) - len(handed_up)):
+            answer = client.recv(4096)
+            assert twin.allows(queries[int.from_bytes(answer[:2], "big")], answer)
+        handed_up.clear()
+    client.close()
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from node.dns import answerer_cache, answerer_stats
+from node.dns import answerer_beside, answerer_cache, answerer_stats
 from node.state.state import Changed
 from node.zone.name import Name, from_text
 from node.zone.rrset import RRset, make
@@ -113,6 +113,63 @@ def test_counts_tell_type_and_rcode(twin: Twin) -> None:
     counted = {(type_, rcode): count for type_, rcode, count in answerer_stats.answers(line)}
     assert {("A", "NOERROR"): 3, ("AAAA", "NXDOMAIN"): 1} == counted
     assert (2, 2) == (line[answerer_stats.QUESTION_HITS], line[answerer_stats.MISSES])
+
+
+def test_a_spelling_changes_nothing_but_the_question(twin: Twin) -> None:
+    """Known or new, by name or by denial, the question comes back as it was written."""
+    for name, type_ in (("www.example.", 1), ("no.example.", 1), ("www.example.", 28), ("x.sub.example.", 1)):
+        for _ in range(2):
+            for text in (name, name.upper(), name.title()):
+                query = packet(_spelled(text), type_, edns=1232)
+                for _ in range(3):
+                    assert twin.allows(query, twin.answer(query) or b"")
+    assert twin.cache.by_lowered
+
+
+def test_what_differs_beside_the_name_is_another_question(twin: Twin) -> None:
+    """Types 65 and 97, and sizes of 0x4141 and 0x6161 octets, are the same in lower case and nowhere else."""
+    put(twin, make(from_text("www.example."), 97, 60, [b"data"]))
+    for _ in range(3):
+        for name in ("www.example.", "WWW.example.", "No.example."):
+            for type_ in (97, 65):
+                for edns in (None, 0x4141, 0x6161):
+                    query = packet(_spelled(name), type_, edns=edns)
+                    assert twin.expected(query, 1) == [twin.answer(query)]
+
+
+def test_made_up_names_are_answered_without_a_look_at_the_zone(twin: Twin) -> None:
+    """But for whether they exist by now, which needs no notice."""
+    query = question("n7.example.")
+    assert twin.answer(question("n1.example."))
+    misses = twin.cache.line[answerer_stats.MISSES]
+    assert twin.expected(query, 1) == [twin.answer(query)]
+    assert misses == twin.cache.line[answerer_stats.MISSES]
+    rrset = make(from_text("n7.example."), 1, 60, [b"\x0a\x00\x00\x01"])
+    after = with_changes(twin.zones[APEX], [Replacement(rrset.name, rrset.type, rrset)], 2)
+    twin.zones = {APEX: after}
+    twin.writer.publish(twin.zones, Changed(names=((APEX, rrset.name), (APEX, APEX)), zones=(APEX,)))
+    assert twin.expected(query, 1) == [twin.answer(query)]
+
+
+def test_an_end_that_a_denial_shares_is_no_model_for_others(twin: Twin) -> None:
+    """Below a name of the SOA the same denial is shorter by compression."""
+    for name in (
+        "x.hostmaster.example.",
+        "x.hostmistre.example.",
+        "hostmaster.example.",
+        "hostmistre.example.",
+    ):
+        for _ in range(2):
+            assert twin.expected(question(name), 1) == [twin.answer(question(name))]
+
+
+def test_what_is_known_of_made_up_names_has_a_limit(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The odd ones start it anew."""
+    monkeypatch.setattr(answerer_beside, "ANSWERS_MAX", 20)
+    for number in range(200):
+        query = packet(from_text(f"{'n' * (number % 60 + 1)}.example."), 1 + number % 7)
+        assert twin.expected(query, 1) == [twin.answer(query)]
+    assert 0 < len(twin.cache.beside._known) <= 20
 
 
 def _spelled(name: str) -> bytes:

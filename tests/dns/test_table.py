@@ -108,11 +108,27 @@ def questions(seed: int, count: int) -> Iterable[bytes]:
     for _ in range(count):
         name: bytes = chance.choice(TARGETS + NAMES["example."] + NAMES["sub.example."] + NAMES["other."])
         for _ in range(chance.choice([0, 0, 1, 2])):
-            label = chance.choice([b"a", b"zz", b"hostmaster", b"*", b"\x00\xff", b"x" * 40])
+            label = chance.choice(
+                [
+                    b"a",
+                    b"b",
+                    b"zz",
+                    b"yy",
+                    b"ns1",
+                    b"ns7",
+                    b"hostmaster",
+                    b"hostmistre",
+                    b"*",
+                    b"\x00\xff",
+                    b"x" * 40,
+                ]
+            )
             name = bytes((len(label),)) + label + name
-        if chance.random() < 0.3:
-            name = name.upper()
-        type_ = chance.choice([A, A, AAAA, NS, CNAME, SOA, MX, TXT, SRV, DNAME, DS, RRSIG, ANY, 65, 99, 252])
+        if chance.random() < 0.4:
+            name = bytes(chance.choice((octet, *bytes((octet,)).upper())) for octet in name)
+        type_ = chance.choice(
+            [A, A, AAAA, NS, CNAME, SOA, MX, TXT, SRV, DNAME, DS, RRSIG, ANY, 65, 97, 99, 252]
+        )
         edns = chance.choice([None, None, 0, 512, 700, 1232, 4096])
         yield packet(
             name[-255:] if len(name) <= 255 else b"\x00",

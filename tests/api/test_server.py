@@ -239,6 +239,11 @@ def test_blocking_query(cluster: FakeCluster) -> None:
         await until(lambda: server._app is not None and server._app._waiting == 1)
         cluster.do(DeleteEndpoint(WWW, "192.0.2.10"))
         assert int(known) < int((await waiting).headers["qdns-index"])
+        known = (await client.get(path)).headers["qdns-index"]
+        waiting = asyncio.create_task(client.get(f"{path}?index={known}&wait=10s"))
+        await until(lambda: server._app is not None and server._app._waiting == 1)
+        cluster.vote("192.0.2.11", False)
+        assert "down" in {each["verdict"] for each in (await waiting).json()["endpoints"]}
         assert 400 == (await client.get(f"{path}?index={known}&wait=forever")).status_code
 
     serve(cluster, work)

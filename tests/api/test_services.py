@@ -254,3 +254,19 @@ def test_what_would_have_been(api: Api) -> None:
     assert 422 == api.call("POST", f"{API}/whatif", json={"fall": 0}).status_code
     assert 422 == api.call("POST", f"{API}/whatif", json={"falls": 2}).status_code
     assert 404 == api.call("POST", f"{API.replace('api.', 'no.')}/whatif", json={}).status_code
+
+
+def test_verdicts_are_never_not_modified(api: Api) -> None:
+    """The ETag is the definition's, for writes: whoever asks with it is told of the verdicts of now all the same."""
+    path = "/v1/services/www.example.org"
+    etag = {"If-None-Match": api.get(path).headers["etag"]}
+    api.cluster.vote("192.0.2.11", False)
+    for each in (path, f"{path}/endpoints", "/v1/push/knot", "/v1/zones/example.org"):
+        known = {"If-None-Match": api.get(each).headers["etag"]}
+        assert 200 == api.get(each, headers=known).status_code
+    told = api.get(path, headers=etag).json()["endpoints"]
+    assert ["undecided", "down", "undecided"] == [each["verdict"] for each in told]
+    written = api.put(
+        f"{path}/endpoints/192.0.2.10", json={"weight": 2}, headers={"If-Match": etag["If-None-Match"]}
+    )
+    assert 200 == written.status_code

@@ -38,3 +38,13 @@ def read(request: Request, value: object, index: int) -> Response:
     return Response(
         response.status, response.body, response.content_type, (("ETag", etag(index)),), response.index
     )
+
+
+def read_live(value: object, index: int, now: int) -> Response:
+    """Answer a read of one object whose definition last changed at ``index``, with what else the State says of it.
+
+    The ETag is for writes, which are about the definition. What else is shown changes without it: so the answer is
+    never "not modified", and whoever waits for a newer one waits for any change after ``now``.
+    """
+    response = shown(value, now)
+    return Response(response.status, response.body, response.content_type, (("ETag", etag(index)),), now)

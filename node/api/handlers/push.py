@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from node.api.context import ApiContext, PushChange, PushUnreadable
-from node.api.handlers.common import read, write
+from node.api.handlers.common import read_live, write
 from node.api.message import Perform, Proposal, Request, Response, Steps, shown
 from node.api.names import plain
 from node.api.problem import Problem
@@ -29,7 +29,7 @@ def get_push(context: ApiContext, request: Request) -> Response:
     state, target = context.state(), _target(context, request)
     progress = {each.target: each for each in context.pushes()}
     row = push_row(state, target, progress.get(target.name))
-    return read(request, row, state.target_indexes.get(target.name, 0))
+    return read_live(row, state.target_indexes.get(target.name, 0), state.index)
 
 
 def get_diff(context: ApiContext, request: Request) -> Steps:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from node.api.body import faulty, read_model
 from node.api.condition import if_index
 from node.api.context import ApiContext
-from node.api.handlers.common import read, write
+from node.api.handlers.common import read_live, write
 from node.api.listing import page, read_limit
 from node.api.message import Proposal, Request, Response, shown
 from node.api.models import EndpointSettings, ServiceBody
@@ -43,7 +43,7 @@ def get_service(context: ApiContext, request: Request) -> Response:
     """Show one service: its definition, its endpoints, their votes and verdicts."""
     state = context.state()
     known = service_of(state, request)
-    return read(request, _row(known), known.index)
+    return read_live(_row(known), known.index, state.index)
 
 
 def put_service(context: ApiContext, request: Request) -> Proposal:
@@ -64,7 +64,8 @@ def delete_service(context: ApiContext, request: Request) -> Proposal:
 
 def list_endpoints(context: ApiContext, request: Request) -> Response:
     """List the endpoints of a service."""
-    known = service_of(context.state(), request)
+    state = context.state()
+    known = service_of(state, request)
     verdict, published = _read_filters(request)
     rows = [
         each
@@ -72,7 +73,7 @@ def list_endpoints(context: ApiContext, request: Request) -> Response:
         if verdict in (None, each["verdict"]) and published in (None, each["published"])
     ]
     value = listed_whole("/v1/services/{fqdn}/endpoints", request, rows, "address")
-    return read(request, value, known.index)
+    return read_live(value, known.index, state.index)
 
 
 def put_endpoint(context: ApiContext, request: Request) -> Proposal:

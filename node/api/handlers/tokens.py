@@ -4,7 +4,7 @@ from node.api.access import is_unix
 from node.api.body import read_model
 from node.api.condition import if_index
 from node.api.context import ApiContext, Token
-from node.api.handlers.common import read, write
+from node.api.handlers.common import read_live, write
 from node.api.message import Proposal, Request, Response, shown
 from node.api.models import TokenBody
 from node.api.problem import Problem
@@ -31,8 +31,9 @@ def token_rows(context: ApiContext) -> list[Row]:
 
 def get_token(context: ApiContext, request: Request) -> Response:
     """Show a token of the cluster."""
-    known = _known(context.state(), request)
-    return read(request, _row(context, known), known.index)
+    state = context.state()
+    known = _known(state, request)
+    return read_live(_row(context, known), known.index, state.index)
 
 
 def put_token(context: ApiContext, request: Request) -> Proposal:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from node.api.body import read_model
 from node.api.condition import if_index
 from node.api.context import ApiContext
-from node.api.handlers.common import read, write
+from node.api.handlers.common import read_live, write
 from node.api.listing import page, read_limit
 from node.api.message import Proposal, Request, Response, shown
 from node.api.models import ZoneBody
@@ -29,7 +29,7 @@ def get_zone(context: ApiContext, request: Request) -> Response:
     """Show one zone."""
     state = context.state()
     zone = named_zone(state, request.values["zone"])
-    return read(request, zone_row(state, zone), state.zone_indexes.get(zone.name, 0))
+    return read_live(zone_row(state, zone), state.zone_indexes.get(zone.name, 0), state.index)
 
 
 def put_zone(context: ApiContext, request: Request) -> Proposal:

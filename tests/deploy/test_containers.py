@@ -1,5 +1,6 @@
 """The container image, compose and Kubernetes examples fit one another and the program, as far as that shows offline."""
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -48,6 +49,60 @@ def test_the_image_runs_commands_that_exist() -> None:
     for found in re.findall(r"^(?:CMD|HEALTHCHECK .* CMD) \[(.+)\]$", CONTAINERFILE, re.MULTILINE):
         words = [each.strip().strip('"') for each in found.split(",")]
         assert accepts([word for word in words if word != "qdns"]), found
+
+
+INSTRUCTIONS = {
+    "FROM", "RUN", "WORKDIR", "COPY", "USER", "VOLUME", "EXPOSE", "STOPSIGNAL", "HEALTHCHECK", "ENTRYPOINT", "CMD",
+}  # fmt: skip
+
+
+def test_the_image_is_written_as_its_builders_read_it() -> None:
+    """Whole instructions of known kinds, each stage from a pinned minor version, ports and data where the others say."""
+    joined = re.sub(r"\\\n\s*", "", CONTAINERFILE)
+    lines = [line for line in joined.splitlines() if line and not line.startswith("#")]
+    assert INSTRUCTIONS == {line.partition(" ")[0] for line in lines}
+    assert 2 == len(re.findall(r"^FROM docker\.io/library/python:3\.\d+-slim", CONTAINERFILE, re.MULTILINE))
+    copied = re.findall(r"^COPY --from=(\w+) (\S+) (\S+)$", CONTAINERFILE, re.MULTILINE)
+    stages = re.findall(r"^FROM \S+ AS (\w+)$", CONTAINERFILE, re.MULTILINE)
+    assert [(stages[0], "/opt/quorumdns", "/opt/quorumdns")] == copied
+    for line in lines:
+        if line.startswith(("ENTRYPOINT", "CMD", "HEALTHCHECK")):
+            assert all(isinstance(word, str) for word in json.loads(line[line.index("[") :])), line
+    (exposed,) = re.findall(r"^EXPOSE (.+)$", CONTAINERFILE, re.MULTILINE)
+    pod = next(each for each in KUBERNETES if each["kind"] == "DaemonSet")["spec"]["template"]["spec"]
+    ports = {f"{each['containerPort']}/{each['protocol'].lower()}" for each in pod["containers"][0]["ports"]}
+    assert ports == set(exposed.split())
+    (volume,) = re.findall(r"^VOLUME (\S+)$", CONTAINERFILE, re.MULTILINE)
+    assert f"install -d -o 65532 -g 65532 -m 0700 {volume}" in CONTAINERFILE
+    assert all(f"{name}:{volume}" in each["volumes"] for name, each in COMPOSE["services"].items())
+
+
+KINDS = {
+    "Namespace": ("v1", set()),
+    "ConfigMap": ("v1", {"data"}),
+    "DaemonSet": ("apps/v1", {"spec"}),
+    "PodDisruptionBudget": ("policy/v1", {"spec"}),
+}
+"""By kind: its version and what it has beside its name."""
+
+
+def test_the_kinds_of_kubernetes_are_whole() -> None:
+    """Each has the version and the parts of its kind; what selects and what is selected say the same."""
+    assert set(KINDS) == {each["kind"] for each in KUBERNETES}
+    for each in KUBERNETES:
+        version, parts = KINDS[each["kind"]]
+        assert (version, {"apiVersion", "kind", "metadata", *parts}) == (each["apiVersion"], set(each))
+        assert re.fullmatch(r"[a-z0-9-]{1,63}", each["metadata"]["name"])
+    spec = next(each for each in KUBERNETES if each["kind"] == "DaemonSet")["spec"]
+    assert spec["selector"]["matchLabels"] == spec["template"]["metadata"]["labels"]
+    text = (DEPLOY / "kubernetes.yaml").read_text()
+    (label,) = spec["template"]["spec"]["nodeSelector"].items()
+    assert f"kubectl label node WORKER1 WORKER2 WORKER3 {label[0]}={label[1]}" in text
+    made = set(re.findall(r"--from-file=([\w-]+)", text))
+    assert made == set(re.findall(r"/etc/quorumdns/secrets/([\w-]+)", text))
+    (secret,) = (each["secret"] for each in spec["template"]["spec"]["volumes"] if "secret" in each)
+    assert f"create secret generic {secret['secretName']} " in text
+    assert 0o400 == secret["defaultMode"]
 
 
 def test_compose(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import requests
 
 from node.api.answers.table import ANSWERS
 from node.api.context import PushChange, ReceiverRow, TrustSummary
+from node.api.table import TABLE
 from node.health.steadiness import FlapLimit
 from node.state.api_tokens import ApiToken, PutToken
 from node.state.command import (
@@ -21,11 +22,12 @@ from node.state.command import (
 )
 from node.state.desired import Desired, encode
 from node.state.operations import Place, SetMaintenance, SetOverrides
-from node.state.pushes import ReportPush
+from node.state.pushes import HoldPush, ReportPush
 from node.state.state import Receiver
 from node.zone.lease import LeaseKey
 from node.zone.name import from_text
 from node.zone.rrset import A
+from raft.proposal import Committed
 from tests.api.conftest import SEED, WWW, ZONE, Api, FakeCluster, service
 from tests.api.described import Description
 from tests.cluster.servers import wait_until
@@ -64,6 +66,7 @@ def _full() -> Api:
         SetOverrides((Place(WWW, "192.0.2.10"),), "drain", NOW_MS + 60_000),
         SetMaintenance(steady.fqdn, True),
         ReportPush("knot", "ns1", 1, ok=False, detail="timed out"),
+        HoldPush("knot", "ns1", 1, ZONE, 7, 8),
         PutToken(ApiToken("admin", b"\x01" * 32, ("admin",))),
     ):
         cluster.do(command)
@@ -77,10 +80,21 @@ def _full() -> Api:
         series=lambda *_: [SimpleNamespace(probes=5, good=4, mean_ms=2, longest_ms=7), None],
         trust=lambda: TrustSummary(certificate_ends_ms=NOW_MS, refusals={"ns2": "was removed"}),
         push_diff=_push_diff,
+        change_nodes=_changed,
+        hear=lambda *_: True,
+        test_receiver=_tested,
     )
     api.context.course.look(cluster.replica, NOW_MS)
     api.client_address = "unix:root"
     return api
+
+
+async def _changed(*_: object, **__: object) -> Committed:
+    return Committed(77, None)
+
+
+async def _tested(_name: str) -> str:
+    return "HTTP 204"
 
 
 async def _push_diff(_target: str) -> list[PushChange]:
@@ -136,15 +150,34 @@ WRITES: tuple[tuple[str, str, Mapping[str, Any]], ...] = (
     ("POST", "/v1/apply", {"content": encode(Desired(SEED.zones, SEED.services, ()))}),
     ("POST", "/v1/apply", {"content": encode(Desired(SEED.zones, SEED.services, ()))}),
     ("PUT", "/v1/log", {"json": {"level": "info"}}),
+    ("POST", "/v1/acme/present", {"json": {"fqdn": "_acme-challenge.example.org.", "value": "x"}}),
+    ("POST", "/v1/acme/cleanup", {"json": {"fqdn": "_acme-challenge.example.org.", "value": "x"}}),
+    ("PUT", "/v1/services/{fqdn}", {"json": {"check": "push://60s", "endpoints": ["192.0.2.10"]}}),
+    ("POST", f"{ENDPOINT}/heartbeat", {}),
+    ("PUT", "/v1/nodes/{name}", {"json": {"raft": "192.0.2.4:7300"}}),
+    ("POST", "/v1/nodes/{name}/replace", {}),
+    ("POST", "/v1/nodes/{name}/lead", {}),
+    ("DELETE", "/v1/nodes/{name}", {}),
+    ("POST", "/v1/push/{name}/release", {}),
+    ("POST", "/v1/push/{name}/refresh", {}),
+    ("POST", "/v1/notify/{name}/test", {}),
+    ("POST", "/v1/batch", {"json": {"operations": [{"method": "DELETE", "path": "/v1/zones/example.org/rrsets/b.example.org/A"}]}}),
+    ("PUT", "/v1/tokens/{name}", {"json": {"sha256": "ab" * 32, "scopes": ["admin"]}}),
     ("DELETE", ENDPOINT, {}),
     ("DELETE", "/v1/services/{fqdn}", {}),
     ("DELETE", "/v1/tokens/{name}", {}),
+    ("DELETE", "/v1/zones/{zone}", {}),
 )  # fmt: skip
 
 
 def test_what_is_written(full: Api, described: Description) -> None:
-    """Answers to writes, too, one after the other, on what the ones before left."""
+    """Answers to writes, too, every one of them, one after the other, on what the ones before left."""
+    known = {(method, path.partition("?")[0]) for method, path, _ in WRITES}
+    written = {(each.method, each.pattern) for each in TABLE.routes if each.documented and each.method != "GET"}
+    assert {(method, path) for method, path in written if path.startswith("/v1/")} == known
     for method, path, options in WRITES:
+        if path == "/v1/zones/{zone}" and method == "DELETE":  # in which no service may live
+            full.call("DELETE", "/v1/services/steady.example.org")
         answer = full.call(method, filled(path), **options)
         assert 200 == answer.status_code, (method, path, answer.text)
         pattern = path.partition("?")[0]

@@ -166,6 +166,18 @@ class Refreshed(TypedDict):
     targets: list[str]
 
 
+class Heard(TypedDict):
+    """A heartbeat that was heard, for how long it counts, and how the endpoint stands."""
+
+    service: str
+    address: str
+    node: str
+    lease_s: int
+    verdict: Verdict
+    published: bool
+    index: Index
+
+
 class Absence(TypedDict):
     """A time for which an endpoint was withdrawn."""
 

@@ -66,6 +66,7 @@ ANSWERS: dict[str, Any] = {
         ),
         services.Operated,
     ),
+    f"POST {_ENDPOINT}/heartbeat": services.Heard,
     "GET /v1/series": services.Series,
     "GET /v1/explain": zones.Explanation,
     "GET /v1/push": Items(zones.PushTarget),

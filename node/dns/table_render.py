@@ -105,9 +105,30 @@ class Renderer:
         )
         return RenderedNode(block, flags, watched.depends(), watched.serials())
 
+    def unprepared_node(self, number: int, zone: Zone, name: Name) -> RenderedNode | None:
+        """Make the block of a name whose answers ``respond`` must give, None when the name does not exist."""
+        if not exists(zone, name):
+            return None
+        flags = _flags(zone, zone.node(name), name)
+        block = b"".join(
+            (
+                layout.NODE_KEY_HEAD.pack(number, len(name)),
+                name,
+                layout.NODE_HEAD.pack(flags, layout.NO_ENTRY, 1, 0),
+                unprepared(layout.TYPE_DEFAULT),
+            )
+        )
+        return RenderedNode(block, flags, frozenset(), frozenset())
+
     def zone(self, number: int, zone: Zone) -> bytes:
         """Make a zone's row in the list of zones: how it says no."""
-        templates = self._denials(zone)
+        return self._row(number, zone, self._denials(zone))
+
+    def unprepared_zone(self, number: int, zone: Zone) -> bytes:
+        """Make the row of a zone that ``respond`` must answer for."""
+        return self._row(number, zone, [])
+
+    def _row(self, number: int, zone: Zone, templates: list[bytes]) -> bytes:
         head = layout.ZONE_HEAD.pack(
             number,
             self._cell_of(zone.name),
@@ -258,7 +279,7 @@ def _is_same(first: Answer, second: Answer) -> bool:
     ) and (first.glue, first.additional) == (second.glue, second.additional)
 
 
-def _flags(zone: Zone, node: Node, name: Name) -> int:
+def _flags(zone: Zone, node: Node | None, name: Name) -> int:
     is_cut = name != zone.name and visible(node, NS) is not None
     return layout.NODE_CUT * is_cut | layout.NODE_DNAME * (visible(node, DNAME) is not None)
 

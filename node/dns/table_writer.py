@@ -2,13 +2,15 @@
 
 A change at a name alters answers at that name, at names that were made by looking at it, and where a name
 came or went. Everything is written beside what readers see and shown by single stores, each followed by a notice
-that tells readers what to forget.
+that tells readers what to forget; only then is the room of what was there before handed back.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Protocol
 from zlib import crc32
+
+import structlog
 
 from node.dns import table_layout as layout
 from node.dns.query import Query
@@ -17,8 +19,13 @@ from node.dns.table_heap import Heap, Slots
 from node.dns.table_render import Choices, RenderedNode, Renderer
 from node.state.state import Changed
 from node.zone.lease import LeaseKey
-from node.zone.name import Name, is_wildcard, is_within
+from node.zone.name import Name, is_wildcard, is_within, to_text
 from node.zone.zone import Zone
+
+logger = structlog.get_logger()
+
+_TOLD_MAX = 10
+"""Names that cannot be rendered ahead are told of so often."""
 
 Key = tuple[Name, Name]
 """Zone and name."""
@@ -71,6 +78,7 @@ class TableWriter:
         self._next_number = 1
         self._cells: dict[Name, int] = {}
         self._rows: dict[Name, bytes] = {}
+        self._failures = 0
         self._depends: dict[Key, frozenset[Name]] = {}
         self._dependents: dict[Name, set[Key]] = {}
         self._serials: dict[Key, frozenset[Name]] = {}
@@ -172,7 +180,7 @@ class TableWriter:
             self.heap.publish(self._cells[apex], after.serial)
             self._tell(layout.NOTICE_SERIAL, self._cells[apex].to_bytes(8, "little"))
         if not is_same_soa(before, after):
-            self._rows[apex] = self._renderer.zone(self._numbers[apex], after)
+            self._rows[apex] = self._render_row(self._numbers[apex], after)
             self._show_zones()
             anew.update(dict.fromkeys(self._serial_users.get(apex, ())))
 
@@ -238,7 +246,7 @@ class TableWriter:
         self._numbers[zone.name] = number
         self.slots.reserve(len(zone.nodes))
         for name in zone.nodes:
-            rendered = self._renderer.node(zones, number, zone, name)
+            rendered = self._render(zones, number, zone, name)
             self._register((zone.name, name), rendered)
             if rendered is not None:
                 key = _key(number, name)
@@ -249,14 +257,35 @@ class TableWriter:
                     self.heap.put(self._mark((zone.name, name), rendered)),
                 )
             pause()
-        self._rows[zone.name] = self._renderer.zone(number, zone)
+        self._rows[zone.name] = self._render_row(number, zone)
+
+    def _render(self, zones: Zones, number: int, zone: Zone, name: Name) -> RenderedNode | None:
+        """Make a name's block; a name that this fails for is left to ``respond``, and keeps nobody from the table."""
+        try:
+            return self._renderer.node(zones, number, zone, name)
+        except Exception as error:
+            self._note_failure(name, error)
+            return self._renderer.unprepared_node(number, zone, name)
+
+    def _render_row(self, number: int, zone: Zone) -> bytes:
+        """Make a zone's row; a zone that this fails for is left to ``respond``."""
+        try:
+            return self._renderer.zone(number, zone)
+        except Exception as error:
+            self._note_failure(zone.name, error)
+            return self._renderer.unprepared_zone(number, zone)
+
+    def _note_failure(self, name: Name, error: Exception) -> None:
+        self._failures += 1
+        if self._failures <= _TOLD_MAX:
+            logger.error("table.unprepared", name=to_text(name), exc_info=error)
 
     # --- showing ---------------------------------------------------------------------------------
 
     def _refresh(self, zones: Zones, apex: Name, name: Name) -> None:
         """Make a name's block anew and show it by one store."""
         number = self._numbers[apex]
-        rendered = self._renderer.node(zones, number, zones[apex], name)
+        rendered = self._render(zones, number, zones[apex], name)
         self._register((apex, name), rendered)
         self.slots.reserve(1)
         key = _key(number, name)
@@ -274,8 +303,8 @@ class TableWriter:
         if old:
             flags = self._flags(old, name)
             self.heap.publish(place, layout.slot_word(hash_, offset))
-            self.heap.retire(old)
             self._tell_change(name, flags, rendered.flags, is_new=False)
+            self.heap.retire(old)
         else:
             self.slots.insert(place, hash_, offset)
             self._tell_change(name, 0, rendered.flags, is_new=True)
@@ -283,8 +312,8 @@ class TableWriter:
     def _remove(self, place: int, old: int, name: Name) -> None:
         flags = self._flags(old, name)
         self.slots.delete(place)
-        self.heap.retire(old)
         self._tell_change(name, flags, 0, is_new=True)
+        self.heap.retire(old)
 
     def _delete(self, number: int, name: Name) -> None:
         """Take away a name of a zone that is no longer shown."""
@@ -301,9 +330,9 @@ class TableWriter:
         old = self.heap.words[layout.WORD_ZONES]
         rows = b"".join(self._rows.values())
         self.heap.publish(layout.WORD_ZONES, self.heap.put(layout.ZONES_HEAD.pack(len(self._rows)) + rows))
+        self._tell(layout.NOTICE_ALL)
         if old:
             self.heap.retire(old)
-        self._tell(layout.NOTICE_ALL)
 
     def _tell_change(self, name: Name, before: int, after: int, *, is_new: bool) -> None:
         """Say what readers must forget: more the more answers hang on the name."""

@@ -1,6 +1,7 @@
 """The serving table answers with the very octets that ``respond`` gives, whatever the zones and their history."""
 
 import random
+import struct
 from collections.abc import Iterable
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from node.dns import answerer_stats as stats
 from node.dns import table_layout as layout
-from node.dns.table_render import Renderer
+from node.dns.table_render import RenderedNode, Renderer, Zones
 from node.dns.table_writer import TableWriter
 from node.state.state import Changed
 from node.zone.name import Name, from_text, iter_ancestors
@@ -307,6 +308,50 @@ def test_a_reader_between_two_looks_does_not_take_a_rebuilt_zone_for_an_empty_on
     assert twin.answer(query) in (None, *before)
     twin.cache.catch_up()
     assert twin.answer(query) in (None, *twin.expected(query))
+
+
+@pytest.mark.parametrize("broken", ["www", "sub", "*.wild", "b", ""])
+def test_a_name_that_cannot_be_rendered_is_handed_up_alone(
+    broken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the renderer stumbles over, now or after a change, others are answered and it is not answered wrongly."""
+    apex = from_text("example.")
+    name = from_text(f"{broken}.example.") if broken else apex
+    real, real_row = Renderer.node, Renderer.zone
+
+    def node(self: Renderer, zones_: Zones, number: int, zone: Zone, each: Name) -> RenderedNode | None:
+        if each == name:
+            raise struct.error("a field is too small")
+        return real(self, zones_, number, zone, each)
+
+    def row(self: Renderer, number: int, zone: Zone) -> bytes:
+        if zone.name == name:
+            raise ValueError("no denial")
+        return real_row(self, number, zone)
+
+    monkeypatch.setattr(Renderer, "node", node)
+    monkeypatch.setattr(Renderer, "zone", row)
+    twin = Twin(zones(PLAIN))
+    for number in range(2):
+        texts = ("mx", "al", "www", "sub", "x.sub", "x.wild", "a.b", "b", "no", "x.alias")
+        answered = {text for text in texts for type_ in (A, MX) if ask(twin, f"{text}.example.", type_)}
+        expected = {"": set(), "sub": {"sub", "x.sub"}, "*.wild": {"x.wild"}, "www": {"www"}, "b": {"b"}}[
+            broken
+        ]
+        assert (set(texts) - expected if broken else set()) == answered
+        changed = [Replacement(name, TXT, make(name, TXT, 60, [b"\x01x"]))]
+        twin.change(
+            {**twin.zones, apex: with_changes(twin.zones[apex], changed, number + 2)},
+            Changed(names=((apex, name), (apex, apex)), zones=(apex,)),
+        )
+
+
+def ask(twin: Twin, name: str, type_: int) -> bool:
+    """Say whether the table answers, and see to it that it says what ``respond`` does."""
+    query = packet(from_text(name), type_)
+    answer = twin.answer(query)
+    assert answer is None or twin.allows(query, answer)
+    return answer is not None
 
 
 @pytest.mark.parametrize("count", [255, 256, 257])

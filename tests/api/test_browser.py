@@ -15,6 +15,8 @@ import pytest
 
 from node.api.context import Token
 from node.api.server import ApiServer
+from node.state.api_tokens import ApiToken, PutToken
+from node.state.pushes import ReportPush
 from tests.api.conftest import WWW, FakeCluster
 from tests.api.test_dashboard import SERVICE
 from tests.api.test_server import SETTINGS, serve, until
@@ -171,12 +173,23 @@ def test_every_page_in_both_themes(cluster: FakeCluster, theme: Any) -> None:
     """No page is wider than 360 px, none breaks its policy, and axe finds nothing serious."""
     cluster.vote("192.0.2.10", True)
     cluster.vote("2001:db8::12", False, evidence="HTTP 503")
+    cluster.do(
+        ReportPush("knot", "ns1", 1, ok=False, detail="192.0.2.53:5300 refuses connections; does it run?")
+    )
+    secret, scope = (
+        "qdns_admin_of_the_pages",
+        "records:write zone=example.org name=**.lab.example.org type=A,AAAA",
+    )
+    for name, scopes in (("admin", ("admin",)), ("ci-of-the-laboratory", (scope, "acme"))):
+        cluster.do(PutToken(ApiToken(name, hashlib.sha256(f"{secret}{name}".encode()).digest(), scopes)))
+    headers = {"Authorization": f"Bearer {secret}admin"}
     faults: list[str] = []
     found: list[str] = []
 
     def work(server: ApiServer) -> None:
         viewport: Any = {"width": 360, "height": 800}
-        with page_of(server, faults, viewport=viewport, color_scheme=theme) as page:
+        options = {"viewport": viewport, "color_scheme": theme, "extra_http_headers": headers}
+        with page_of(server, faults, **options) as page:
             for path in PAGES:
                 page.goto(path)
                 assert (path, 360) == (path, page.evaluate("document.documentElement.scrollWidth"))

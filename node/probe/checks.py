@@ -16,8 +16,9 @@ from node.probe.handshake import probe_tls
 from node.probe.http import probe_http
 from node.probe.question import probe_dns
 from node.probe.result import Failed, ProbeResult, Progress
-from node.probe.stream import Tls, failure_of
+from node.probe.stream import failure_of
 from node.probe.tcp import probe_tcp
+from node.probe.tls_wire import Tls
 from node.probe.toolbox import Toolbox
 from node.zone.name import Name, to_text
 

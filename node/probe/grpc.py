@@ -10,7 +10,8 @@ import struct
 
 from node.health.service import Check
 from node.probe.result import Failed, Progress
-from node.probe.stream import Exchange, Tls, converse
+from node.probe.stream import Exchange, converse
+from node.probe.tls_wire import Tls
 
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _PATH = b"/grpc.health.v1.Health/Check"

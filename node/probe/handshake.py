@@ -4,8 +4,9 @@ import asyncio
 
 from node.health.service import Check
 from node.probe.result import Progress
-from node.probe.stream import Exchange, Tls, converse
+from node.probe.stream import Exchange, converse
 from node.probe.tls import end_of_validity, expiry_warning
+from node.probe.tls_wire import Tls
 
 
 async def probe_tls(check: Check, address: str, tls: Tls, progress: Progress) -> str:

@@ -11,8 +11,9 @@ from node.health.service import Check
 from node.probe.http_reader import BadAnswer, HttpReader
 from node.probe.pattern import Patterns, PatternTooSlow
 from node.probe.result import Failed, Progress
-from node.probe.stream import Exchange, Tls, converse
+from node.probe.stream import Exchange, converse
 from node.probe.tls import expiry_warning
+from node.probe.tls_wire import Tls
 
 _PRINTABLE = "".join(chr(code) for code in range(33, 127))
 _OWN_FIELDS = (("User-Agent", "quorumdns-probe"), ("Accept", "*/*"), ("Accept-Encoding", "identity"))

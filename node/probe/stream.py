@@ -3,12 +3,12 @@
 import asyncio
 import errno
 import ssl
-from dataclasses import dataclass
 from typing import cast
 
 from node.probe.result import Failed, Progress
 from node.probe.tls import certificate_evidence
-from node.probe.wire import Wire, open_socket
+from node.probe.tls_wire import Tls, TlsWire
+from node.probe.wire import Wire
 
 _UNREACHABLE = {
     errno.ENETUNREACH: "network unreachable",
@@ -29,14 +29,6 @@ _REFUSED = {errno.ECONNREFUSED: "connection refused", errno.EPIPE: "connection c
 _RESET = "connection reset"
 
 
-@dataclass(frozen=True, slots=True)
-class Tls:
-    """How to speak TLS: the context, and the name that the certificate must be for."""
-
-    context: ssl.SSLContext
-    name: str
-
-
 class Exchange(asyncio.Protocol):
     """A conversation whose subclass decides when enough has been heard.
 
@@ -47,6 +39,12 @@ class Exchange(asyncio.Protocol):
         self.progress = progress
         self.finished: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.transport: asyncio.Transport | None = None
+        self.tls_name = ""
+        """Whom the certificate must be for."""
+
+    def connected(self) -> None:
+        """Note that the endpoint took the connection, over which TLS is to be spoken."""
+        self.progress.await_next("no TLS handshake")
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take hold of the transport and let the subclass say its first words."""
@@ -67,7 +65,7 @@ class Exchange(asyncio.Protocol):
         if self.finished.done():
             return
         if isinstance(exc, OSError):
-            self.finished.set_exception(failure_of(exc, self.progress))
+            self.finished.set_exception(failure_of(exc, self.progress, self.tls_name))
         else:
             self.fail(f"connection lost: {exc}" if exc else "connection closed")
 
@@ -92,7 +90,8 @@ async def converse(exchange: Exchange, address: str, port: int, tls: Tls | None 
         if tls is None:
             exchange.transport = Wire(exchange, address, port)
         else:
-            await _connect_tls(exchange, address, port, tls)
+            exchange.tls_name = tls.name
+            exchange.transport = TlsWire(exchange, address, port, tls)
         return await exchange.finished
     finally:
         if exchange.transport is not None:
@@ -102,27 +101,10 @@ async def converse(exchange: Exchange, address: str, port: int, tls: Tls | None 
             exchange.finished.exception()  # seen, also when the deadline came first
 
 
-async def _connect_tls(exchange: Exchange, address: str, port: int, tls: Tls) -> None:
-    """Open a fresh TLS connection to the address and hand it to the exchange."""
-    loop = asyncio.get_running_loop()
-    connection = open_socket(address)
-    try:
-        await loop.sock_connect(connection, (address, port))
-        exchange.progress.await_next("no TLS handshake")
-        await loop.create_connection(
-            lambda: exchange, sock=connection, ssl=tls.context, server_hostname=tls.name
-        )
-    except ssl.SSLError as error:
-        raise Failed(certificate_evidence(error, tls.name)) from None
-    finally:
-        if exchange.transport is None:
-            connection.close()
-
-
-def explain(error: OSError) -> str:
-    """Return one short sentence for what the operating system says."""
+def explain(error: OSError, tls_name: str = "") -> str:
+    """Return one short sentence for what the operating system or TLS says; ``tls_name`` is who was asked for."""
     if isinstance(error, ssl.SSLError):
-        return certificate_evidence(error, "")
+        return certificate_evidence(error, tls_name)
     if isinstance(error, ConnectionResetError | ConnectionAbortedError):
         return _RESET
     number = error.errno or 0
@@ -130,10 +112,11 @@ def explain(error: OSError) -> str:
     return known or f"cannot connect: {error.strerror or error}"
 
 
-def failure_of(error: OSError, progress: Progress) -> Failed:
+def failure_of(error: OSError, progress: Progress, tls_name: str = "") -> Failed:
     """Return what an error of the operating system means for the probe."""
     answered = progress.answered or is_answer(error)
-    return Failed(explain(error), answered=answered, tried=error.errno not in _OWN_FAULT)
+    tried = isinstance(error, ssl.SSLError) or error.errno not in _OWN_FAULT  # TLS has numbers of its own
+    return Failed(explain(error, tls_name), answered=answered, tried=tried)
 
 
 def is_answer(error: OSError) -> bool:

@@ -6,8 +6,8 @@ from ssl import SSLContext
 
 from node.probe.heartbeats import Heartbeats
 from node.probe.pattern import Patterns
-from node.probe.stream import Tls
 from node.probe.tls import make_context
+from node.probe.tls_wire import Tls
 
 
 class Toolbox:

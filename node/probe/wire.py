@@ -1,7 +1,7 @@
 """A plain TCP connection that drives an ``asyncio.Protocol`` with as little work as possible.
 
 ``loop.create_connection`` costs more than half of a whole HTTP probe: a transport with flow control,
-futures and a coroutine for what a probe does once. TLS goes through asyncio's own.
+futures and a coroutine for what a probe does once. ``node.probe.tls_wire`` speaks TLS over one.
 """
 
 import asyncio

@@ -9,6 +9,8 @@ import trustme
 
 from node.health.service import Check
 from node.probe.checks import run, tls_name
+from node.probe.result import Progress
+from node.probe.stream import failure_of
 from node.probe.toolbox import Toolbox
 from node.zone.name import from_text
 from tests.probe import gallery
@@ -140,6 +142,52 @@ def test_verification_can_be_switched_off(authority):
     certificate = authority.issue_cert("other.test", not_before=past - timedelta(days=9), not_after=past)
     result = probe(authority, certificate, trusted=False, verify=False)
     assert (True, "HTTP 200") == (result.up, result.evidence)
+
+
+def test_a_certificate_that_changes_is_seen_at_once(authority):
+    """No session is resumed: with the same contexts and the same server the next probe looks at what it shows now."""
+    past = datetime(2020, 1, 2, tzinfo=UTC)
+    context = server_tls(authority.issue_cert("www.example.test"))
+    expired = authority.issue_cert("www.example.test", not_before=past - timedelta(days=9), not_after=past)
+
+    async def play():
+        toolbox = Toolbox(ca_file=authority.path)
+        async with listening(says(OK), tls=context) as server:
+            check = Check("https", server.port)
+            before = [await run(check, FQDN, "127.0.0.1", 2, toolbox) for _ in range(2)]
+            expired.configure_cert(context)
+            after = await run(check, FQDN, "127.0.0.1", 2, toolbox)
+        await toolbox.close()
+        return [*before, after]
+
+    evidence = [each.evidence for each in asyncio.run(play())]
+    assert ["HTTP 200", "HTTP 200", "certificate expired 2020-01-02"] == evidence
+
+
+def test_a_server_that_wants_to_know_us_is_bad(authority):
+    """With TLS 1.3 it hangs up after the handshake. That is the endpoint's fault, not one of this node."""
+    context = server_tls(authority.issue_cert("www.example.test"))
+    context.verify_mode = ssl.CERT_REQUIRED
+    authority.configure_trust(context)
+
+    async def play():
+        toolbox = Toolbox(ca_file=authority.path)
+        async with listening(says(OK), tls=context) as server:
+            found = await run(Check("https", server.port), FQDN, "127.0.0.1", 2, toolbox)
+        await toolbox.close()
+        return found
+
+    result = asyncio.run(play())
+    assert (False, True, True) == (result.up, result.answered, result.tried)
+
+
+def test_what_tls_says_is_never_a_fault_of_this_node():
+    """The numbers of its errors mean something else than those of the operating system: 1 is no missing permission."""
+    for number in range(20):
+        error = ssl.SSLError(number, "no")
+        error.reason = "NO_REASON"
+        failure = failure_of(error, Progress())
+        assert (True, True) == (failure.answered, failure.tried)
 
 
 def test_tls_to_a_plain_port_is_bad(authority):

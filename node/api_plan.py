@@ -1,6 +1,7 @@
 """What the HTTP API of a node is to be, from its configuration: where it listens, who may ask, what it shows."""
 
 import hashlib
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -22,6 +23,8 @@ class ApiPlan:
     """A file of authorities that the other nodes' certificates are checked by; None for the system's."""
     config_hash: str = ""
     """Of what the nodes' files have in common."""
+    inherited: Mapping[str, socket.socket] = field(default_factory=dict, compare=False, repr=False)
+    """Listening sockets that a socket unit of systemd holds, by what they stand for in ``listen``."""
 
 
 class FileFacts:
@@ -40,14 +43,14 @@ class FileFacts:
 def api_plan_of(config: Config, environ: Mapping[str, str]) -> ApiPlan:
     """Return the plan that a configuration describes. Raises ``SecretError``."""
     api = config.api
-    socket = () if api.socket is None else (f"unix:{api.socket}",)
+    local = () if api.socket is None else (f"unix:{api.socket}",)
     tokens = tuple(
         Token(each.name, hashlib.sha256(each.secret.read(environ)).hexdigest(), each.scopes)
         for each in api.tokens
     )
     if api.tls is None:
-        return ApiPlan((api.listen, *socket), tokens, config_hash=config.shared_hash)
+        return ApiPlan((api.listen, *local), tokens, config_hash=config.shared_hash)
     key = path_of(api.tls.key, environ)
     assert key is not None  # the configuration allows files and credentials only
     ca = None if api.tls.ca is None else str(api.tls.ca)
-    return ApiPlan((api.listen, *socket), tokens, CertificateFiles(api.tls.cert, key), ca, config.shared_hash)
+    return ApiPlan((api.listen, *local), tokens, CertificateFiles(api.tls.cert, key), ca, config.shared_hash)

@@ -36,7 +36,8 @@ class ApiPort:
             except BadCertificate as bad:
                 raise ApiError(f"the API cannot show its certificate: {bad}") from None
         tls = None if self._certificate is None else self._certificate.context
-        self._server = ApiServer(ApiSettings(listen=self._plan.listen, tls=tls), self._context)
+        settings = ApiSettings(listen=self._plan.listen, tls=tls)
+        self._server = ApiServer(settings, self._context, self._plan.inherited)
         await self._server.start()
         self._tasks.append(asyncio.create_task(self._follow_course()))
         if self._certificate is not None:

@@ -5,9 +5,10 @@
 
 import asyncio
 import contextlib
+import socket
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -110,10 +111,14 @@ class DnsRoom:
         self.server = DnsServer(settings, self.view, self._propose, self._ask)
         if plan.inherited:
             await self._await_readiness()
-        await self.server.start(plan.inherited)
+        for_answerers = {
+            key: each for key, each in plan.inherited.items() if plan.answerers and key[0] == "udp"
+        }
+        ours = {key: each for key, each in plan.inherited.items() if key not in for_answerers}
+        await self.server.start(ours)
         if plan.answerers:
             try:
-                await self._start_answerers(plan)
+                await self._start_answerers(plan, {place: each for (_, place), each in for_answerers.items()})
             except ListenFailed:
                 await self.server.stop()
                 raise
@@ -128,7 +133,7 @@ class DnsRoom:
         while not self._is_ready() and time.monotonic() < deadline:  # noqa: ASYNC110 - no event tells
             await asyncio.sleep(_GLANCE_S)
 
-    async def _start_answerers(self, plan: DnsPlan) -> None:
+    async def _start_answerers(self, plan: DnsPlan, given: Mapping[str, socket.socket]) -> None:
         """Let processes of their own answer UDP. Raises ``ListenFailed``."""
         folder = plan.directory
         if folder is None:
@@ -136,7 +141,7 @@ class DnsRoom:
             folder = Path(self._home.name)
         settings = SupervisorSettings(folder, plan.answerers, plan.orphan_life_s, plan.compiled)
         self.fast = FastDns(settings, self.view, self.server.answer_datagram, plan.policy, self._leases)
-        await self.fast.start(self.server.addresses)
+        await self.fast.start(self.server.addresses, given)
         self.server.use_limiter(self.fast.take_policy(plan.policy))
 
     def publish(self, zones: Zones, changed: Changed | None) -> None:

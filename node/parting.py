@@ -1,13 +1,15 @@
 """The ends of a takeover in a node: who starts lets the running process give way, who runs can be asked to."""
 
 import asyncio
+import contextlib
 import dataclasses
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import structlog
 
+from node.dns.listen import ListenFailed, read_address
 from node.dns_room import DnsRoom
 from node.plan import Plan, StartError
 from node.takeover import Sockets, TakeoverFailed, TakeoverPoint, take_over
@@ -29,9 +31,29 @@ def taken_over(plan: Plan) -> Plan:
 
 
 def with_sockets(plan: Plan, found: Sockets) -> Plan:
-    """Let a node listen on sockets that a predecessor has left, beside those it has."""
-    inherited = {**found, **plan.dns.inherited}
-    return dataclasses.replace(plan, dns=dataclasses.replace(plan.dns, inherited=inherited))
+    """Let a node listen on sockets that a predecessor has left, or a socket unit holds, beside those it has.
+
+    What TCP sockets are for that come without a kind, DNS, DNS over TLS or the API, says the plan.
+    """
+    apis = {text: found["tcp", place] for text, place in _places(plan.api.listen) if ("tcp", place) in found}
+    over_tls = {place for _, place in _places(plan.dns.tls_listen)}
+    rest = {
+        ("tls" if kind == "tcp" and place in over_tls else kind, place): bound
+        for (kind, place), bound in found.items()
+        if bound not in apis.values()
+    }
+    return dataclasses.replace(
+        plan,
+        dns=dataclasses.replace(plan.dns, inherited={**rest, **plan.dns.inherited}),
+        api=dataclasses.replace(plan.api, inherited={**apis, **plan.api.inherited}),
+    )
+
+
+def _places(texts: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield addresses to listen on as they are written and as sockets tell them; no others."""
+    for text in texts:
+        with contextlib.suppress(ListenFailed):
+            yield text, str(read_address(text))
 
 
 class Parting:

@@ -1,7 +1,8 @@
 """Telling systemd that the node has started, is well, and stops: sd_notify(3), one datagram each.
 
 What the node listens on is left with systemd as well (FDSTORE), so that connections wait while it starts anew, and
-comes back as sd_listen_fds(3) says. Names of descriptors hold no colon, so they are quoted.
+comes back as sd_listen_fds(3) says. Names of descriptors hold no colon, so they are quoted. Sockets of a socket unit
+come under the unit's name; what they are for is known by where they are bound.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ _WATCHDOG, _WATCHED = "WATCHDOG_USEC", "WATCHDOG_PID"
 _PATIENCE_S = 1.0
 _TELL_S = 2.0
 _FIRST_FD = 3
+_KINDS = ("udp", "tcp", "tls")
 
 Sockets = Mapping[tuple[str, str], socket.socket]
 """Listening sockets by kind (udp, tcp, tls) and address (``ip:port``)."""
@@ -36,7 +38,7 @@ class ServiceManager:
         is_us = watched in ("", str(os.getpid()))
         self._watchdog_s = int(patience_us) / 1e6 if patience_us.isdigit() and is_us else 0.0
         self.inherited: Sockets = _inherited(environ)
-        """What a predecessor has left with systemd."""
+        """What a predecessor has left with systemd, or a socket unit holds."""
 
     def started(self, status: str) -> None:
         """Say that the node serves, and what people are to read of it in ``systemctl status``."""
@@ -107,11 +109,24 @@ def _inherited(environ: MutableMapping[str, str]) -> dict[tuple[str, str], socke
         return {}
     found = {}
     for fd, name in zip(range(_FIRST_FD, _FIRST_FD + int(count)), names.split(":"), strict=False):
+        bound = socket.socket(fileno=fd)
         kind, _, address = unquote(name).partition(" ")
-        if kind in ("udp", "tcp", "tls") and (kind, address) not in found:
-            found[kind, address] = bound = socket.socket(fileno=fd)
+        place = (kind, address) if kind in _KINDS else _place_of(bound)
+        if place is not None and place not in found:
             bound.set_inheritable(False)
             bound.setblocking(False)
+            found[place] = bound
         else:
-            os.close(fd)
+            bound.close()
     return found
+
+
+def _place_of(bound: socket.socket) -> tuple[str, str] | None:
+    """Return what a socket of a unit is: udp, or tcp in which somebody can connect, and where; None for any other."""
+    if bound.family not in (socket.AF_INET, socket.AF_INET6):
+        return None
+    is_stream = bound.type == socket.SOCK_STREAM
+    if is_stream and not bound.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        return None
+    host, port = bound.getsockname()[:2]
+    return "tcp" if is_stream else "udp", f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -33,6 +33,7 @@ COPIES = {
     "deploy/debian/copyright": "usr/share/doc/quorumdns/copyright",
     "deploy/alerts.yml": "usr/share/doc/quorumdns/examples/alerts.yml",
     "deploy/credentials.conf": "usr/share/doc/quorumdns/examples/credentials.conf",
+    "deploy/quorumdns.socket": "usr/share/doc/quorumdns/examples/quorumdns.socket",
 }
 
 

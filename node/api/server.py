@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import structlog
@@ -23,7 +23,11 @@ logger = structlog.get_logger()
 class ApiServer:
     """The HTTP API of one node."""
 
-    def __init__(self, settings: ApiSettings, context: ApiContext) -> None:
+    def __init__(
+        self, settings: ApiSettings, context: ApiContext, inherited: Mapping[str, socket.socket] | None = None
+    ) -> None:
+        """``inherited`` are sockets that listen already, by what they stand for in the settings."""
+        self._inherited = dict(inherited or {})
         self._settings = settings
         self._context = context
         self._sockets: list[socket.socket] = []
@@ -40,7 +44,8 @@ class ApiServer:
         """Listen and serve. Raises ``ApiError``."""
         try:
             for text in self._settings.listen:
-                self._sockets.append(listening(text))
+                given = self._inherited.pop(text, None)
+                self._sockets.append(listening(text) if given is None else given)
         except ApiError:
             self._close_sockets()
             raise

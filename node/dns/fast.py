@@ -7,6 +7,7 @@ a thread of their own, in small steps, while the answers go on from what stands 
 import asyncio
 import contextlib
 import platform
+import socket
 import struct
 import sys
 import threading
@@ -97,10 +98,13 @@ class FastDns:
         """Say whether the answerers answer from a table that this process has written."""
         return self._shown is self._writer and self._is_written
 
-    async def start(self, addresses: tuple[str, ...]) -> None:
-        """Answer at these addresses (``ip:port``); adopt answerers that are there. Raises ``ListenFailed``."""
+    async def start(self, addresses: tuple[str, ...], given: Mapping[str, socket.socket] | None = None) -> None:
+        """Answer at these addresses (``ip:port``); adopt answerers that are there. Raises ``ListenFailed``.
+
+        ``given`` are bound sockets of some of the addresses, which are closed here.
+        """
         self._loop = asyncio.get_running_loop()
-        if not await self._supervisor.start(addresses, self._writer.heap.fd):
+        if not await self._supervisor.start(addresses, self._writer.heap.fd, given):
             self._shown = self._writer
         self._thread.start()
         self._starter = asyncio.create_task(self._follow_view())

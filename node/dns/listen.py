@@ -66,13 +66,27 @@ def open_datagram(address: ListenAddress, *, is_shared: bool = False) -> socket.
     opened = _opened(address, socket.SOCK_DGRAM)
     if is_shared:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    return _bound(prepared(opened, address), address, "UDP")
+
+
+def shared_datagram(address: ListenAddress, given: socket.socket | None) -> socket.socket:
+    """Return a UDP socket for one of several processes, that never blocks. Raises ``ListenFailed``.
+
+    Without one that is bound already each gets one of its own, and these divide an address's queries; else they all
+    read the one that is given.
+    """
+    return open_datagram(address, is_shared=True) if given is None else prepared(given.dup(), address)
+
+
+def prepared(datagram: socket.socket, address: ListenAddress) -> socket.socket:
+    """Give a UDP socket, be it bound already, what ours have; return it."""
     for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
         with contextlib.suppress(OSError):
-            opened.setsockopt(socket.SOL_SOCKET, option, _BUFFER_OCTETS)
+            datagram.setsockopt(socket.SOL_SOCKET, option, _BUFFER_OCTETS)
     if address.is_wildcard:
-        _tell_destination(opened)
-    _ignore_path_mtu(opened)
-    return _bound(opened, address, "UDP")
+        _tell_destination(datagram)
+    _ignore_path_mtu(datagram)
+    return datagram
 
 
 def open_stream(address: ListenAddress) -> socket.socket:

@@ -16,7 +16,15 @@ from node.dns import message
 from node.dns.counters import Counters
 from node.dns.datagram import DatagramListener
 from node.dns.limiter import Limiter, LimiterSettings, LineLimit, Verdict
-from node.dns.listen import ListenAddress, ListenFailed, open_datagram, open_pair, open_stream, read_address
+from node.dns.listen import (
+    ListenAddress,
+    ListenFailed,
+    open_datagram,
+    open_pair,
+    open_stream,
+    prepared,
+    read_address,
+)
 from node.dns.respond import Client, Drop, Forward, Propose, Send, Stream, Transport, View, cut, respond
 from node.dns.shared_limiter import SharedLimiter
 from node.dns.stream import Messages, StreamListeners, StreamSettings
@@ -162,8 +170,8 @@ class DnsServer:
         stream = left.pop(("tcp", str(address)), None)
         if stream is not None:
             datagram = left.pop(("udp", str(address)), None) if self.settings.datagrams else None
-            if self.settings.datagrams and datagram is None:
-                datagram = open_datagram(address)
+            if self.settings.datagrams:
+                datagram = open_datagram(address) if datagram is None else prepared(datagram, address)
             return datagram, stream
         if not self.settings.datagrams and address.port:
             return None, open_stream(address)

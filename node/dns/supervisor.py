@@ -12,7 +12,7 @@ import secrets
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,7 +34,7 @@ from node.dns.answerer_process import (
     write_state,
 )
 from node.dns.answerer_replies import Answer, Replies
-from node.dns.listen import ListenAddress, ListenFailed, open_datagram, read_address
+from node.dns.listen import ListenAddress, ListenFailed, read_address, shared_datagram
 from node.dns.policy import Policy, to_row
 from node.dns.shared_limiter import KEY_OCTETS, SharedLimiter
 from node.dns.shared_limiter import OCTETS as ACCOUNTS_OCTETS
@@ -90,8 +90,13 @@ class Supervisor:
         self._tended_at = 0.0
         self._is_stopping = False
 
-    async def start(self, addresses: tuple[str, ...], table: int) -> bool:
-        """Adopt or start answerers; say whether adopted ones brought a table. Raises ``ListenFailed``."""
+    async def start(
+        self, addresses: tuple[str, ...], table: int, given: Mapping[str, socket.socket] | None = None
+    ) -> bool:
+        """Adopt or start answerers; say whether adopted ones brought a table. Raises ``ListenFailed``.
+
+        ``given`` are bound sockets of some addresses, in the place of those that are opened; closed here.
+        """
         self._meeting = Meeting(self.settings.directory, self._met)
         self._identity = f"{self.node}|{'|'.join(addresses)}"
         self._expected = living(read_state(self.settings.directory))
@@ -106,10 +111,13 @@ class Supervisor:
         self.stats = stats.Stats(mmap.mmap(self._fds[0], stats.OCTETS))
         self._accounts = mmap.mmap(self._fds[0], ACCOUNTS_OCTETS, offset=stats.OCTETS)
         try:
-            self._fill_seats(wanted)
+            self._fill_seats(wanted, given or {})
         except ListenFailed:
             self._abandon()
             raise
+        finally:
+            for bound in (given or {}).values():
+                bound.close()
         self._tending = asyncio.create_task(self._tend())
         return adopted
 
@@ -306,11 +314,11 @@ class Supervisor:
 
     # --- tending ---------------------------------------------------------------------------------
 
-    def _fill_seats(self, wanted: list[ListenAddress]) -> None:
+    def _fill_seats(self, wanted: list[ListenAddress], given: Mapping[str, socket.socket]) -> None:
         taken = {seat.number for seat in self.seats}
         for number in range(self.settings.answerers):
             if number not in taken:
-                sockets = [open_datagram(address, is_shared=True) for address in wanted]
+                sockets = [shared_datagram(each, given.get(str(each))) for each in wanted]
                 seat = Seat(number, sockets)
                 self.seats.append(seat)
                 start(seat, self._arguments(seat))

@@ -11,14 +11,17 @@ import sys
 from pathlib import Path
 
 import pytest
+import requests
 
 from node.cli.main import main
 from node.service_manager import ServiceManager
 from node.zone.name import from_text
+from tests.cluster.servers import wait_until
 from tests.dns.tables import packet
 from tests.process import Process
 
 UNIT = Path(__file__).parent.parent.parent / "deploy" / "quorumdns.service"
+SOCKET = UNIT.with_suffix(".socket")
 BACKUP = UNIT.parent / "quorumdns-backup.service"
 analyze = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is missing")
 
@@ -32,10 +35,12 @@ def analyzed(unit: Path, *words: str) -> str:
 
 
 @analyze
-@pytest.mark.parametrize("unit", [UNIT, BACKUP, BACKUP.with_suffix(".timer")], ids=lambda unit: str(unit.name))
+@pytest.mark.parametrize(
+    "unit", [UNIT, SOCKET, BACKUP, BACKUP.with_suffix(".timer")], ids=lambda unit: str(unit.name)
+)
 def test_systemd_finds_nothing_to_say(unit: Path, tmp_path: Path) -> None:
     """Every line is known to systemd; the program's place is the only thing that may differ here."""
-    for each in (UNIT, BACKUP, BACKUP.with_suffix(".timer")):
+    for each in (UNIT, SOCKET, BACKUP, BACKUP.with_suffix(".timer")):
         (tmp_path / each.name).write_text(each.read_text().replace("/usr/bin/qdns", "/bin/true"))
     found = analyzed(tmp_path / unit.name, "verify").splitlines()
     assert [] == [line for line in found if "quorumdns" in line]
@@ -130,6 +135,77 @@ def test_a_restart_keeps_what_the_node_listens_on(tmp_path: Path, monkeypatch: p
                 os.close(fd)
                 answer = waiting.recv(4096)[2:]
         assert (query[:2], 0) == (answer[:2], answer[3] & 15)
+
+
+ACTIVATED = """
+import fcntl, os, sys
+fds = [fcntl.fcntl(int(each), fcntl.F_DUPFD, 100) for each in sys.argv[1].split(",")]
+for number, fd in enumerate(fds):
+    os.dup2(fd, 3 + number)
+    os.close(fd)
+names = ":".join(["quorumdns.socket"] * len(fds))
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(fds)), LISTEN_FDNAMES=names)
+os.execv(sys.executable, [sys.executable, "-m", "node", "run", "-c", sys.argv[2]])
+"""
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("answerers", [0, 2])
+def test_a_node_takes_the_sockets_of_a_unit(tmp_path: Path, answerers: int) -> None:
+    """UDP, TCP and the API are served on what systemd holds; who came before the node waits and is answered."""
+    query = packet(from_text("ns1.example.org."), 1)
+    config = f'[dns]\nlisten = ["127.0.0.1:{{port}}"]\nanswerers = {answerers}\n'
+    with (
+        Process(tmp_path, config) as node,
+        socket.socket(type=socket.SOCK_DGRAM) as datagram,
+        socket.socket() as stream,
+        socket.socket() as api,
+        socket.socket(type=socket.SOCK_DGRAM) as asking,
+    ):
+        node.wait_for("cluster.seeded")
+        assert node.process is not None
+        node.process.terminate()
+        assert 0 == node.process.wait(20)
+        datagram.bind(("127.0.0.1", node.port))
+        for bound, port in ((stream, node.port), (api, node.api)):
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind(("127.0.0.1", port))
+            bound.listen(16)
+        asking.settimeout(30)
+        asking.connect(("127.0.0.1", node.port))
+        with socket.create_connection(("127.0.0.1", node.port), timeout=30) as waiting:
+            waiting.sendall(len(query).to_bytes(2, "big") + query)
+            asking.send(query)
+            fds = [each.fileno() for each in (datagram, stream, api)]
+            words = [sys.executable, "-c", ACTIVATED, ",".join(map(str, fds)), str(tmp_path / "cluster.toml")]
+            with (tmp_path / "log").open("ab") as log:
+                node.process = subprocess.Popen(words, stdout=log, stderr=log, cwd=Path.cwd(), pass_fds=fds)
+            over_tcp, over_udp = waiting.recv(4096)[2:], asking.recv(4096)
+        assert (query[:2], 0) == (over_tcp[:2], over_tcp[3] & 15)
+        assert (query[:2], 0) == (over_udp[:2], over_udp[3] & 15)
+        ready = f"http://127.0.0.1:{node.api}/readyz"
+        wait_until(lambda: requests.get(ready, timeout=5).ok, "the node is ready, says its API", 30)
+
+
+def test_sockets_of_a_unit_are_known_by_their_place() -> None:
+    """What is bound to no address of the network, or listens not, is none of ours; a foreign name says nothing."""
+    code = """
+import os, socket, sys
+from node.service_manager import ServiceManager
+opened = [socket.socket(type=socket.SOCK_DGRAM), socket.socket(), socket.socket(), socket.socket(socket.AF_UNIX)]
+for each in opened[:3]:
+    each.bind(("127.0.0.1", 0))
+opened[1].listen()
+wanted = {("udp", opened[0].getsockname()), ("tcp", opened[1].getsockname())}
+assert [3, 4, 5, 6] == [each.fileno() for each in opened], [each.fileno() for each in opened]
+names = "a.socket:b.socket:c.socket:d.socket"
+environ = {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "4", "LISTEN_FDNAMES": names}
+found = ServiceManager(environ).inherited
+assert {(kind, f"{host}:{port}") for kind, (host, port) in wanted} == set(found), found
+[each.detach() for each in opened]
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert 0 == done.returncode, done.stderr
 
 
 def test_only_what_is_meant_for_this_process_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:

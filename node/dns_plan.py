@@ -131,8 +131,9 @@ def _answerers(wanted: int | None) -> int:
 def _is_compiled(reader: str) -> bool:
     """Say whether the compiled reader may be used. Raises ``NoReader`` where it must be and is not there."""
     if reader == "native" and native.load() is None:
+        reason = native.why_refused() or f"there is no compiled reader at {native.LIBRARY}"
         raise NoReader(
-            f'[dns] reader is "native", but there is no compiled reader at {native.LIBRARY}: '
+            f'[dns] reader is "native", but {reason}: '
             'install quorumdns where there is a C compiler, or write reader = "auto"'
         )
     return reader != "python"

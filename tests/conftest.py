@@ -13,7 +13,7 @@ from scripts.build_native import build
 def pytest_configure(config: pytest.Config) -> None:
     """Build the compiled reader where there is a compiler, before the workers start."""
     if not hasattr(config, "workerinput"):
-        build(only_if_older=True)
+        build(only_if_changed=True)
 
 
 @pytest.fixture(scope="session", autouse=True)

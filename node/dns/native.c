@@ -7,15 +7,16 @@
  *
  * One process writes the table while this runs. Words that may change are loaded with acquire, so whatever a word points to is
  * seen as it was when the word was stored. Blocks never change, and are not reused before this process has passed to a
- * later epoch, which answerer.py does between two calls. No pointer into a block outlives a call, but for the index
- * of zones, which is made anew (native_refresh) in the same step in which the epoch is passed.
+ * later epoch, which answerer.py does between two calls. No pointer into a block outlives a call, but for the list of
+ * zones, which native.py looks at anew in the same step in which the epoch is passed.
+ *
+ * SOURCE is the checksum of this file, by which native.py knows that a library was built from it.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -24,13 +25,12 @@
 #error "the words of the table are little-endian"
 #endif
 
-enum { INTERFACE = 4, TABLE_FORMAT = 2 };
-enum { WORD_SLOTS = 2, WORD_ZONES = 3, WORD_CONSTANTS = 4, WORD_NOTICES = 6, WORD_LEASES = 7 };
+enum { TABLE_FORMAT = 2, WORD_SLOTS = 2, WORD_ZONES = 3, WORD_NOTICES = 6, WORD_LEASES = 7 };
 enum { NODE_CUT = 1, NODE_DNAME = 2, NODE_LEASED = 4, DNSSEC_DIFFERS = 1 };
 enum { COUNT_SHORT = 128, COUNT_ANSWER, COUNT_OVERSIZED, COUNT_UNSENT };
 enum { COUNT_BATCHES = 137, COUNT_LIMITED = 139, COUNT_CUT, COUNT_NATIVE, TIMES, TIME_BUCKETS = 24 };
 enum { BATCH = 64, PACKET_OCTETS_MAX = 4096, HEADER_OCTETS = 12, OPT_OCTETS = 11, OPT_FLAGS_OCTET = 7 };
-enum { TYPE_DS = 43, TYPE_OPT = 41, TYPE_ANY = 255, NAME_OCTETS_MAX = 255, TURNS = 4096 };
+enum { TYPE_OPT = 41, TYPE_DS = 43, TYPE_ANY = 255, TYPES = 258, NAME_OCTETS_MAX = 255, TURNS = 4096 };
 enum { HAND_UP = -1, DROP = 0 };
 
 /* One prepared answer, as table_layout.ANSWER has it; pointers, labels to avoid and the body follow. */
@@ -41,7 +41,7 @@ struct __attribute__((packed)) record {
     uint8_t stride, turned, pointers, options;
 };
 
-/* One zone of the list; its apex and its templates follow. */
+/* One zone of the list, as table_layout.ZONE_HEAD has it; its apex and its templates follow. */
 struct __attribute__((packed)) zone {
     uint32_t number, cell;
     uint8_t is_served, apex_octets;
@@ -59,14 +59,6 @@ struct network {
     uint8_t octets[16], length, bits;
 };
 
-struct policy {
-    uint64_t *accounts; /* NULL: answers are not limited */
-    const struct network *exempt, *forward;
-    uint64_t modulus, multiplier, limit;
-    uint32_t rows, row, slip, exempt_count, forward_count;
-    uint8_t ipv4_prefix, ipv6_prefix;
-};
-
 /* The headers and buffers of one socket are answerer_batch.py's; a reply's header differs in its length only. */
 struct batch {
     struct mmsghdr *received;
@@ -76,19 +68,23 @@ struct batch {
     uint8_t left[BATCH]; /* numbers of the messages that are handed up */
 };
 
+/* What native.py says of the table, of clients, and of where to count; nothing here changes within a call but the turns. */
 struct reader {
     const uint8_t *table;
     uint64_t *line;
-    bool is_ready;
-    uint16_t payload_octets, refusal_flags;
-    int opt_octets, refusal_opt_octets;
-    uint8_t opt[255], refusal_opt[255];
-    const struct zone **zones; /* by the hash of their apex, open addressing */
-    bool is_apex_length[NAME_OCTETS_MAX + 1];
-    uint32_t zones_mask;
+    const uint32_t *zones; /* places in the list, by the hash of their apex, open addressing; 0: there is none */
     uint64_t zones_word;
+    uint64_t *accounts; /* NULL: answers are not limited */
+    const struct network *exempt, *forward;
+    uint64_t modulus, multiplier, limit;
+    uint32_t zones_mask, rows, row, slip, exempt_count, forward_count;
+    uint16_t payload_octets, refusal_flags;
+    uint8_t ipv4_prefix, ipv6_prefix, is_ready, opt_octets, refusal_opt_octets;
+    uint8_t opt[255], refusal_opt[255];
+    uint8_t is_apex_length[NAME_OCTETS_MAX + 1];
+    uint8_t type_places[TYPES]; /* the first is for all types that are not counted by themselves */
     uint16_t turns[TURNS];
-    struct policy policy;
+    uint32_t crc_table[4][256]; /* of an octet that stands before so many others */
 };
 
 struct question {
@@ -108,8 +104,6 @@ struct answer {
     int source_octets;
 };
 
-static uint32_t crc_table[4][256]; /* of an octet that stands before so many others */
-
 static uint16_t read16(const uint8_t *at) { return (uint16_t)(at[0] | at[1] << 8); }
 
 static void write16(uint8_t *at, uint32_t value) { at[0] = (uint8_t)(value >> 8), at[1] = (uint8_t)value; }
@@ -124,15 +118,16 @@ static void count(struct reader *r, int place, uint64_t more)
     __atomic_store_n(r->line + place, r->line[place] + more, __ATOMIC_RELAXED);
 }
 
-static uint32_t crc32_of(uint32_t crc, const uint8_t *data, int octets)
+static uint32_t crc32_of(const struct reader *r, uint32_t crc, const uint8_t *data, int octets)
 {
+    const uint32_t (*table)[256] = r->crc_table;
     for (; octets >= 4; octets -= 4, data += 4) {
         uint32_t word;
         memcpy(&word, data, 4);
         crc ^= word;
-        crc = crc_table[3][crc & 255] ^ crc_table[2][crc >> 8 & 255] ^ crc_table[1][crc >> 16 & 255] ^ crc_table[0][crc >> 24];
+        crc = table[3][crc & 255] ^ table[2][crc >> 8 & 255] ^ table[1][crc >> 16 & 255] ^ table[0][crc >> 24];
     }
-    while (octets--) crc = crc_table[0][(crc ^ *data++) & 255] ^ crc >> 8;
+    while (octets--) crc = table[0][(crc ^ *data++) & 255] ^ crc >> 8;
     return crc;
 }
 
@@ -189,7 +184,7 @@ static const struct node *find(const struct reader *r, const struct zone *zone, 
     uint8_t head[5], length = (uint8_t)octets;
     memcpy(head, &zone->number, 4);
     head[4] = length;
-    uint32_t hash = ~crc32_of(crc32_of(~0u, head, 5), name, octets);
+    uint32_t hash = ~crc32_of(r, crc32_of(r, ~0u, head, 5), name, octets);
     uint64_t slots = word_of(r, WORD_SLOTS), word;
     uint64_t mask = (1ull << (slots >> 56)) - 1, base = (slots & 0xFFFFFFFFFFFFFFull) >> 3;
     for (uint64_t at = hash & mask; (word = word_of(r, base + at)); at = (at + 1) & mask) {
@@ -200,26 +195,20 @@ static const struct node *find(const struct reader *r, const struct zone *zone, 
     return NULL;
 }
 
-/* Return the longest zone that holds the name from a label on. */
-static const struct zone *zone_from(const struct reader *r, const struct question *q, int label)
+/* Return the longest zone that holds the name. */
+static const struct zone *zone_of(const struct reader *r, const struct question *q)
 {
-    for (; label <= q->labels && r->zones; label++) {
-        const struct zone *zone;
+    const uint8_t *list = r->table + r->zones_word;
+    for (int label = 0; label <= q->labels; label++) {
         int octets = q->octets - q->starts[label];
         const uint8_t *name = q->name + q->starts[label];
         if (!r->is_apex_length[octets]) continue;
-        for (uint32_t at = crc32_of(0, name, octets) & r->zones_mask; (zone = r->zones[at]); at = (at + 1) & r->zones_mask)
+        for (uint32_t at = ~crc32_of(r, ~0u, name, octets) & r->zones_mask; r->zones[at]; at = (at + 1) & r->zones_mask) {
+            const struct zone *zone = (const struct zone *)(list + r->zones[at]);
             if (zone->apex_octets == octets && !memcmp(zone->apex, name, (size_t)octets)) return zone;
+        }
     }
     return NULL;
-}
-
-/* For a DS at an apex the zone above answers, where there is one. */
-static const struct zone *zone_of(const struct reader *r, const struct question *q)
-{
-    const struct zone *zone = zone_from(r, q, 0), *above = NULL;
-    if (q->type == TYPE_DS && zone && zone->apex_octets == q->octets && q->octets > 1) above = zone_from(r, q, 1);
-    return above ? above : zone;
 }
 
 /* Choose the template whose end is the longest that the name has in common with it. */
@@ -271,7 +260,6 @@ static bool take(const struct reader *r, const struct question *q, const struct 
         at += each->octets;
     }
     if (!answer->record && q->type == TYPE_ANY && head[2]) return false;
-    if (!answer->record && record && q->type == TYPE_DS) return false;
     if (!answer->record && !record) return deny(q, zone, 0, answer);
     if (!answer->record) answer->record = record;
     if (child && is_avoided(answer->record, child)) return false;
@@ -298,8 +286,6 @@ static bool expand(const struct reader *r, const struct question *q, const struc
 {
     uint8_t wildcard[NAME_OCTETS_MAX + 2] = {1, '*'};
     int octets = q->octets - q->starts[encloser];
-    const struct zone *own = q->type == TYPE_DS ? zone_from(r, q, 0) : NULL;
-    if (own && own->apex_octets == q->octets) return false; /* a zone of ours that the one above does not delegate */
     if (octets + 2 > NAME_OCTETS_MAX) return deny(q, zone, 1, answer);
     memcpy(wildcard + 2, q->name + q->starts[encloser], (size_t)octets);
     const struct node *node = find(r, zone, wildcard, octets + 2);
@@ -320,7 +306,7 @@ static bool search(const struct reader *r, const struct question *q, const struc
         if (!node) continue;
         if (encloser < 0) encloser = label, found = node;
         uint8_t flags = node->name[node->name_octets];
-        if (flags & NODE_CUT && !(q->type == TYPE_DS && label == 0)) stop = node, is_cut = true;
+        if (flags & NODE_CUT) stop = node, is_cut = true;
         else if (flags & NODE_DNAME && label) stop = node, is_cut = false;
     }
     if (stop) return is_cut && refer(q, stop, answer);
@@ -344,24 +330,23 @@ static bool is_within(const uint8_t *address, int octets, const struct network *
 /* Count an answer to a network; return 1 to send it, 0 to drop it, 2 to cut it. */
 static int judge(struct reader *r, const uint8_t *address, int octets, const struct answer *answer, uint64_t second)
 {
-    const struct policy *policy = &r->policy;
-    if (!policy->accounts || is_within(address, octets, policy->exempt, policy->exempt_count)) return 1;
-    int prefix = octets == 4 ? policy->ipv4_prefix : policy->ipv6_prefix;
+    if (!r->accounts || is_within(address, octets, r->exempt, r->exempt_count)) return 1;
+    int prefix = octets == 4 ? r->ipv4_prefix : r->ipv6_prefix;
     uint64_t hash = 0, total = 0; /* the octets as one number, modulo a secret one; the highest bits choose the place */
     for (int i = 0; i < octets; i++)
-        hash = (hash << 8 | (i < prefix / 8 ? address[i] : i > prefix / 8 ? 0 : address[i] & 0xFF00 >> prefix % 8 & 255)) % policy->modulus;
-    hash = (hash << 8 | (answer->flags & 15)) % policy->modulus;
-    for (int i = 0; i < answer->source_octets; i++) hash = (hash << 8 | answer->source[i]) % policy->modulus;
-    uint64_t *places = policy->accounts + (hash * policy->multiplier >> 48) * policy->rows;
-    uint64_t own = __atomic_load_n(places + policy->row, __ATOMIC_RELAXED);
+        hash = (hash << 8 | (i < prefix / 8 ? address[i] : i > prefix / 8 ? 0 : address[i] & 0xFF00 >> prefix % 8 & 255)) % r->modulus;
+    hash = (hash << 8 | (answer->flags & 15)) % r->modulus;
+    for (int i = 0; i < answer->source_octets; i++) hash = (hash << 8 | answer->source[i]) % r->modulus;
+    uint64_t *places = r->accounts + (hash * r->multiplier >> 48) * r->rows;
+    uint64_t own = __atomic_load_n(places + r->row, __ATOMIC_RELAXED);
     uint64_t mine = own >> 32 == second ? (uint32_t)own + (uint64_t)((uint32_t)own < UINT32_MAX) : 1;
-    __atomic_store_n(places + policy->row, second << 32 | mine, __ATOMIC_RELAXED);
-    for (uint32_t row = 0; row < policy->rows; row++) {
+    __atomic_store_n(places + r->row, second << 32 | mine, __ATOMIC_RELAXED);
+    for (uint32_t row = 0; row < r->rows; row++) {
         uint64_t each = __atomic_load_n(places + row, __ATOMIC_RELAXED);
         if (each >> 32 == second) total += (uint32_t)each;
     }
-    if (total <= policy->limit) return 1;
-    return policy->slip && mine % policy->slip == 0 ? 2 : 0;
+    if (total <= r->limit) return 1;
+    return r->slip && mine % r->slip == 0 ? 2 : 0;
 }
 
 /* --- answering ------------------------------------------------------------------------------------------------ */
@@ -388,18 +373,11 @@ static void copy_body(struct reader *r, const struct answer *answer, uint8_t *ou
                body + record->turn_at + record->stride * ((first + i) % record->turned), record->stride - 12u);
 }
 
-static int answer_place(uint16_t type, int rcode)
-{
-    static const uint16_t types[] = {1, 2, 5, 6, 12, 15, 16, 28, 33, 43, 48, 64, 65, 255, 257};
-    int place = 0, known = sizeof types / sizeof *types;
-    while (place < known && types[place] != type) place++;
-    return place * 8 + (rcode < 7 ? rcode : 7);
-}
-
 /* Find the answer; say no where the Python reader must be asked. */
 static bool resolve(const struct reader *r, const struct question *q, uint64_t now_ms, struct answer *answer)
 {
-    if (!q->type || q->type == TYPE_OPT || (q->type >= 128 && q->type < 255)) return false;
+    /* no data of a zone, and DS, which another zone may answer than that of the name */
+    if (!q->type || q->type == TYPE_OPT || q->type == TYPE_DS || (q->type >= 128 && q->type < 255)) return false;
     const struct zone *zone = zone_of(r, q);
     memset(answer, 0, sizeof *answer);
     /* a zone that was rebuilt meanwhile loses its names under the number that this reader knows */
@@ -407,7 +385,7 @@ static bool resolve(const struct reader *r, const struct question *q, uint64_t n
     answer->flags = r->refusal_flags;
     answer->source = (const uint8_t *)"";
     answer->source_octets = 1;
-    return !r->policy.forward_count;
+    return !r->forward_count;
 }
 
 /* Answer a packet; `out` may be `packet` itself and has room for PACKET_OCTETS_MAX. Return the octets written. */
@@ -427,9 +405,10 @@ static int respond(struct reader *r, const uint8_t *packet, int octets, const ui
     int opt_octets = !q.has_opt ? 0 : record ? r->opt_octets : r->refusal_opt_octets;
     int room = q.limit_octets - opt_octets - q.end;
     bool is_cut = record && record->required_octets > room;
-    if (record && !is_cut && record->total_octets > room) return HAND_UP;
+    if (record && !is_cut && (record->total_octets > room || record->body_octets != record->total_octets)) return HAND_UP;
     if (address_octets == 16 && !memcmp(address, "\0\0\0\0\0\0\0\0\0\0\xff\xff", 12)) address += 12, address_octets = 4;
-    count(r, answer_place(q.type, answer.flags & 15), 1);
+    int rcode = answer.flags & 15;
+    count(r, r->type_places[q.type < TYPES ? q.type : 0] * 8 + (rcode < 7 ? rcode : 7), 1);
     count(r, COUNT_NATIVE, 1);
     int verdict = judge(r, address, address_octets, &answer, now_ms / 1000);
     if (verdict == 0) return count(r, COUNT_LIMITED, 1), DROP;
@@ -441,7 +420,7 @@ static int respond(struct reader *r, const uint8_t *packet, int octets, const ui
         opt = r->opt;
         opt_octets = q.has_opt ? r->opt_octets : 0;
     }
-    if (is_within(address, address_octets, r->policy.forward, r->policy.forward_count)) flags |= 0x0080;
+    if (is_within(address, address_octets, r->forward, r->forward_count)) flags |= 0x0080;
     flags |= (packet[2] & 1u) << 8 | (packet[3] & 0x10u);
     if (out != packet) memcpy(out, packet, (size_t)q.end);
     bool is_full = record && !is_cut;
@@ -508,68 +487,11 @@ static int serve(struct reader *r, struct batch *batch)
 
 /* --- what native.py calls ------------------------------------------------------------------------------------- */
 
-int native_format(void) { return INTERFACE << 8 | TABLE_FORMAT; }
+int native_format(void) { return TABLE_FORMAT; }
 
-struct reader *native_open(void)
-{
-    for (uint32_t octet = 0; octet < 256; octet++) {
-        uint32_t crc = octet;
-        for (int bit = 0; bit < 32; bit++) {
-            crc = crc >> 1 ^ (crc & 1 ? 0xEDB88320u : 0);
-            if (bit % 8 == 7) crc_table[bit / 8][octet] = crc;
-        }
-    }
-    return calloc(1, sizeof(struct reader));
-}
+size_t native_octets(void) { return sizeof(struct reader); }
 
-void native_close(struct reader *r)
-{
-    if (!r) return;
-    free(r->zones);
-    free(r);
-}
-
-/* Look at another table and count in a line; to be followed by native_refresh. */
-void native_use(struct reader *r, const uint8_t *table, uint64_t *line)
-{
-    r->table = table;
-    r->line = line;
-    r->is_ready = false;
-}
-
-void native_judge_by(struct reader *r, const struct policy *policy) { r->policy = *policy; }
-
-/* Read zones and constants again, as notices of the table ask for. */
-void native_refresh(struct reader *r)
-{
-    uint64_t constants = word_of(r, WORD_CONSTANTS), list = word_of(r, WORD_ZONES), size = 1;
-    free(r->zones);
-    r->zones = NULL;
-    r->zones_word = list;
-    r->is_ready = false;
-    memset(r->is_apex_length, 0, sizeof r->is_apex_length);
-    if (!constants || !list) return;
-    const uint8_t *at = r->table + constants + 4;
-    r->payload_octets = read16(at), r->refusal_flags = read16(at + 2);
-    r->opt_octets = at[4], r->refusal_opt_octets = at[5];
-    memcpy(r->opt, at + 6, at[4]);
-    memcpy(r->refusal_opt, at + 6 + at[4], at[5]);
-    uint32_t how_many = read16(r->table + list + 4) | (uint32_t)read16(r->table + list + 6) << 16;
-    while (size < 2ull * how_many + 1) size *= 2;
-    r->zones = calloc(size, sizeof *r->zones);
-    r->zones_mask = (uint32_t)(size - 1);
-    at = r->table + list + 8;
-    for (; how_many && r->zones; how_many--) {
-        const struct zone *zone = (const struct zone *)at;
-        uint32_t place = crc32_of(0, zone->apex, zone->apex_octets) & r->zones_mask;
-        while (r->zones[place]) place = (place + 1) & r->zones_mask;
-        r->zones[place] = zone;
-        r->is_apex_length[zone->apex_octets] = true;
-        at = zone->apex + zone->apex_octets;
-        for (int templates = zone->templates; templates; templates--) at += 1 + at[0], at += read16(at + 2);
-    }
-    r->is_ready = r->zones && r->payload_octets <= PACKET_OCTETS_MAX;
-}
+const char *native_source(void) { return SOURCE; }
 
 /* Answer one packet apart from any socket. Return the octets of the answer, DROP or HAND_UP. */
 int native_answer(struct reader *r, const uint8_t *packet, int octets, const uint8_t *address, int address_octets, uint8_t *out)

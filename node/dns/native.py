@@ -1,50 +1,74 @@
 """The compiled reader of the table as Python sees it: ``native.c``, where it was built with the package.
 
-It answers what is plain and hands the rest to the Python reader beside it, so nothing depends on it but speed.
+It answers what is plain and hands the rest to the Python reader beside it, so nothing depends on it but speed. All that
+it needs to know is laid out here, when rules or zones change.
 """
 
 import ctypes
+import hashlib
+import zlib
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+from node.dns import answerer_stats as stats
 from node.dns import table_layout as layout
 from node.dns.answerer_batch import BATCH, PACKET_OCTETS_MAX
 from node.dns.answerer_cache import AnswerCache
 from node.dns.answerer_desk import Desk
 from node.dns.networks import Network
+from node.dns.table_reader import Reader
 
-LIBRARY = Path(__file__).with_name("libnative.so")
-INTERFACE = 4
-"""Raised with every change of what is called here."""
+SOURCE = Path(__file__).with_name("native.c")
+LIBRARY = SOURCE.with_name("libnative.so")
 BATCHES = 4
 """So many batches are answered at most before others are looked at."""
+_NAME_OCTETS_MAX = 255
+_TYPES = 258
 
 
 class _Network(ctypes.Structure):
     _fields_ = (("octets", ctypes.c_uint8 * 16), ("length", ctypes.c_uint8), ("bits", ctypes.c_uint8))
 
 
-class _Policy(ctypes.Structure):
+class _Reader(ctypes.Structure):
+    """``struct reader``."""
+
     _fields_ = (
+        ("table", ctypes.c_void_p),
+        ("line", ctypes.c_void_p),
+        ("zones", ctypes.POINTER(ctypes.c_uint32)),
+        ("zones_word", ctypes.c_uint64),
         ("accounts", ctypes.c_void_p),
         ("exempt", ctypes.POINTER(_Network)),
         ("forward", ctypes.POINTER(_Network)),
         ("modulus", ctypes.c_uint64),
         ("multiplier", ctypes.c_uint64),
         ("limit", ctypes.c_uint64),
+        ("zones_mask", ctypes.c_uint32),
         ("rows", ctypes.c_uint32),
         ("row", ctypes.c_uint32),
         ("slip", ctypes.c_uint32),
         ("exempt_count", ctypes.c_uint32),
         ("forward_count", ctypes.c_uint32),
+        ("payload_octets", ctypes.c_uint16),
+        ("refusal_flags", ctypes.c_uint16),
         ("ipv4_prefix", ctypes.c_uint8),
         ("ipv6_prefix", ctypes.c_uint8),
+        ("is_ready", ctypes.c_uint8),
+        ("opt_octets", ctypes.c_uint8),
+        ("refusal_opt_octets", ctypes.c_uint8),
+        ("opt", ctypes.c_uint8 * 255),
+        ("refusal_opt", ctypes.c_uint8 * 255),
+        ("is_apex_length", ctypes.c_uint8 * (_NAME_OCTETS_MAX + 1)),
+        ("type_places", ctypes.c_uint8 * _TYPES),
+        ("turns", ctypes.c_uint16 * 4096),
+        ("crc_table", ctypes.c_uint32 * 256 * 4),
     )
 
 
 class Batch(ctypes.Structure):
-    """What ``serve`` needs of one socket."""
+    """``struct batch``: what ``serve`` needs of one socket."""
 
     _fields_ = (
         ("received", ctypes.c_void_p),
@@ -57,22 +81,48 @@ class Batch(ctypes.Structure):
     )
 
 
+class Unusable(Exception):
+    """There is no library that this program can use; the message says why."""
+
+
+def checksum(source: Path = SOURCE) -> str:
+    """Return the checksum by which a library names the source that it was built from. Raises ``OSError``."""
+    return hashlib.sha256(source.read_bytes()).hexdigest()
+
+
 @cache
 def load(path: Path = LIBRARY) -> ctypes.PyDLL | None:
     """Return the library, None where there is none that this program can use."""
     try:
+        return opened(path)
+    except Unusable:
+        return None
+
+
+def why_refused(path: Path = LIBRARY) -> str:
+    """Say why a library that is there is not used; nothing where it is used, or not there."""
+    try:
+        opened(path)
+    except Unusable as error:
+        return str(error) if path.exists() else ""
+    return ""
+
+
+def opened(path: Path) -> ctypes.PyDLL:
+    """Open a library. Raises ``Unusable``."""
+    if not path.exists():
+        raise Unusable(f"there is no compiled reader at {path}")
+    try:
         library = ctypes.PyDLL(str(path))
-        is_ours = library.native_format() == INTERFACE << 8 | layout.FORMAT
-    except (OSError, AttributeError):
-        return None
-    if not is_ours:
-        return None
+        library.native_source.restype = ctypes.c_char_p
+        source: bytes = library.native_source()
+        is_ours = library.native_format() == layout.FORMAT and library.native_octets() == ctypes.sizeof(_Reader)
+        is_known = source.decode() == checksum()
+    except (OSError, AttributeError) as error:
+        raise Unusable(f"{path} is no compiled reader of this version: {error}") from None
+    if not is_ours or not is_known:
+        raise Unusable(f"{path} was built from another source than {SOURCE}")
     at, number = ctypes.c_void_p, ctypes.c_int
-    library.native_open.restype = at
-    library.native_close.argtypes = [at]
-    library.native_use.argtypes = [at, at, at]
-    library.native_judge_by.argtypes = [at, ctypes.POINTER(_Policy)]
-    library.native_refresh.argtypes = [at]
     library.native_answer.argtypes = [at, ctypes.c_char_p, number, ctypes.c_char_p, number, at]
     library.native_serve.argtypes = [at, at, number, ctypes.c_uint64]
     return library
@@ -85,57 +135,63 @@ class NativeReader:
         found = library or load()
         if found is None:
             raise OSError(f"there is no compiled reader at {LIBRARY}")
-        self._library = found
-        self._reader = found.native_open()
-        if not self._reader:
-            raise MemoryError
+        self._answer_by, self._serve_by = found.native_answer, found.native_serve
+        self._reader = _Reader()
+        self._at = ctypes.addressof(self._reader)
+        self._reader.crc_table = _crc_table()
+        self._reader.type_places[:] = _type_places()
         self._cache: AnswerCache | None = None
         self._refreshed = -1
         self._answer = ctypes.create_string_buffer(PACKET_OCTETS_MAX)
         self._answer_at = ctypes.addressof(self._answer)
-        self._serve = found.native_serve
-        self._policy = _Policy()
-
-    def __del__(self) -> None:
-        if getattr(self, "_reader", None):
-            self._library.native_close(self._reader)
 
     def use(self, desk: Desk) -> None:
         """Answer from the table of a desk's cache, by its rules, and count where it counts."""
         self._cache, self._refreshed = desk.cache, -1
-        self._library.native_use(
-            self._reader, _address_of(desk.cache.reader.buffer), _address_of(desk.cache.line)
-        )
+        reader = self._reader
+        reader.table, reader.line = _address_of(desk.cache.reader.buffer), _address_of(desk.cache.line)
+        limiter, forward = desk.clients.limiter, desk.policy.forward_for
         exempt: Sequence[Network] = ()
-        limiter = desk.clients.limiter
-        policy = self._policy = _Policy()
+        reader.accounts = None
         if limiter is not None:
             settings = limiter.settings
-            policy.accounts = _address_of(limiter.words)
-            policy.modulus, policy.multiplier = limiter.modulus, limiter.multiplier
-            policy.limit, policy.slip = limiter.limit, settings.slip
-            policy.rows, policy.row = limiter.rows, limiter.row
-            policy.ipv4_prefix, policy.ipv6_prefix = settings.ipv4_prefix, settings.ipv6_prefix
+            reader.accounts = _address_of(limiter.words)
+            reader.modulus, reader.multiplier = limiter.modulus, limiter.multiplier
+            reader.limit, reader.slip = limiter.limit, settings.slip
+            reader.rows, reader.row = limiter.rows, limiter.row
+            reader.ipv4_prefix, reader.ipv6_prefix = settings.ipv4_prefix, settings.ipv6_prefix
             exempt = settings.exempt
-        policy.exempt, policy.exempt_count = _networks(exempt), len(exempt)
-        forward = desk.policy.forward_for
-        policy.forward, policy.forward_count = _networks(forward), len(forward)
-        self._library.native_judge_by(self._reader, ctypes.byref(policy))
+        reader.exempt, reader.exempt_count = _networks(exempt), len(exempt)
+        reader.forward, reader.forward_count = _networks(forward), len(forward)
         self.follow()
 
     def follow(self) -> None:
-        """Read zones again when the cache has; to be called when notices were looked at, before answers."""
+        """Look at zones again when the cache has; to be called when notices were looked at, before answers."""
         assert self._cache is not None
-        if self._cache.refreshes != self._refreshed:
-            self._refreshed = self._cache.refreshes
-            self._library.native_refresh(self._reader)
+        if self._cache.refreshes == self._refreshed:
+            return
+        self._refreshed = self._cache.refreshes
+        table, reader = self._cache.reader, self._reader
+        reader.is_ready = False
+        if not self._cache.is_ready or not table.zones_word or table.payload_octets > PACKET_OCTETS_MAX:
+            return
+        reader.payload_octets, reader.refusal_flags = table.payload_octets, table.refusal_flags
+        reader.opt_octets, reader.refusal_opt_octets = len(table.opt), len(table.refusal_opt)
+        reader.opt[: len(table.opt)], reader.refusal_opt[: len(table.refusal_opt)] = (
+            table.opt,
+            table.refusal_opt,
+        )
+        reader.is_apex_length[:] = bytes(_NAME_OCTETS_MAX + 1)
+        for apex in table.zones:
+            reader.is_apex_length[len(apex)] = 1
+        index = _index(table)
+        reader.zones, reader.zones_mask, reader.zones_word = index, len(index) - 1, table.zones_word
+        reader.is_ready = True
 
     def answer(self, packet: bytes, address: bytes) -> bytes | None:
         """Return the answer to a packet, None to hand it up, nothing to drop it."""
         self.follow()
-        octets: int = self._library.native_answer(
-            self._reader, packet, len(packet), address, len(address), self._answer_at
-        )
+        octets: int = self._answer_by(self._at, packet, len(packet), address, len(address), self._answer_at)
         return None if octets < 0 else self._answer.raw[:octets]
 
     def serve(self, batch: int) -> int:
@@ -145,7 +201,7 @@ class NativeReader:
         """
         self.follow()
         assert self._cache is not None
-        count: int = self._serve(self._reader, batch, BATCHES, self._cache.noticed)
+        count: int = self._serve_by(self._at, batch, BATCHES, self._cache.noticed)
         return count
 
 
@@ -160,4 +216,35 @@ def _networks(networks: Sequence[Network]) -> "ctypes.Array[_Network]":
         octets = network.network_address.packed
         row.octets[: len(octets)] = list(octets)
         row.length, row.bits = len(octets), network.prefixlen
+    return rows
+
+
+def _index(table: Reader) -> "ctypes.Array[ctypes.c_uint32]":
+    """Lay zones out by the hash of their apex."""
+    size = 1
+    while size < 2 * len(table.zones) + 1:
+        size *= 2
+    index = (ctypes.c_uint32 * size)()
+    for apex, zone in table.zones.items():
+        place = zlib.crc32(apex) & size - 1
+        while index[place]:
+            place = place + 1 & size - 1
+        index[place] = zone.offset
+    return index
+
+
+def _type_places() -> list[int]:
+    """Return in which row of rcodes the answers of each type are counted, first those of all types without one."""
+    return [stats.answer_place(number, 0) // len(stats.RCODES) for number in range(_TYPES)]
+
+
+def _crc_table() -> "ctypes.Array[ctypes.Array[ctypes.c_uint32]]":
+    """Return what an octet adds to a CRC-32 when 0, 1, 2 or 3 others follow it."""
+    rows = (ctypes.c_uint32 * 256 * 4)()
+    for octet in range(256):
+        crc = octet
+        for bit in range(32):
+            crc = crc >> 1 ^ (0xEDB88320 if crc & 1 else 0)
+            if bit % 8 == 7:
+                rows[bit // 8][octet] = crc
     return rows

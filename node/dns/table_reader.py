@@ -27,9 +27,11 @@ class BadTable(Exception):
 class _Zone:
     """What a reader knows of one zone."""
 
-    __slots__ = ("apex", "flags", "key", "served", "templates")
+    __slots__ = ("apex", "flags", "key", "offset", "served", "templates")
 
-    def __init__(self, number: int, served: int, apex: bytes, flags: tuple[int, int]) -> None:
+    def __init__(self, offset: int, number: int, served: int, apex: bytes, flags: tuple[int, int]) -> None:
+        self.offset = offset
+        """Where it stands in the list of zones."""
         self.key = number.to_bytes(4, "little")
         self.served = bool(served)
         self.apex = apex
@@ -56,7 +58,8 @@ class Reader:
         self.refusal_flags = 0
         self.opt = self.refusal_opt = b""
         self._slots = self._mask = self._base = 0
-        self._zones_word = 0
+        self.zones_word = 0
+        """Where the list stands that the zones were read from."""
 
     def close(self) -> None:
         """Let go of the mapping."""
@@ -72,14 +75,14 @@ class Reader:
         constants = self.words[layout.WORD_CONSTANTS]
         if constants:
             self._read_constants(constants)
-        self._zones_word = self.words[layout.WORD_ZONES]
-        self.zones = self._read_zones(self._zones_word)
+        self.zones_word = self.words[layout.WORD_ZONES]
+        self.zones = self._read_zones(self.zones_word)
         self.odd = frozenset(self.zones).union(*(zone.templates for zone in self.zones.values()))
         return constants != 0
 
     def lacks(self, zone_key: bytes, name: bytes) -> bool:
         """Say whether a zone that is shown has no such name, nor had one when ``see_slots`` was called."""
-        return not self._find(zone_key, name) and self.words[layout.WORD_ZONES] == self._zones_word
+        return not self._find(zone_key, name) and self.words[layout.WORD_ZONES] == self.zones_word
 
     def see_slots(self) -> None:
         """Take note of the slot array, which may have been replaced by a larger one. To be called in each epoch."""
@@ -102,7 +105,7 @@ class Reader:
             return None
         found = self._search(zone, name, type_)
         # A zone that was rebuilt meanwhile loses its names under the number that this reader knows.
-        return found if self.words[layout.WORD_ZONES] == self._zones_word else None
+        return found if self.words[layout.WORD_ZONES] == self.zones_word else None
 
     # --- walking ---------------------------------------------------------------------------------
 
@@ -273,8 +276,9 @@ class Reader:
         zones = {}
         for _ in range(count):
             number, _, served, octets, *flags, templates = layout.ZONE_HEAD.unpack_from(self.buffer, position)
-            position += layout.ZONE_HEAD.size
-            zone = _Zone(number, served, self.buffer[position : position + octets], (flags[0], flags[1]))
+            start, position = position, position + layout.ZONE_HEAD.size
+            apex = self.buffer[position : position + octets]
+            zone = _Zone(start - offset, number, served, apex, (flags[0], flags[1]))
             position += octets
             for _ in range(templates):
                 length = self.buffer[position]

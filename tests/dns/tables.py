@@ -74,6 +74,14 @@ class Twin:
         return [outcome.packet for outcome in outcomes if isinstance(outcome, Send)]
 
 
+def is_left_to_python(query: bytes) -> bool:
+    """Say whether the compiled reader leaves a plain question: one for DS."""
+    position = 12
+    while position < len(query) and query[position]:
+        position += 1 + query[position]
+    return query[position + 1 : position + 3] == b"\x00\x2b"
+
+
 def refusal(query: Query) -> bytes:
     """Refuse a question outside all zones as ``respond`` does."""
     seen = view({})

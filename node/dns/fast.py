@@ -17,7 +17,6 @@ from dataclasses import replace
 
 import structlog
 
-from node.dns import answerer_stats as stats
 from node.dns import table_layout as layout
 from node.dns.answerer_process import Seat, can_tell
 from node.dns.answerer_replies import Answer
@@ -171,7 +170,7 @@ class FastDns:
 
     def counts(self) -> list[int]:
         """Return the sums of all answerers' counters; ``answerer_stats`` names them."""
-        return self._supervisor.stats.sums() if self._supervisor.stats is not None else [0] * stats.LINE_WORDS
+        return self._supervisor.share.sums()
 
     # --- writing ---------------------------------------------------------------------------------
 

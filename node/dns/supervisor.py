@@ -6,9 +6,7 @@ file in the runtime directory names the processes, so that the next control proc
 
 import asyncio
 import contextlib
-import mmap
 import os
-import secrets
 import signal
 import socket
 import time
@@ -19,7 +17,6 @@ from pathlib import Path
 import structlog
 
 from node.dns import answerer_link as links
-from node.dns import answerer_stats as stats
 from node.dns.answerer_batch import BATCH
 from node.dns.answerer_meeting import Meeting
 from node.dns.answerer_process import (
@@ -34,10 +31,10 @@ from node.dns.answerer_process import (
     write_state,
 )
 from node.dns.answerer_replies import Answer, Replies
+from node.dns.answerer_share import Share
 from node.dns.listen import ListenAddress, ListenFailed, read_address, shared_datagram
-from node.dns.policy import Policy, to_row
-from node.dns.shared_limiter import KEY_OCTETS, SharedLimiter
-from node.dns.shared_limiter import OCTETS as ACCOUNTS_OCTETS
+from node.dns.policy import Policy
+from node.dns.shared_limiter import SharedLimiter
 
 logger = structlog.get_logger()
 
@@ -73,16 +70,10 @@ class Supervisor:
         self.node = node
         self._replies = Replies(answer)
         self.seats: list[Seat] = []
-        self.policy = policy
-        self.stats: stats.Stats | None = None
-        self._accounts: mmap.mmap | None = None
-        self._limiter_key = secrets.token_bytes(KEY_OCTETS)
+        self.share = Share(policy, settings.answerers, compiled=settings.compiled)
         self.on_gone: Callable[[int], None] = lambda _: None
         """Called with the number of an answerer that has ended."""
         self._identity = ""
-        self._fds: tuple[int, int] = (-1, -1)
-        """Counters and table that answerers are given."""
-        self._adopted_table = -1
         self._meeting: Meeting | None = None
         self._expected: dict[int, str] = {}
         self._tending: asyncio.Task[None] | None = None
@@ -103,13 +94,7 @@ class Supervisor:
         self._meeting.open()
         wanted = [read_address(each) for each in addresses]
         await self._wait_for_orphans()
-        adopted = self._fds[1] >= 0
-        if not adopted:
-            counters = os.memfd_create("quorumdns-counters", os.MFD_CLOEXEC)
-            os.ftruncate(counters, stats.OCTETS + ACCOUNTS_OCTETS)
-            self._fds = counters, table
-        self.stats = stats.Stats(mmap.mmap(self._fds[0], stats.OCTETS))
-        self._accounts = mmap.mmap(self._fds[0], ACCOUNTS_OCTETS, offset=stats.OCTETS)
+        adopted = self.share.fill(table)
         try:
             self._fill_seats(wanted, given or {})
         except ListenFailed:
@@ -138,8 +123,7 @@ class Supervisor:
             await asyncio.gather(self._tending, return_exceptions=True)
 
     def _close(self) -> None:
-        if self.stats is not None:
-            self.stats.close()
+        self.share.close()
         if self._meeting is not None:
             self._meeting.close()
 
@@ -174,10 +158,7 @@ class Supervisor:
 
     def show_table(self, table: int) -> None:
         """Give all answerers another table."""
-        if self._adopted_table >= 0:
-            os.close(self._adopted_table)
-            self._adopted_table = -1
-        self._fds = self._fds[0], table
+        self.share.show_table(table)
         for seat in self.seats:
             self._tell(seat, lambda link: socket.send_fds(link, [links.TABLE], [table]))
 
@@ -221,20 +202,20 @@ class Supervisor:
             self._dismiss(seat)
             seat.is_understood = True
             if not hello["ready"]:
-                fds = [*self._fds, *(each.fileno() for each in seat.sockets)]
-                links.send_json(link, links.SETUP, self._rules(), fds)
+                fds = [*self.share.fds, *(each.fileno() for each in seat.sockets)]
+                links.send_json(link, links.SETUP, self.share.rules(), fds)
             else:
                 for fd in fds:
                     os.close(fd)
-                socket.send_fds(link, [links.TABLE], [self._fds[1]])
-                links.send_json(link, links.POLICY, self._rules(), [])
+                socket.send_fds(link, [links.TABLE], [self.share.fds[1]])
+                links.send_json(link, links.POLICY, self.share.rules(), [])
             return seat
         if seat is None and hello["ready"] and self._expected.get(pid) and number < self.settings.answerers:
             if not is_current:
                 seat = self._take_sockets(number, pid, fds)
                 seat.is_understood = str(hello["version"]).partition(".")[0] == str(links.FORMAT)
                 return seat
-            links.send_json(link, links.POLICY, self._rules(), [])
+            links.send_json(link, links.POLICY, self.share.rules(), [])
             return self._adopt(number, pid, fds)
         return None
 
@@ -266,33 +247,16 @@ class Supervisor:
             send_signal(*seat.predecessor, signal.SIGTERM)
             seat.predecessor = None
 
-    def _rules(self) -> dict[str, object]:
-        """Write what answerers are told of clients."""
-        return {
-            "policy": to_row(self.policy),
-            "key": self._limiter_key.hex(),
-            "rows": self.settings.answerers + 1,
-            "compiled": self.settings.compiled,
-        }
-
     def take_policy(self, policy: Policy) -> SharedLimiter | None:
         """Treat clients by other rules; return the limiter for what is answered here."""
-        self.policy = policy
+        self.share.policy = policy
         for seat in self.seats:
-            self._tell(seat, lambda link: links.send_json(link, links.POLICY, self._rules(), []))
-        if policy.limiter is None or self._accounts is None:
-            return None
-        rows = self.settings.answerers + 1
-        return SharedLimiter(self._accounts, rows, rows - 1, policy.limiter, self._limiter_key)
+            self._tell(seat, lambda link: links.send_json(link, links.POLICY, self.share.rules(), []))
+        return self.share.limiter()
 
     def _adopt(self, number: int, pid: int, fds: list[int]) -> Seat:
         counters, table, *sockets = fds
-        if self._fds[1] < 0:
-            self._fds = counters, table
-            self._adopted_table = table
-        else:
-            os.close(counters)
-            os.close(table)
+        self.share.take(counters, table)
         seat = Seat(number, [socket.socket(fileno=fd) for fd in sockets], pid, self._expected[pid])
         seat.started_at = time.monotonic()
         self.seats.append(seat)

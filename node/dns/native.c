@@ -243,7 +243,7 @@ static bool is_avoided(const struct record *record, const uint8_t *label)
 {
     const uint8_t *at = (const uint8_t *)(record + 1) + 2 * record->pointers;
     for (; *at; at += 1 + *at)
-        if (!memcmp(at, label, 1u + *at)) return true;
+        if (*at == *label && !memcmp(at + 1, label + 1, *at)) return true;
     return false;
 }
 

@@ -59,9 +59,9 @@ def explain_at(state: State, name: Name, type_: int, index: int) -> Explanation:
 
     Raises ``NotHeld`` for an index that is to come or too old.
     """
-    past = state_at(state, index)
+    last = _walk(state_at(state, index, ()).state, name, type_, [])
+    past = state_at(state, index, (last,))
     found = explain(past.state, name, type_)
-    last = _walk(past.state, name, type_, [])
     noted = [each for place in (name, last) for each in sorted(past.notes) if is_within(place, each)]
     notes = [Line(0, f"{to_text(each)}: {text}") for each in dict.fromkeys(noted) for text in past.notes[each]]
     return msgspec.structs.replace(found, lines=(*found.lines, *notes))

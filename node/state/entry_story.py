@@ -62,10 +62,10 @@ def tell_entry(state: State, index: int) -> EntryStory:
     events = tuple(_events_at(state, index))
     if not events:
         raise NotHeld(f"the entry at index {index} changed nothing that is told{_neighbours(state, index)}")
-    after = state_at(state, index)
-    before = state_at(state, index - 1) if index - 1 >= oldest_index(state) else None
-    notes = [] if before is not None else [f"what was before index {index} is not held"]
     fqdns = dict.fromkeys(from_text(each.data["service"]) for each in events if "service" in each.data)
+    after = state_at(state, index, fqdns)
+    before = state_at(state, index - 1, fqdns) if index - 1 >= oldest_index(state) else None
+    notes = [] if before is not None else [f"what was before index {index} is not held"]
     return EntryStory(
         index,
         events[0].at_ms,

@@ -4,7 +4,7 @@ The way back is the same on every node, as all of it stands in the State. What i
 Leases that ended since, and what push targets had, are not part of it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -56,8 +56,11 @@ def require_held(state: State, index: int) -> None:
         raise NotHeld(f"index {index} is too old: events are held from index {oldest} on", is_old=True)
 
 
-def state_at(state: State, index: int) -> Past:
-    """Return the State as it was right after the entry at this log index. Raises ``NotHeld``."""
+def state_at(state: State, index: int, fqdns: Collection[Name] | None = None) -> Past:
+    """Return the State as it was right after the entry at this log index, with these services or all.
+
+    Raises ``NotHeld``.
+    """
     require_held(state, index)
     events = [state.events[number] for number in sorted(state.events)]
     nodes = [each for each in events if each.data.get("node") and each.kind != "vote.cast"]
@@ -68,7 +71,7 @@ def state_at(state: State, index: int) -> Past:
         state,
         index=index,
         members=members,
-        services=_services_at(state, events, moment, notes),
+        services=_services_at(state, events, moment, notes, fqdns),
         zones=_zones_at(state, [each for each in events if each.index > index], index, notes),
         leases=Map({key: each for key, each in state.leases.items() if each.since <= index}),
         targets=Map(),
@@ -91,15 +94,20 @@ def _members_at(now: tuple[Member, ...], since: Iterable[Event]) -> tuple[Member
 
 
 def _services_at(
-    state: State, events: list[Event], moment: Moment, notes: dict[Name, tuple[str, ...]]
+    state: State,
+    events: list[Event],
+    moment: Moment,
+    notes: dict[Name, tuple[str, ...]],
+    fqdns: Collection[Name] | None,
 ) -> "Map[Name, ServiceState]":
     own: dict[str, list[Event]] = {}
+    wanted = None if fqdns is None else {to_text(fqdn) for fqdn in fqdns}
     for event in events:
-        if "service" in event.data:
+        if "service" in event.data and (wanted is None or event.data["service"] in wanted):
             own.setdefault(event.data["service"], []).append(event)
     are_votes_lost = any(each.index > moment.at for each in moment.nodes)
-    names = {to_text(fqdn): fqdn for fqdn in state.services}
-    services = state.services.mutate()
+    names = {to_text(fqdn): fqdn for fqdn in (state.services if fqdns is None else fqdns)}
+    services = (state.services if fqdns is None else _only(state.services, fqdns)).mutate()
     for text in sorted({*names, *own}):
         fqdn, told = names.get(text) or from_text(text), own.get(text, [])
         if not are_votes_lost and (not told or told[-1].index <= moment.at):
@@ -112,6 +120,10 @@ def _services_at(
         else:
             services.pop(fqdn, None)
     return services.finish()
+
+
+def _only(services: "Map[Name, ServiceState]", fqdns: Collection[Name]) -> "Map[Name, ServiceState]":
+    return Map({fqdn: services[fqdn] for fqdn in fqdns if fqdn in services})
 
 
 def _zones_at(
@@ -149,10 +161,9 @@ def _zone_at(now: Zone | None, since: list[Event], index: int) -> Zone | str | N
     if replaced is not None or not deltas or str(deltas[0].serial_to) != events[0].data["serial"]:
         behind = replaced or (now.history[0].index if now.history else events[-1].index)
         return f"what stood in the zone before index {behind} is not held: it is told as it is now"
-    zone = now
-    for delta in reversed(deltas):
-        former: dict[tuple[Name, int], RRset | None] = {(each.name, each.type): None for each in delta.added}
+    former: dict[tuple[Name, int], RRset | None] = {}
+    for delta in reversed(deltas):  # what an older one took away goes before what a newer one did
+        former |= {(each.name, each.type): None for each in delta.added}
         former |= {(each.name, each.type): each for each in delta.removed}
-        changes = [Replacement(name, type_, rrset) for (name, type_), rrset in former.items()]
-        zone = msgspec.structs.replace(served_as(zone, changes), serial=delta.serial_from)
-    return zone
+    changes = [Replacement(name, type_, rrset) for (name, type_), rrset in former.items()]
+    return msgspec.structs.replace(served_as(now, changes), serial=deltas[0].serial_from)

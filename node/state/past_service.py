@@ -4,14 +4,14 @@ Every event holds what it changed and what was before. So a fact of then is the 
 what the latest event up to then says, else what the first one after it replaced.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple, cast
 
 import msgspec
 
 from node.health.override import Maintenance, Override, OverrideKind
-from node.health.service import Endpoint, Service, endpoint_of
+from node.health.service import Endpoint, Service
 from node.health.steadiness import Wait, WaitKind, is_wanted
 from node.health.verdict import VerdictWord
 from node.state.command import Member
@@ -96,6 +96,16 @@ class _Then:
         definition = ages[position].service
         assert definition is not None
         self._definition = definition
+        self._addresses = [
+            {each.address for each in age.service.endpoints} if age.service is not None else None
+            for age in ages
+        ]
+        self._endpoints = dict(now.endpoints) if now is not None else {}
+        self._overrides = dict(now.overrides) if now is not None else {}
+        self._own_of: dict[str, list[Event]] = {}
+        for event in own:
+            if "endpoint" in event.data:
+                self._own_of.setdefault(event.data["endpoint"], []).append(event)
         begins, ends, self._ended = self._span(None)
         self._is_same = ends is None
         self._back = [each for each in own if begins <= each.index <= moment.at]
@@ -129,11 +139,11 @@ class _Then:
 
     def _span(self, address: str | None) -> tuple[int, int | None, Undo | None]:
         """Return from which index to which the endpoint, or the service as a whole, was there, and how it ended."""
-        ages, position = self._ages, self._position
-        first = last = position
-        while first + 1 < len(ages) and _has(ages[first + 1].service, address):
+        ages, addresses = self._ages, self._addresses
+        first = last = self._position
+        while first + 1 < len(ages) and _has(addresses[first + 1], address):
             first += 1
-        while last > 0 and _has(ages[last - 1].service, address):
+        while last > 0 and _has(addresses[last - 1], address):
             last -= 1
         return ages[first].begins, ages[last - 1].begins if last else None, ages[last].ended
 
@@ -146,14 +156,11 @@ class _Then:
     def _about(self, address: str) -> tuple[list[Event], list[Event], EndpointState | None, Undo | None]:
         """Return an endpoint's events up to then and since, what it is now if it is the same one, how it ended."""
         begins, ends, ended = self._span(address)
-        own = [each for each in self._own if each.data.get("endpoint") == address]
+        own = self._own_of.get(address, [])
         index = self._moment.at
         back = [each for each in own if begins <= each.index <= index]
         later = [each for each in own if index < each.index and (ends is None or each.index <= ends)]
-        now = None
-        if ends is None and self._now is not None:
-            now = dict(self._now.endpoints)[address]
-        return back, later, now, ended
+        return back, later, self._endpoints[address] if ends is None else None, ended
 
     def _endpoint(self, endpoint: Endpoint) -> EndpointState:
         back, later, now, ended = self._about(endpoint.address)
@@ -267,7 +274,7 @@ class _Then:
 
     def _override(self, address: str) -> Override | None:
         back, later, now, _ = self._about(address)
-        present = dict(self._now.overrides).get(address) if self._now is not None and now is not None else None
+        present = self._overrides.get(address) if now is not None else None
         if present is not None and present.index <= self._moment.at:
             return present
         last = next(reversed(self._events_of(back, *_OVERRIDES)), None)
@@ -327,10 +334,9 @@ class _Then:
         return source is not None and source.is_unsettled
 
 
-def _has(service: Service | None, address: str | None) -> bool:
-    if service is None:
-        return False
-    return address is None or endpoint_of(service, address) is not None
+def _has(addresses: Collection[str] | None, address: str | None) -> bool:
+    """Say whether the service was there, and had the endpoint if one is named."""
+    return addresses is not None and (address is None or address in addresses)
 
 
 def _vote_of(event: Event) -> Vote:

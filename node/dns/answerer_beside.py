@@ -10,6 +10,7 @@ from node.dns.table_copy import Place
 from node.dns.table_reader import Reader
 
 ANSWERS_MAX = 4_096
+_LABEL_OCTETS_MAX = 63
 _LEVELS = tuple(range(8))
 """Labels between a name and the one above it that exists; names with more are looked up each time."""
 
@@ -55,11 +56,13 @@ class Beside:
             self._known[base, packet[:HEAD_OCTETS], packet[base:]] = known, place.zone_key
 
     def _are_missing(self, packet: bytes, base: int, end: int, zone_key: bytes) -> bool:
-        """Say whether neither the name nor any between it and the one at ``base`` exists or is odd."""
+        """Say whether the labels before ``base`` are some, and no name that begins with one of them exists or is odd."""
         start, lacks = HEAD_OCTETS, self._reader.lacks
         while start < base:
-            name = packet[start:end]
+            name, octets = packet[start:end], packet[start]
+            if not 0 < octets <= _LABEL_OCTETS_MAX:
+                return False
             if name in self._reader.odd or name in self._odd or (zone_key and not lacks(zone_key, name)):
                 return False
-            start += 1 + packet[start]
+            start += 1 + octets
         return True

@@ -163,6 +163,22 @@ def test_an_end_that_a_denial_shares_is_no_model_for_others(twin: Twin) -> None:
             assert twin.expected(question(name), 1) == [twin.answer(question(name))]
 
 
+@pytest.mark.parametrize(
+    "labels", [b"\x00\x03abc", b"\x01a\x00\x01b", b"\x44" + b"a" * 68, b"\xc0" + b"a" * 192]
+)
+def test_what_is_no_name_is_not_like_others(twin: Twin, labels: bytes) -> None:
+    """An empty label, or one that is too long, where a made-up name of the same length has some."""
+    made_up = b""
+    while len(labels) > len(made_up):
+        octets = min(len(labels) - len(made_up) - 1, 50)
+        made_up += bytes((octets,)) + b"x" * octets
+    assert twin.answer(packet(Name(made_up + APEX), 1))
+    assert twin.cache.ready(packet(Name(made_up + APEX), 1)[2:])
+    query = packet(Name(labels + APEX), 1)
+    assert twin.cache.ready(query[2:]) is None
+    assert twin.answer(query) is None
+
+
 def test_what_is_known_of_made_up_names_has_a_limit(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
     """The odd ones start it anew."""
     monkeypatch.setattr(answerer_beside, "ANSWERS_MAX", 20)

@@ -8,7 +8,6 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
 from typing import Literal
 
 import structlog
@@ -23,6 +22,7 @@ from node.version import version
 from raft.errors import EXIT_WRONG_SETUP, RaftError
 from raft.machine import BadSnapshot
 from raft.membership import Change, Membership
+from raft.pending import Pending
 from raft.proposal import NotCommitted, Outcome
 from raft.replica import Replica, ReplicaStatus
 from raft.settings import RaftSettings
@@ -252,11 +252,11 @@ class Cluster:
         """Say so also for an entry without a command, which changes no State."""
         return self.state.index >= index or self._replica.status().applied_index >= index
 
-    async def _outcome(self, future: "Future[Outcome]") -> Outcome:
-        if future.done():
-            return future.result()
+    async def _outcome(self, pending: Pending) -> Outcome:
+        if pending.done():
+            return pending.result()
         waiter: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        future.add_done_callback(lambda done: self._hand_back(waiter, done.result()))
+        pending.add_done_callback(lambda done: self._hand_back(waiter, done.result()))
         return await waiter
 
     # --- from the log's thread to the event loop ---------------------------------------------------

@@ -1,9 +1,9 @@
 """How much may be on its way into the log at once, whichever threads bring it."""
 
 import threading
-from concurrent.futures import Future
 
-from raft.proposal import NotCommitted, Outcome
+from raft.pending import Pending
+from raft.proposal import NotCommitted
 
 
 class Admission:
@@ -16,8 +16,8 @@ class Admission:
         self._callers = 0
         self._octets = 0
 
-    def enter(self, future: "Future[Outcome]", octets: int) -> NotCommitted | None:
-        """Count a caller until its future is done; or return why it cannot come in."""
+    def enter(self, pending: Pending, octets: int) -> NotCommitted | None:
+        """Count a caller until it has its outcome; or return why it cannot come in."""
         with self._lock:
             if self._callers >= self._callers_max:
                 return NotCommitted("busy", f"{self._callers} callers wait already")
@@ -25,7 +25,7 @@ class Admission:
                 return NotCommitted("busy", f"{self._octets} octets are on their way already")
             self._callers += 1
             self._octets += octets
-        future.add_done_callback(lambda _: self._leave(octets))
+        pending.add_done_callback(lambda _: self._leave(octets))
         return None
 
     def _leave(self, octets: int) -> None:

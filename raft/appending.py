@@ -28,6 +28,8 @@ class Appending(Elections):
         self._went_back_in: dict[str, int] = {}
         """Round of the latest step back, by follower."""
         self.leader_commit_index = 0
+        self.durable_index = 0
+        """How far this leader's log is on its own medium; see ``core``."""
         super().__init__(*arguments, **keywords)
 
     # --- the follower -------------------------------------------------------------------------------
@@ -138,7 +140,7 @@ class Appending(Elections):
 
     def commit_by_majority(self) -> None:
         """Commit what a majority holds, if this term began there (Raft, section 5.4.2)."""
-        own = [self.last_index] if self.is_voter else []
+        own = [self.durable_index] if self.is_voter else []
         held = sorted([*own, *(self.match_index.get(node, 0) for node in self.voters)], reverse=True)
         index = held[self.majority - 1]
         if index > self.commit_index and self.term_at(index) == self.term:

@@ -116,18 +116,24 @@ class Core(Sending):
         if not self._stood_still():
             self.run_elections()
         if self.role == LEADER:
-            self.wire.flush()
-            self.commit_by_majority()
-        if self.role == LEADER and self._must_send():
-            self.round += 1
-            self._told_commit_index = self.commit_index
-            self.send_entries()
+            self._lead()
         self.wire.flush()
         self.apply_committed()
         if now_s() >= self._seal_due_s:
             self._seal_due_s = now_s() + _SEAL_S
             self.log.onOneSecondTimer()
             self._spread_members(lambda node: not self.wire.history_of(node))
+
+    def _lead(self) -> None:
+        """Commit what a majority holds, and send what is new while this node's disk writes it, too."""
+        self.commit_by_majority()
+        if self._must_send():
+            self.round += 1
+            self._told_commit_index = self.commit_index
+            self.send_entries()
+        self.wire.flush()
+        self.durable_index = self.last_index
+        self.commit_by_majority()  # a leader alone need not wait for another turn
 
     def _stood_still(self) -> bool:
         """Say, never twice in a row, that this process did not run: what others sent meanwhile comes first."""
@@ -239,6 +245,7 @@ class Core(Sending):
         self.forget_ways()
         self._uncommitted.clear()
         self._uncommitted_octets = 0
+        self.durable_index = 0  # what stands in the log may not be written yet
         for node in self.voters | self.learners:
             self.begin_following(node)
         self.log.add(NO_OPERATION, self.last_index + 1, self.term)

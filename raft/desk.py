@@ -8,18 +8,19 @@ import asyncio
 import os
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass
 
 from raft.changing import Changes
 from raft.core import Core
+from raft.deadlines import Deadlines
 from raft.elections import Message
 from raft.errors import RaftError
 from raft.library import LEADER, Node, now_s
 from raft.membership import BadMembership, Change, RefusedChange, decode_change, encode_change
+from raft.pending import Pending
 from raft.proposal import Committed, NotCommitted, Outcome, Unknown
 from raft.settings import RaftSettings
-from raft.waiting import Waiting, settle
+from raft.waiting import Waiting
 
 LEADER_WAIT_S = 1.5
 """So long a proposal waits for a leader to appear before it is refused."""
@@ -27,6 +28,11 @@ BARRIERS_MAX = 10_000
 """Barriers that wait for one round of messages, however many other nodes ask for."""
 _READ_ONLY = NotCommitted("read-only", "this node is a replica, which only serves; ask a node that votes")
 _STOPPING = NotCommitted("stopped", "this node is stopping")
+_UNHEARD = NotCommitted("no-quorum", "no majority answered within the time allowed")
+_LATE = Unknown("no outcome within the time allowed")
+_ENDED = Unknown("this node stopped while the entry was on its way")
+_CHANGE_LATE = Unknown("no outcome within the time allowed; `qdns node list` tells who the members are")
+_CHANGE_ENDED = Unknown("this node stopped while the change was on its way")
 
 
 @dataclass(slots=True)
@@ -36,7 +42,7 @@ class _Held:
     until_s: float
     command: bytes | Change | None
     """None for a read barrier."""
-    future: "Future[Outcome]"
+    pending: Pending
     not_before_s: float = 0.0
     """When it may be tried again, after the node that was asked turned out to lead no more."""
 
@@ -69,15 +75,13 @@ class Desk:
         """Whether this node takes nothing new."""
         self.waiting = Waiting()
         self._settings = settings
-        self._loop = loop
+        self._deadlines = Deadlines(loop)
         self.core = core
         self._changes = changes
         self._wake = wake
         self._held: deque[_Held] = deque()
         self._barriers: deque[_Barrier] = deque()
         self._forwarded: dict[int, _Held] = {}
-        self._undecided: dict[Future[Outcome], Outcome] = {}
-        """What each caller who waits is told if this node ends."""
         self._number = int.from_bytes(os.urandom(6), "big")
         """Of the latest request to a leader. It begins anywhere: a leader may still answer this node's last process,
         and must not be heard by whoever waits under the same number in this one."""
@@ -91,9 +95,8 @@ class Desk:
         """Decide all that waits."""
         self.is_leaving = True
         for held in self._held:
-            settle(held.future, _STOPPING)
-        for future, outcome in list(self._undecided.items()):
-            settle(future, outcome)
+            held.pending.settle(_STOPPING)
+        self._deadlines.end()
 
     def leader_changed(self) -> None:
         """End what the former leader was to decide."""
@@ -104,51 +107,40 @@ class Desk:
 
     # --- proposals --------------------------------------------------------------------------------------
 
-    def propose(self, command: bytes, future: "Future[Outcome]", timeout_s: float) -> None:
+    def propose(self, command: bytes, pending: Pending, timeout_s: float) -> None:
         """Append here, forward to the leader, or wait a little for one."""
-        at_deadline = Unknown("no outcome within the time allowed")
-        at_end = Unknown("this node stopped while the entry was on its way")
-        self._take(command, future, timeout_s, at_deadline, at_end)
+        self._take(command, pending, timeout_s, _LATE, _ENDED)
 
-    def read_barrier(self, future: "Future[Outcome]", timeout_s: float) -> None:
+    def read_barrier(self, pending: Pending, timeout_s: float) -> None:
         """Ask the leader how far the log is committed, and wait until that is applied here."""
-        at_deadline = NotCommitted("no-quorum", "no majority answered within the time allowed")
-        self._take(None, future, timeout_s, at_deadline, _STOPPING)
+        self._take(None, pending, timeout_s, _UNHEARD, _STOPPING)
 
-    def change_members(self, change: Change, future: "Future[Outcome]", timeout_s: float) -> None:
+    def change_members(self, change: Change, pending: Pending, timeout_s: float) -> None:
         """Have the leader change who belongs to the cluster."""
-        at_deadline = Unknown("no outcome within the time allowed; `qdns node list` tells who the members are")
-        at_end = Unknown("this node stopped while the change was on its way")
-        self._take(change, future, timeout_s, at_deadline, at_end)
+        self._take(change, pending, timeout_s, _CHANGE_LATE, _CHANGE_ENDED)
 
     def _take(
         self,
         command: bytes | Change | None,
-        future: "Future[Outcome]",
+        pending: Pending,
         timeout_s: float,
         at_deadline: Outcome,
         at_end: Outcome,
     ) -> None:
         """See to it that the caller is told something in time, then begin."""
         if self.is_leaving:
-            settle(future, _STOPPING)
+            pending.settle(_STOPPING)
             return
         seat = self.core.seat
         if command is not None and seat is not None and seat.role == "replica":
-            settle(future, _READ_ONLY)
+            pending.settle(_READ_ONLY)
             return
-        deadline = self._loop.call_later(timeout_s, settle, future, at_deadline)
-        self._undecided[future] = at_end
-        future.add_done_callback(lambda _: self._decided(future, deadline))
+        self._deadlines.add(pending, timeout_s, at_deadline, at_end)
         patience_s = timeout_s * 0.9 if isinstance(command, Change) else min(timeout_s * 0.9, LEADER_WAIT_S)
-        held = _Held(now_s() + patience_s, command, future)
+        held = _Held(now_s() + patience_s, command, pending)
         if not self._begin(held):
             self._held.append(held)
         self._wake()
-
-    def _decided(self, future: "Future[Outcome]", deadline: asyncio.TimerHandle) -> None:
-        deadline.cancel()
-        self._undecided.pop(future, None)
 
     def _begin(self, held: _Held) -> bool:
         """Start what was asked for if there is a leader; say whether it was started."""
@@ -159,11 +151,11 @@ class Desk:
             if isinstance(held.command, Change):
                 return self._begin_change(held, held.command)
             if held.command is not None and not core.has_room:
-                settle(held.future, NotCommitted("busy", "too much in the log waits for a majority already"))
+                held.pending.settle(NotCommitted("busy", "too much in the log waits for a majority already"))
                 return True
             if held.command is not None:
                 index, term = core.append(held.command)
-                self.waiting.add(index, term, held.future)
+                self.waiting.add(index, term, held.pending)
                 return True
             if core.is_open:
                 self._begin_barrier(_Barrier(0, core.commit_index, held))
@@ -178,26 +170,26 @@ class Desk:
         try:
             place = self._changes.begin(change)
         except (RefusedChange, RaftError) as refusal:
-            settle(held.future, NotCommitted("refused", str(refusal)))
+            held.pending.settle(NotCommitted("refused", str(refusal)))
             return True
         if place is None:
             held.not_before_s = now_s() + self._settings.heartbeat_s
             return False
-        self._wait_at(*place, held.future)
+        self._wait_at(*place, held.pending)
         return True
 
-    def _wait_at(self, index: int, term: int, future: "Future[Outcome]") -> None:
+    def _wait_at(self, index: int, term: int, pending: Pending) -> None:
         if term == 0:
-            self._wait_applied(index, future)
+            self._wait_applied(index, pending)
         else:
-            self.waiting.add(index, term, future)
+            self.waiting.add(index, term, pending)
 
     def _forward(self, leader: Node, held: _Held) -> None:
         self._number += 1
         number = self._number
         kind = _request(held.command)
         self._forwarded[number] = held
-        held.future.add_done_callback(lambda _: self._forwarded.pop(number, None))
+        held.pending.add_done_callback(lambda _: self._forwarded.pop(number, None))
         if not self.core.wire.send(leader, {**kind, "number": number}):
             self._lose(number)  # the connection ended on it, and some of it may have left
 
@@ -216,7 +208,7 @@ class Desk:
         if held.command is None:
             self._held.append(held)
         else:
-            settle(held.future, Unknown("the connection or the leader went while the entry was on its way"))
+            held.pending.settle(Unknown("the connection or the leader went while the entry was on its way"))
 
     def _hold_again(self, held: _Held) -> None:
         """Nothing was done about it: try again a little later."""
@@ -227,13 +219,13 @@ class Desk:
         """Start what waited for a leader; refuse what waited long enough."""
         for _ in range(len(self._held)):
             held = self._held.popleft()
-            if held.future.done() or self._begin(held):
+            if held.pending.done() or self._begin(held):
                 continue
             if now_s() < held.until_s:
                 self._held.append(held)
             else:
-                settle(
-                    held.future, NotCommitted("no-leader", "no leader is known; a majority of nodes is needed")
+                held.pending.settle(
+                    NotCommitted("no-leader", "no leader is known; a majority of nodes is needed")
                 )
 
     # --- what other nodes ask and answer ----------------------------------------------------------------
@@ -280,13 +272,13 @@ class Desk:
             return
         index, term = message["index"], message["term"]
         if "refused" in message:
-            settle(held.future, NotCommitted("refused", str(message["refused"])))
+            held.pending.settle(NotCommitted("refused", str(message["refused"])))
         elif index is None:
             self._hold_again(held)
         elif term != 0 and index <= self.core.applied_index:
-            settle(held.future, Unknown("the entry's place was passed before its outcome was known"))
+            held.pending.settle(Unknown("the entry's place was passed before its outcome was known"))
         else:
-            self._wait_at(index, term, held.future)
+            self._wait_at(index, term, held.pending)
 
     def _take_barrier(self, node: Node, number: int) -> None:
         core = self.core
@@ -302,13 +294,13 @@ class Desk:
         if message["index"] is None:
             self._hold_again(held)
         else:
-            self._wait_applied(message["index"], held.future)
+            self._wait_applied(message["index"], held.pending)
 
-    def _wait_applied(self, index: int, future: "Future[Outcome]") -> None:
+    def _wait_applied(self, index: int, pending: Pending) -> None:
         if self.core.applied_index >= index:
-            settle(future, Committed(index, None))
+            pending.settle(Committed(index, None))
         else:
-            self.waiting.add(index, 0, future)
+            self.waiting.add(index, 0, pending)
 
     def _begin_barrier(self, barrier: _Barrier) -> None:
         """Have the next round of messages prove that this node still leads."""
@@ -330,7 +322,7 @@ class Desk:
                 barrier.node, {"type": "read_index_reply", "number": barrier.number, "index": index}
             )
         elif barrier.held is not None and index is not None:
-            self._wait_applied(index, barrier.held.future)
+            self._wait_applied(index, barrier.held.pending)
         elif barrier.held is not None:
             self._hold_again(barrier.held)
 

@@ -1,7 +1,6 @@
 """What happens in the log's thread: ticks when they are due, proposals, barriers, and their deadlines."""
 
 import asyncio
-from concurrent.futures import Future
 from typing import Any
 
 import structlog
@@ -18,7 +17,7 @@ from raft.library import LEADER, Node, now_s
 from raft.machine import StateMachine
 from raft.membership import Change, Membership
 from raft.opening import make_transport, open_journal
-from raft.proposal import Outcome
+from raft.pending import Pending
 from raft.refusal import PAST_WORDS, Refusal
 from raft.report import Report
 from raft.settings import RaftSettings
@@ -211,17 +210,17 @@ class Driver:
 
     # --- what callers ask ---------------------------------------------------------------------------------
 
-    def propose(self, command: bytes, future: "Future[Outcome]", timeout_s: float) -> None:
+    def propose(self, command: bytes, pending: Pending, timeout_s: float) -> None:
         """Append here, forward to the leader, or wait a little for one."""
-        self.desk.propose(command, future, timeout_s)
+        self.desk.propose(command, pending, timeout_s)
 
-    def read_barrier(self, future: "Future[Outcome]", timeout_s: float) -> None:
+    def read_barrier(self, pending: Pending, timeout_s: float) -> None:
         """Ask the leader how far the log is committed, and wait until that is applied here."""
-        self.desk.read_barrier(future, timeout_s)
+        self.desk.read_barrier(pending, timeout_s)
 
-    def change_members(self, change: Change, future: "Future[Outcome]", timeout_s: float) -> None:
+    def change_members(self, change: Change, pending: Pending, timeout_s: float) -> None:
         """Have the leader change who belongs to the cluster."""
-        self.desk.change_members(change, future, timeout_s)
+        self.desk.change_members(change, pending, timeout_s)
 
     def on_request(self, node: Node, message: Message) -> None:
         """Take what a peer asks, or its answer to what was asked of it."""

@@ -3,6 +3,10 @@
 Messages that tell of the log, the term or a vote wait until the next tick has written them with all else
 that gathered meanwhile, so that a hundred messages cost one wait for the disk. The others tell nothing that
 must last and leave at once: the place that a leader gave to a proposal is no promise.
+
+A leader's entries are no promise either. They may be on their way while its own disk writes them (Raft thesis,
+section 10.2.1), for nobody takes them for its word that it holds them: it counts itself in a majority as far as
+its journal is on the medium, and its term, in which nobody else makes entries, was there before it stood.
 """
 
 from typing import Any, Final, Protocol
@@ -10,7 +14,7 @@ from typing import Any, Final, Protocol
 from raft.elections import Message
 from raft.library import Node
 
-DISCLOSING: Final = frozenset({"append_entries", "append_reply", "pre_vote", "request_vote", "vote_reply"})
+DISCLOSING: Final = frozenset({"append_reply", "pre_vote", "request_vote", "vote_reply"})
 
 
 class Owner(Protocol):
@@ -30,10 +34,10 @@ class Gate:
 
     def send(self, node: Node, message: Message) -> bool:
         """Send one message, now or with the next ``flush``; False when it is known not to get there."""
-        if message["type"] not in DISCLOSING:
-            return bool(self._transport.send(node, message))
         if message["type"] == "append_entries":
             message["round"] = self._core.round
+        if message["type"] not in DISCLOSING:
+            return self._pass_on(node, message)
         if self._owed or self._core.log.needs_sync:
             self._owed.append((node, message))
             return True

@@ -4,6 +4,7 @@ One change at a time, each with the full list: two lists that follow one another
 (Raft thesis, section 4.1). Pure: what the leader knows of the world it has checked before it asks here.
 """
 
+from functools import cached_property
 from typing import Final, Literal
 
 import msgspec
@@ -38,7 +39,7 @@ class Seat(msgspec.Struct, frozen=True, array_like=True):
     """Which data directory it came with; empty until it has come."""
 
 
-class Membership(msgspec.Struct, frozen=True, array_like=True):
+class Membership(msgspec.Struct, frozen=True, array_like=True, dict=True):
     """All nodes of the cluster, by name."""
 
     history: str
@@ -51,9 +52,14 @@ class Membership(msgspec.Struct, frozen=True, array_like=True):
 
     def seat(self, name: str) -> Seat | None:
         """Return the node's seat, or None for a stranger."""
-        return next((seat for seat in self.seats if seat.name == name), None)
+        return self._by_name.get(name)
 
-    @property
+    @cached_property
+    def _by_name(self) -> dict[str, Seat]:
+        """Asked for with every proposal and every message; the first of two of one name counts."""
+        return {seat.name: seat for seat in reversed(self.seats)}
+
+    @cached_property
     def voters(self) -> tuple[str, ...]:
         """Names of the nodes that vote."""
         return tuple(seat.name for seat in self.seats if seat.role == "voter")

@@ -18,10 +18,10 @@ from raft.driver import Driver
 from raft.errors import EXIT_DISK_FAULT, RaftError
 from raft.machine import StateMachine
 from raft.membership import Change
-from raft.proposal import NotCommitted, Outcome
+from raft.pending import Pending
+from raft.proposal import NotCommitted
 from raft.settings import RaftSettings
 from raft.status import PeerStatus, ReplicaStatus
-from raft.waiting import settle
 
 logger = structlog.get_logger()
 
@@ -66,29 +66,29 @@ class Replica:
         self._call(lambda driver: driver.stop(time.monotonic() + timeout_s / 2))
         thread.join(timeout_s)
 
-    def propose(self, command: bytes, timeout_s: float = 5.0) -> "Future[Outcome]":
-        """Bring a command into the log; the future gets its outcome within the timeout and never raises."""
-        future = _new_future()
+    def propose(self, command: bytes, timeout_s: float = 5.0) -> Pending:
+        """Bring a command into the log; what is returned gets its outcome within the timeout."""
+        pending = Pending()
         if len(command) > self._settings.proposal_bytes_max:
             limit = self._settings.proposal_bytes_max
-            settle(
-                future, NotCommitted("too-large", f"{len(command)} octets are more than the {limit} allowed")
+            pending.settle(
+                NotCommitted("too-large", f"{len(command)} octets are more than the {limit} allowed")
             )
         else:
-            self._bring(future, len(command), lambda driver: driver.propose(command, future, timeout_s))
-        return future
+            self._bring(pending, len(command), lambda driver: driver.propose(command, pending, timeout_s))
+        return pending
 
-    def read_barrier(self, timeout_s: float = 5.0) -> "Future[Outcome]":
+    def read_barrier(self, timeout_s: float = 5.0) -> Pending:
         """Wait until this node has applied all that was committed anywhere when this was called."""
-        future = _new_future()
-        self._bring(future, 0, lambda driver: driver.read_barrier(future, timeout_s))
-        return future
+        pending = Pending()
+        self._bring(pending, 0, lambda driver: driver.read_barrier(pending, timeout_s))
+        return pending
 
-    def change_members(self, change: Change, timeout_s: float = 10.0) -> "Future[Outcome]":
+    def change_members(self, change: Change, timeout_s: float = 10.0) -> Pending:
         """Have the leader change who belongs to the cluster; ``NotCommitted("refused")`` says why it will not."""
-        future = _new_future()
-        self._bring(future, len(change.note), lambda driver: driver.change_members(change, future, timeout_s))
-        return future
+        pending = Pending()
+        self._bring(pending, len(change.note), lambda driver: driver.change_members(change, pending, timeout_s))
+        return pending
 
     def reload(self) -> None:
         """Read certificates and the list of refused ones again, and close what they do not allow any more."""
@@ -104,13 +104,13 @@ class Replica:
         driver = self._driver
         return None if driver is None else driver.silent_s
 
-    def _bring(self, future: "Future[Outcome]", octets: int, act: "Callable[[Driver], object]") -> None:
-        """Let the log's thread decide the future, unless too much waits for that already."""
-        refused = self._admission.enter(future, octets)
+    def _bring(self, pending: Pending, octets: int, act: "Callable[[Driver], object]") -> None:
+        """Let the log's thread decide what becomes of it, unless too much waits for that already."""
+        refused = self._admission.enter(pending, octets)
         if refused is None and not self._call(act):
             refused = NotCommitted("stopped", "this node's log is not running")
         if refused is not None:
-            settle(future, refused)
+            pending.settle(refused)
 
     def _call(self, act: "Callable[[Driver], object]") -> bool:
         """Let the log's thread do something soon; False when there is no such thread any more."""
@@ -163,13 +163,6 @@ class Replica:
             return
         logger.error("raft.ended", detail=str(error))
         self._on_fatal(error.exit_code if isinstance(error, RaftError) else EXIT_DISK_FAULT)
-
-
-def _new_future() -> "Future[Outcome]":
-    """Return a future that its owner can forget but not cancel: the log's thread alone ends it."""
-    future: Future[Outcome] = Future()
-    future.set_running_or_notify_cancel()
-    return future
 
 
 def _before_start(settings: RaftSettings) -> ReplicaStatus:

@@ -1,50 +1,44 @@
 """Who waits for what in the log's thread: proposals for their entry, barriers for an index.
 
-Every future here gets exactly one outcome: by the entry that is applied at its index, by the log that cut
+Every pending here gets exactly one outcome: by the entry that is applied at its index, by the log that cut
 it, by the loss of the leader, or by its deadline.
 """
 
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 
+from raft.pending import Pending
 from raft.proposal import Committed, NotCommitted, Outcome, Unknown
-
-
-def settle(future: "Future[Outcome]", outcome: Outcome) -> None:
-    """Give a future its outcome unless it has one; its owner may have given it up."""
-    if not future.done():
-        future.set_result(outcome)
 
 
 @dataclass(slots=True)
 class Waiting:
-    """Futures by the index of the log that decides them."""
+    """Outcomes to be, by the index of the log that decides them."""
 
-    by_index: dict[int, list[tuple[int, "Future[Outcome]"]]] = field(default_factory=dict)
-    """Term of the awaited entry, and the future; term 0 for a barrier, which any entry satisfies."""
+    by_index: dict[int, list[tuple[int, Pending]]] = field(default_factory=dict)
+    """Term of the awaited entry, and the pending; term 0 for a barrier, which any entry satisfies."""
 
-    def add(self, index: int, term: int, future: "Future[Outcome]") -> None:
-        """Let the future wait for the entry."""
-        self.by_index.setdefault(index, []).append((term, future))
+    def add(self, index: int, term: int, pending: Pending) -> None:
+        """Let a caller wait for the entry."""
+        self.by_index.setdefault(index, []).append((term, pending))
 
     def applied(self, index: int, term: int, result: object) -> None:
         """Decide what waited for this index."""
-        for expected, future in self.by_index.pop(index, ()):
+        for expected, pending in self.by_index.pop(index, ()):
             if expected == term:
-                settle(future, Committed(index, result))
+                pending.settle(Committed(index, result))
             elif expected == 0:
-                settle(future, Committed(index, None))
+                pending.settle(Committed(index, None))
             else:
-                settle(future, NotCommitted("no-leader", "another leader's entry took the place of this one"))
+                pending.settle(NotCommitted("no-leader", "another leader's entry took the place of this one"))
 
     def skipped_to(self, index: int) -> None:
         """Decide what waited for entries that a snapshot replaced."""
         for passed in [each for each in self.by_index if each <= index]:
-            for expected, future in self.by_index.pop(passed):
+            for expected, pending in self.by_index.pop(passed):
                 if expected == 0:
-                    settle(future, Committed(passed, None))
+                    pending.settle(Committed(passed, None))
                 else:
-                    settle(future, Unknown("a snapshot took the place of the entry"))
+                    pending.settle(Unknown("a snapshot took the place of the entry"))
 
     def cut_from(self, index: int) -> None:
         """Entries from here on left this node's log, yet another node may still hold and commit them."""
@@ -58,9 +52,9 @@ class Waiting:
         """End the proposals; barriers go on waiting, whoever leads, for as long as they may."""
         for later in [each for each in self.by_index if each >= index]:
             waiting = self.by_index.pop(later)
-            for expected, future in waiting:
+            for expected, pending in waiting:
                 if expected != 0:
-                    settle(future, outcome)
-            left = [(expected, future) for expected, future in waiting if not future.done()]
+                    pending.settle(outcome)
+            left = [(expected, pending) for expected, pending in waiting if not pending.done()]
             if left:
                 self.by_index[later] = left

@@ -4,7 +4,6 @@ import asyncio
 import json
 import sys
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from raft_member import SECRET, serve
 
 from node.interpreter import keep_pauses_short
 from raft.membership import Membership
+from raft.pending import Pending
 from raft.proposal import Committed, Outcome
 from raft.replica import Replica
 from raft.settings import RaftSettings
@@ -82,10 +82,10 @@ class OctetsProcess:
         outcome = await self._outcome(self._replica.propose(key + b"=\xc0\x00\x02\x01", 30.0))
         assert isinstance(outcome, Committed), outcome
 
-    async def _outcome(self, future: "Future[Outcome]") -> Outcome:
+    async def _outcome(self, pending: Pending) -> Outcome:
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[Outcome] = loop.create_future()
-        future.add_done_callback(lambda done: self._hand_back(loop, waiter, done.result()))
+        pending.add_done_callback(lambda done: self._hand_back(loop, waiter, done.result()))
         return await waiter
 
     def _hand_back(

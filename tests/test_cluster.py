@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,8 @@ from node.state.state import Accepted, Changed, Refused, State
 from node.zone.name import from_text
 from raft.machine import BadSnapshot
 from raft.membership import Membership
-from raft.proposal import Committed, Outcome, Unknown
+from raft.pending import Pending
+from raft.proposal import Committed, Unknown
 from raft.settings import RaftSettings
 from tests.state.conftest import SETTINGS, WWW, ZONE, service
 
@@ -60,13 +60,13 @@ def test_a_proposal_whose_outcome_was_lost_is_told_as_committed(monkeypatch: pyt
         await cluster.propose(SEED)
         real, lost = cluster._replica.propose, []
 
-        def propose(data: bytes, timeout_s: float) -> "Future[Outcome]":
+        def propose(data: bytes, timeout_s: float) -> Pending:
             outcome = real(data, timeout_s)
             if lost:
                 return outcome
             lost.append(outcome.result(5))
-            told: Future[Outcome] = Future()
-            told.set_result(Unknown("the leader went"))
+            told: Pending = Pending()
+            told.settle(Unknown("the leader went"))
             return told
 
         monkeypatch.setattr(cluster._replica, "propose", propose)
@@ -208,7 +208,7 @@ def test_a_cancelled_caller_is_cancelled() -> None:
     """Whoever gives up waiting for an outcome is not told one, also after the node has stopped."""
 
     async def act(cluster: Cluster) -> None:
-        waiting = asyncio.create_task(cluster._outcome(Future()))
+        waiting = asyncio.create_task(cluster._outcome(Pending()))
         await asyncio.sleep(0)
         loop, cluster._loop = cluster._loop, None
         waiting.cancel()

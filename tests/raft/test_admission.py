@@ -1,10 +1,10 @@
 """What may be on its way into the log at once."""
 
 import threading
-from concurrent.futures import Future
 
 from raft.admission import Admission
-from raft.proposal import Committed, NotCommitted, Outcome
+from raft.pending import Pending
+from raft.proposal import Committed, NotCommitted
 from raft.replica import PROPOSED_OCTETS_MAX
 from tests.raft.test_replica import Recorder, alone, sole
 
@@ -12,26 +12,26 @@ from tests.raft.test_replica import Recorder, alone, sole
 def test_callers_are_limited_until_they_are_answered() -> None:
     """One caller more than the limit is refused; an answer makes room, whoever gives it."""
     admission = Admission(2, 100)
-    first, second, third = Future[Outcome](), Future[Outcome](), Future[Outcome]()
+    first, second, third = Pending(), Pending(), Pending()
     assert admission.enter(first, 0) is None
     assert admission.enter(second, 0) is None
     refused = admission.enter(third, 0)
     assert isinstance(refused, NotCommitted)
     assert "busy" == refused.reason
-    first.set_result(Committed(1, None))
+    first.settle(Committed(1, None))
     assert admission.enter(third, 0) is None
 
 
 def test_octets_are_limited_but_one_command_always_fits() -> None:
     """Large commands wait for one another; a single one above the limit comes in alone."""
     admission = Admission(9, 100)
-    first = Future[Outcome]()
+    first = Pending()
     assert admission.enter(first, 101) is None
-    assert admission.enter(Future(), 1) is not None
-    first.set_result(Committed(1, None))
-    assert admission.enter(Future(), 60) is None
-    assert admission.enter(Future(), 41) is not None
-    assert admission.enter(Future(), 40) is None
+    assert admission.enter(Pending(), 1) is not None
+    first.settle(Committed(1, None))
+    assert admission.enter(Pending(), 60) is None
+    assert admission.enter(Pending(), 41) is not None
+    assert admission.enter(Pending(), 40) is None
 
 
 def test_a_held_up_log_is_given_no_more_than_fits() -> None:

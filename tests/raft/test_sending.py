@@ -1,6 +1,6 @@
 """What a leader sends, when, and what must be on the medium before."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -37,6 +37,20 @@ def entries_of(sent: list[tuple[str, dict[str, Any]]], name: str) -> list[list[t
     return [each["entries"] for to, each in sent if to == name and each["type"] == "append_entries"]
 
 
+def noted_at_sync(pocket: Pocket, note: Callable[[], int]) -> list[int]:
+    """Return what fills with something noted whenever the journal is about to wait for the disk."""
+    noted: list[int] = []
+    sync = pocket.journal.sync
+
+    def noting() -> None:
+        if pocket.journal.needs_sync:
+            noted.append(note())
+        sync()
+
+    pocket.journal.sync = noting  # type: ignore[method-assign]
+    return noted
+
+
 def test_many_messages_cost_one_wait_for_the_disk(clock: Clock) -> None:
     """Acknowledgements of one turn leave together, after one sync."""
     pocket = Pocket(clock)
@@ -51,15 +65,55 @@ def test_many_messages_cost_one_wait_for_the_disk(clock: Clock) -> None:
     assert syncs + 2 == pocket.journal.syncs  # the new term, and the fifty entries
 
 
-def test_own_entries_are_durable_before_they_are_sent(clock: Clock) -> None:
-    """A leader discloses and counts what its own disk holds, and nothing else."""
+def test_own_entries_are_sent_while_they_are_written(clock: Clock) -> None:
+    """Followers need not wait for the leader's disk; when the turn ends, they are on it as well."""
     pocket = Pocket(clock)
     pocket.lead()
     pocket.core.append(b"x")
-    assert pocket.journal.needs_sync
+    at_sync = noted_at_sync(pocket, lambda: len(pocket.wire.sent))
     sent = pocket.tick()
+    assert [2] == at_sync
     assert not pocket.journal.needs_sync
     assert [[(b"\0x", 3, 1)]] * 2 == entries_of(sent, "n2") + entries_of(sent, "n3")
+
+
+def test_a_leader_counts_what_its_own_disk_holds(clock: Clock) -> None:
+    """It is one of a majority for what is on its medium, whatever others say that they hold."""
+    pocket = Pocket(clock)
+    pocket.lead()
+    pocket.acknowledge("n2", 2)
+    assert pocket.core.commit_index == 2
+    pocket.core.append(b"x")
+    at_sync = noted_at_sync(pocket, lambda: pocket.core.commit_index)
+    sent = pocket.acknowledge("n2", 3)
+    assert [2] == at_sync
+    assert {2} == {each["commit_index"] for _, each in sent}
+    assert pocket.core.commit_index == 3
+
+
+def test_a_new_leader_counts_nothing_that_waits_for_its_disk(clock: Clock) -> None:
+    """It may have taken entries of another leader in this very turn."""
+    pocket = Pocket(clock)
+    pocket.lead()
+    pocket.tick()
+    assert pocket.core.durable_index == pocket.core.last_index
+    pocket.core.become_leader()
+    assert pocket.core.durable_index == 0
+
+
+def test_a_single_voter_tells_replicas_of_what_its_disk_holds(clock: Clock) -> None:
+    """Its word alone commits: what it sends before it has written is not yet committed."""
+    pocket = Pocket(clock)
+    pocket.lead()
+    pocket.core.learners, pocket.core.voters = pocket.core.voters, set()
+    pocket.tick(0.06)
+    committed = pocket.core.commit_index
+    pocket.core.append(b"x")
+    at_sync = noted_at_sync(pocket, lambda: pocket.core.commit_index)
+    sent = pocket.tick()
+    assert [committed] == at_sync
+    assert {committed} == {each["commit_index"] for _, each in sent}
+    assert pocket.core.commit_index == committed + 1
 
 
 def test_what_a_follower_was_sent_is_not_sent_again(clock: Clock) -> None:

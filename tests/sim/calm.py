@@ -1,13 +1,13 @@
 """A cluster of three in a kind world, for misfortunes that are told step by step."""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from node.state.command import Entry, encode
 from raft.library import Node
 from raft.membership import Change
+from raft.pending import Pending
 from raft.proposal import Committed, Outcome
 from tests.sim.network import Weather
 from tests.sim.records import put
@@ -41,27 +41,27 @@ class Calm(World):
         leader = self.find_leader()
         return [name for name in self.running() if name != leader]
 
-    def propose(self, name: str, timeout_s: float = 3.0) -> "Future[Outcome]":
+    def propose(self, name: str, timeout_s: float = 3.0) -> Pending:
         self.number += 1
         command = encode(Entry(put("k", str(self.number)), self.wall_ms(name)))
-        future: Future[Outcome] = Future()
+        future: Pending = Pending()
         driver = self.driver(name)
         self.in_node(name, lambda: self.bring(driver, command, future, timeout_s))
         return future
 
-    def change(self, name: str, change: Change) -> "Future[Outcome]":
-        future: Future[Outcome] = Future()
+    def change(self, name: str, change: Change) -> Pending:
+        future: Pending = Pending()
         driver = self.driver(name)
         self.in_node(name, lambda: driver.change_members(change, future, 3.0))
         return future
 
-    def read(self, name: str, timeout_s: float = 3.0) -> "Future[Outcome]":
-        future: Future[Outcome] = Future()
+    def read(self, name: str, timeout_s: float = 3.0) -> Pending:
+        future: Pending = Pending()
         driver = self.driver(name)
         self.in_node(name, lambda: driver.read_barrier(future, timeout_s))
         return future
 
-    def outcome(self, future: "Future[Outcome]", seconds: float = 5.0) -> Outcome:
+    def outcome(self, future: Pending, seconds: float = 5.0) -> Outcome:
         self.wait(future.done, seconds)
         return future.result()
 

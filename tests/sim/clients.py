@@ -6,11 +6,11 @@ give a key of their own and ask another node when the first one died or could no
 
 import random
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass
 
 from node.state.command import ChangeZone, Entry, Ticket, encode
 from node.state.state import Accepted, Refused
+from raft.pending import Pending
 from raft.proposal import Committed, NotCommitted, Outcome, Unknown
 from tests.sim import records
 from tests.sim.checker import Values, Violation
@@ -178,7 +178,7 @@ class Clients:
     def _read(self, process: Process, key: str) -> None:
         operation = Operation("read", key, None, self._world.next_moment())
         owed_index = self._world.ledger.acknowledged_index
-        future: Future[Outcome] = Future()
+        future: Pending = Pending()
         was_read = self._world.guarded(self._was_read)
         future.add_done_callback(lambda done: was_read(process, operation, owed_index, done.result()))
         self._world.in_node(process.name, lambda: process.driver.read_barrier(future, TIMEOUT_S))

@@ -8,9 +8,9 @@ survive.
 
 import random
 from collections.abc import Callable
-from concurrent.futures import Future
 
 from raft.membership import Change
+from raft.pending import Pending
 from raft.proposal import Committed, Outcome, Unknown
 from tests.sim.checker import Violation
 from tests.sim.world import World
@@ -159,7 +159,7 @@ class Operators:
         self._is_busy = True
         self.count += 1
         process = world.process(self._rng.choice(asked))
-        future: Future[Outcome] = Future()
+        future: Pending = Pending()
 
         def ended(outcome: Outcome) -> None:
             world.note("change", change.kind, change.name, type(outcome).__name__)
@@ -173,7 +173,7 @@ class Operators:
 
         def give_up() -> None:
             if not future.done():
-                future.set_result(Unknown("the node died"))
+                future.settle(Unknown("the node died"))
 
         world.after(2 * TIMEOUT_S, give_up)
 

@@ -1,10 +1,10 @@
 """One seed, one run: a cluster, its clients and its troubles, then peace, then the verdict."""
 
 import random
-from concurrent.futures import Future
 from dataclasses import dataclass
 
 from node.state.command import Entry, encode
+from raft.pending import Pending
 from raft.proposal import Committed, Outcome
 from tests.sim.checker import Violation
 from tests.sim.clients import Clients
@@ -156,7 +156,7 @@ def _commit_one(world: World, name: str, until_s: float, operators: Operators | 
 def _propose(world: World, name: str, value: str, outcomes: list[Outcome]) -> None:
     process = world.process(name)
     command = encode(Entry(put("peace", value), world.wall_ms(name)))
-    future: Future[Outcome] = Future()
+    future: Pending = Pending()
     future.add_done_callback(lambda done: outcomes.append(done.result()))
     world.in_node(name, lambda: world.bring(process.driver, command, future, 1.0))
 

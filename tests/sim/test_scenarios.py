@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,8 @@ from raft.driver import Driver
 from raft.errors import EXIT_DISK_FAULT, RaftError
 from raft.journal import JournalIdentity, WalJournal
 from raft.library import LEADER, Node
-from raft.proposal import Committed, NotCommitted, Outcome, Unknown
+from raft.pending import Pending
+from raft.proposal import Committed, NotCommitted, Unknown
 from tests.raft.test_replica import Recorder, sole
 from tests.sim.calm import NAMES, calm
 from tests.sim.checker import Violation
@@ -264,7 +264,7 @@ def test_a_failed_write_is_not_tried_again() -> None:
 
 def test_a_proposal_that_met_a_broken_journal_is_told_at_the_end() -> None:
     """Nobody waits for ever because his proposal was the one that met the fault."""
-    future: Future[Outcome] = Future()
+    future: Pending = Pending()
 
     async def meet_the_fault() -> None:
         driver = Driver(sole(), Recorder(), asyncio.get_running_loop())

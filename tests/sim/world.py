@@ -4,13 +4,11 @@ Everything of ``raft/`` runs as it is but three things: sockets (``network``), f
 clock with its event loop (``clock``). All chance comes from one seed, so a seed is a run.
 """
 
-import asyncio
 import heapq
 import os
 import random
 import zlib
 from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +29,7 @@ from raft.driver import Driver
 from raft.errors import EXIT_DISK_FAULT, RaftError
 from raft.journal import JournalIdentity, WalJournal
 from raft.library import LEADER, Node
+from raft.pending import Pending
 from raft.proposal import Outcome
 from raft.settings import RaftSettings
 from raft.snapshots import SnapshotStore
@@ -299,16 +298,18 @@ class World:
         driver = Driver(self._settings(machine.name), watched, loop)
 
         async def try_once(command: bytes, timeout_s: float) -> Outcome:
-            future: Future[Outcome] = Future()
-            self.bring(driver, command, future, timeout_s)
-            return await asyncio.wrap_future(future)
+            pending, waiter = Pending(), loop.create_future()
+            pending.add_done_callback(lambda done: None if waiter.done() else waiter.set_result(done.result()))
+            self.bring(driver, command, pending, timeout_s)
+            outcome: Outcome = await waiter
+            return outcome
 
         client = f"{machine.name}/{self._starts}"
         proposer = Proposer(try_once, lambda: watched.state.index, client)
         owed = self.ledger.acknowledged_index
         return Process(machine.name, self._starts, loop, watched, driver, clock, owed, try_once, proposer)
 
-    def bring(self, driver: Driver, command: bytes, future: "Future[Outcome]", timeout_s: float) -> None:
+    def bring(self, driver: Driver, command: bytes, future: Pending, timeout_s: float) -> None:
         """Propose in a node's own loop; what the node says of it is held against what happens."""
         self.ledger.tried(command)
         ended = self.guarded(self.ledger.try_ended)

@@ -160,10 +160,14 @@ class Core(Sending):
 
     def apply_committed(self) -> None:
         """Hand committed entries to the host, a bounded number and for a bounded time at once."""
-        end = min(self.commit_index, self.applied_index + APPLIED_AT_ONCE_MAX)
-        until_s = now_s() + APPLYING_S_MAX
-        while self.applied_index < end and now_s() < until_s:
-            command, index, term = self.log[self.applied_index + 1 - self.base_index]
+        begin = self.applied_index + 1
+        end = min(self.commit_index + 1, begin + APPLIED_AT_ONCE_MAX)
+        if begin >= end:
+            return
+        base, until_s = self.base_index, now_s() + APPLYING_S_MAX
+        for command, index, term in self.log[begin - base : end - base]:
+            if now_s() >= until_s:
+                return
             self.applied_index = index
             if command[:1] == MEMBERSHIP:
                 self._host.apply_membership(index, term, decode_membership(command))
@@ -184,11 +188,11 @@ class Core(Sending):
 
     def append(self, command: bytes) -> tuple[int, int]:
         """Put a command into the leader's log; return its index and term."""
-        index = self.last_index + 1
-        self.log.add(REGULAR + command, index, self.term)
+        index, term = self.last_index + 1, self.term
+        self.log.add(REGULAR + command, index, term)
         self._uncommitted.append((index, len(command)))
         self._uncommitted_octets += len(command)
-        return index, self.term
+        return index, term
 
     def append_membership(self, membership: Membership) -> tuple[int, int]:
         """Put a membership into the leader's log, from where it rules at once; return its index and term."""

@@ -7,6 +7,7 @@ reads or writes is named in ``LibraryState``, and nowhere else.
 
 import hashlib
 import importlib.metadata
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -86,12 +87,14 @@ library.createJournal = _take_journal
 library.createPoller = lambda _kind: _NoPoller()
 
 
+_hidden: list[str] = []
+
+
 def _private(name: str) -> Any:
-    """Return a property that stands for one private attribute of the library's class."""
+    """Return a property that stands for one private attribute of the library's class; read by C alone."""
     mangled = f"_SyncObj__{name}"
-    return property(
-        lambda self: getattr(self, mangled, None), lambda self, value: setattr(self, mangled, value), None, name
-    )
+    _hidden.append(mangled)
+    return property(attrgetter(mangled), lambda self, value: setattr(self, mangled, value), None, name)
 
 
 class LibraryState(SyncObj):  # type: ignore[misc]  # the library has no types
@@ -148,6 +151,10 @@ class LibraryState(SyncObj):  # type: ignore[misc]  # the library has no types
     def draw_election_timeout_s(self) -> float:
         """Return a random time between the two election timeouts."""
         return float(self._SyncObj__generateRaftTimeout())
+
+
+for _mangled in _hidden:
+    setattr(LibraryState, _mangled, None)  # the library's constructor calls us before it has set them all
 
 
 def now_s() -> float:

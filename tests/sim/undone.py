@@ -93,6 +93,11 @@ def _commit_any_term(self: Any) -> None:
     self.leader_commit_index = self.commit_index
 
 
+def _count_what_is_not_written(self: Any) -> None:
+    self.durable_index = self.last_index
+    _commit_by_majority(self)
+
+
 def _hear_no_leader(self: Any) -> bool:
     return bool(self.role == LEADER)
 
@@ -113,6 +118,7 @@ def _never_check(self: Any) -> None:
 _on_snapshot_piece = Core.on_snapshot_piece
 _on_append_reply = Appending.on_append_reply
 _on_append = Appending.on_append
+_commit_by_majority = Appending.commit_by_majority
 _stand = Elections.stand
 _install = Compaction._install
 
@@ -137,6 +143,7 @@ UNDONE: dict[str, list[Patch]] = {
     "term and vote on the medium": [(LibraryState, "set_term", _remember_no_vote)],
     "entries behind a snapshot stay": [(Compaction, "_install", _begin_log_always)],
     "commit of this term only": [(Appending, "commit_by_majority", _commit_any_term)],
+    "a leader counts what is written": [(Appending, "commit_by_majority", _count_what_is_not_written)],
     "stickiness to the leader": [(Elections, "hears_leader", _hear_no_leader)],
     "a leader of the past is told": [(Appending, "on_append", _ignore_the_past)],
     "hint of a conflict": [(Appending, "_hint", _go_back_one)],

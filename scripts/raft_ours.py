@@ -167,6 +167,8 @@ class OursHttp(Cluster):
         text = CONFIG.format(folder=self._folder, nodes=nodes, dns_port=self._dns)
         (self._folder / "cluster.toml").write_text(text)
         await self._start_all()
+        for number in range(NODES):
+            await self._wait_zone(number)
 
     async def write_http(self, connections: int, seconds: float) -> Load:
         """Put records through the leader's HTTP API."""
@@ -213,10 +215,22 @@ class OursHttp(Cluster):
             await asyncio.sleep(0.05)
         raise TimeoutError(f"n{number} is not ready")
 
+    async def _wait_zone(self, number: int) -> None:
+        """Wait until the node knows of the zone that the file seeds."""
+        until_s = time.monotonic() + READY_S
+        while time.monotonic() < until_s:
+            if await self._get(number, "/v1/zones/bench.test") is not None:
+                return
+            await asyncio.sleep(0.05)
+        raise TimeoutError(f"n{number} has no zone")
+
     async def _status(self, number: int) -> dict[str, Any] | None:
+        return await self._get(number, "/v1/status")
+
+    async def _get(self, number: int, path: str) -> dict[str, Any] | None:
         client = http_client.HttpConnection(ADDRESSES[number], self._api)
         try:
-            found: dict[str, Any] = json.loads(await client.request("GET", "/v1/status", b""))
+            found: dict[str, Any] = json.loads(await client.request("GET", path, b""))
             return found
         except (OSError, http_client.RequestFailed):
             return None

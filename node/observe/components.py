@@ -1,5 +1,6 @@
 """Which part of the program writes a line: ``main``, ``load_conf`` (as rrdnsd says), or the name of its room."""
 
+from functools import lru_cache
 from pathlib import Path
 
 from structlog.processors import CallsiteParameter, CallsiteParameterAdder
@@ -28,6 +29,7 @@ def drop_callsite(_logger: object, _method: str, event: EventDict) -> EventDict:
     return event
 
 
+@lru_cache(maxsize=1024)
 def component_of(path: str) -> str:
     """Return the part that a file belongs to."""
     try:

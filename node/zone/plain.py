@@ -149,6 +149,13 @@ def _read_caa(text: str) -> bytes | None:
 # --- writing ----------------------------------------------------------------------------------------
 
 
+def plain_address(type_: int, text: str) -> bytes | None:
+    """Read the rdata of an A or AAAA record from the text of its address alone; None when not plain."""
+    if type_ == A:
+        return _read_a(text)
+    return _read_aaaa(text) if type_ == AAAA else None
+
+
 def plain_text(type_: int, rdata: bytes, origin: Name | None) -> str | None:
     """Write an rdata in master-file syntax, names relative to ``origin`` where it is given; None when not plain."""
     if type_ == A:

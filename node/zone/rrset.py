@@ -16,7 +16,7 @@ import dns.rdatatype
 import msgspec
 
 from node.zone.name import BadName, Name, from_wire
-from node.zone.plain import plain_text
+from node.zone.plain import plain_address, plain_text
 
 A, NS, CNAME, SOA, PTR, MX, TXT, AAAA, SRV, DNAME = 1, 2, 5, 6, 12, 15, 16, 28, 33, 39
 CAA, ANY = 257, 255
@@ -108,6 +108,9 @@ def type_to_text(type_: int) -> str:
 
 def rdata_from_text(type_: int, text: str, origin: Name) -> bytes:
     """Read one rdata in master-file syntax; relative names end with ``origin``. Raises ``BadRdata``."""
+    plain = plain_address(type_, text)
+    if plain is not None:
+        return plain
     try:
         rdata = dns.rdata.from_text(
             dns.rdataclass.IN,

@@ -241,15 +241,19 @@ class Connection(asyncio.Protocol):
             self._flush_planned = True
             self._loop.call_soon(self._flush)
 
-    def _flush(self) -> None:
-        """Write what gathered in one turn of the loop by one system call, then bulk while the socket takes it."""
-        self._flush_planned = False
-        if self.closed or self.transport is None:
-            return
-        if self._outbox:
+    def push(self) -> None:
+        """Write what gathered by one system call, now; the loop would do so at the end of its turn."""
+        if self._outbox and not self.closed and self.transport is not None:
             self.transport.write(b"".join(self._outbox))
             self._outbox.clear()
             self._outbox_bytes = 0
+
+    def _flush(self) -> None:
+        """Write what gathered in one turn of the loop, then bulk while the socket takes it."""
+        self._flush_planned = False
+        if self.closed or self.transport is None:
+            return
+        self.push()
         if self._bulk and self.transport.get_write_buffer_size() <= _SOCKET_BACKLOG_BYTES:
             message = self._bulk.popleft()
             self._bulk_bytes -= len(message)

@@ -131,8 +131,9 @@ class Core(Sending):
             self.round += 1
             self._told_commit_index = self.commit_index
             self.send_entries()
+        last = self.last_index  # what is sent with the flush may end a connection, and who waits for it acts
         self.wire.flush()
-        self.durable_index = self.last_index
+        self.durable_index = last
         self.commit_by_majority()  # a leader alone need not wait for another turn
 
     def _stood_still(self) -> bool:
@@ -165,7 +166,10 @@ class Core(Sending):
         if begin >= end:
             return
         base, until_s = self.base_index, now_s() + APPLYING_S_MAX
-        for command, index, term in self.log[begin - base : end - base]:
+        entries = self.log[begin - base : end - base]
+        if len(entries) != end - begin:
+            self.give_up(f"entry {end - 1} is committed, and the log ends with {self.last_index}")
+        for command, index, term in entries:
             if now_s() >= until_s:
                 return
             self.applied_index = index

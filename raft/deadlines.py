@@ -57,8 +57,11 @@ class Deadlines:
             self._timer = self._loop.call_at(self._due[0][0], self._ring)
 
     def _ring(self) -> None:
+        self._timer = None
         now_s = self._loop.time()
-        while self._due and self._due[0][0] <= now_s:
-            _, _, pending, at_deadline, _ = heapq.heappop(self._due)
-            pending.settle(at_deadline)
-        self._set_timer()
+        try:
+            while self._due and self._due[0][0] <= now_s:
+                _, _, pending, at_deadline, _ = heapq.heappop(self._due)
+                pending.settle(at_deadline)
+        finally:
+            self._set_timer()

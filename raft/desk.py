@@ -204,7 +204,9 @@ class Desk:
 
     def _lose(self, number: int) -> None:
         """The answer will not come: ask anew what only reads, for what writes nobody can tell."""
-        held = self._forwarded.pop(number)
+        held = self._forwarded.pop(number, None)
+        if held is None:
+            return  # sending ended the connection, and with it all that was forwarded
         if held.command is None:
             self._held.append(held)
         else:

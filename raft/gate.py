@@ -44,8 +44,9 @@ class Gate:
         return self._pass_on(node, message)
 
     def flush(self) -> None:
-        """Write what gathered to the medium, then send what waited for that. Raises ``RaftError``."""
+        """Let go what may go, write what gathered to the medium, then send what waited for that. Raises ``RaftError``."""
         if self._core.log.needs_sync:
+            self._transport.push()
             self._core.log.sync()
         owed, self._owed = self._owed, []
         for node, message in owed:

@@ -96,6 +96,9 @@ class SoleTransport(Transport):  # type: ignore[misc]  # the library has no type
         """Reach nobody."""
         return False
 
+    def push(self) -> None:
+        """Nothing waits to leave."""
+
     def backlog_bytes(self, _node: Node) -> int:
         """Nothing waits for nobody."""
         return 0

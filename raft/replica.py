@@ -25,8 +25,9 @@ from raft.status import PeerStatus, ReplicaStatus
 
 logger = structlog.get_logger()
 
-PROPOSED_OCTETS_MAX = 64 * 1024 * 1024
-"""Octets of commands on their way into the log through this node."""
+PROPOSED_OCTETS_MAX = 32 * 1024 * 1024
+"""Octets of commands on their way into the log through this node: less than a connection holds back at most, as all
+of them may be held until there is a leader and go to it at once."""
 
 
 class Replica:

@@ -153,6 +153,12 @@ class SecureTransport(Transport):  # type: ignore[misc]  # the library has no ty
             raise ValueError(f"a message of {len(payload)} octets is above the limit of {FRAME_BYTES_MAX}")
         return link.current.send(payload, bulk=bulk)
 
+    def push(self) -> None:
+        """Let all that was sent leave now: whoever calls this is about to keep the loop from turning."""
+        for link in self._links.values():
+            if link.current is not None:
+                link.current.push()
+
     def backlog_bytes(self, node: Node) -> int:
         """How many octets wait to be sent to this node; a sender of bulk keeps this small."""
         link = self._links.get(node.id)

@@ -47,6 +47,9 @@ class Recording(Transport):
         self.sent.append((str(node.id), dict(message)))
         return True
 
+    def push(self) -> None:
+        pass
+
     def history_of(self, _node: Node) -> str:
         return ""
 

@@ -6,7 +6,9 @@ from typing import Any, cast
 
 from raft.desk import BARRIERS_MAX, Desk
 from raft.elections import Message
-from raft.library import LEADER, Node
+from raft.library import FOLLOWER, LEADER, Node
+from raft.pending import Pending
+from raft.proposal import NotCommitted, Unknown
 from raft.settings import RaftSettings
 
 
@@ -44,5 +46,31 @@ def test_barriers_that_others_ask_for_are_bounded() -> None:
         assert BARRIERS_MAX + 1 == len(wire.sent)
         desk.on_request(Node("n2"), {"type": "read_index", "number": BARRIERS_MAX + 1})
         assert BARRIERS_MAX + 1 == len(wire.sent)
+    finally:
+        loop.close()
+
+
+def test_a_connection_that_ends_on_what_is_forwarded_ends_no_more() -> None:
+    """Too much at once ends the connection in the midst of sending: the caller is told, and the log goes on."""
+    leader = Node("n2")
+    core: Any = SimpleNamespace(role=FOLLOWER, seat=None, leader=leader, connected={leader})
+
+    class Ending(Wire):
+        def send(self, node: Node, message: Message) -> bool:
+            super().send(node, message)
+            desk.peer_lost(node)
+            return False
+
+    core.wire = Ending()
+    loop = asyncio.new_event_loop()
+    try:
+        desk = Desk(cast("RaftSettings", None), loop, core, cast("Any", None), lambda: None)
+        written, read = Pending(), Pending()
+        desk.propose(b"x", written, 5.0)
+        assert isinstance(written.result(0), Unknown)
+        desk.read_barrier(read, 5.0)
+        assert not read.done()  # it only reads, and is asked anew
+        desk.close()
+        assert isinstance(read.result(0), NotCommitted)
     finally:
         loop.close()

@@ -1,6 +1,7 @@
 """Replicas over real sockets and files: proposals from any node, barriers, loss and return of nodes."""
 
 import socket
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import raft.disk
 from raft.errors import RaftError
 from raft.membership import Membership
 from raft.proposal import Committed, NotCommitted, Outcome, Unknown
@@ -149,6 +151,29 @@ def test_any_node_takes_proposals(trio: Trio) -> None:
         assert isinstance(outcome, Committed)
         assert trio.machines[name].commands[-1] == f"from {name}".encode()
         assert len(trio.machines[name].commands) == outcome.result
+
+
+def test_the_followers_disks_write_while_the_leaders_does(trio: Trio, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the leader sends has left when it begins to wait for its own disk."""
+    leader = trio.leader()
+    assert isinstance(trio.say(leader, "warm"), Committed)
+    target = trio.replicas[leader].status().last_index + 1
+    threads = {trio.replicas[name]._thread: name for name in NAMES}
+    is_there, waited = threading.Event(), list[bool]()
+    fdatasync = raft.disk._RealFile.fdatasync
+
+    def watched(file: raft.disk._RealFile) -> None:
+        name = threads.get(threading.current_thread())
+        if name is not None and trio.replicas[name]._driver.core.last_index >= target:  # type: ignore[union-attr]
+            if name == leader and not waited:
+                waited.append(is_there.wait(5.0))
+            elif name != leader:
+                is_there.set()
+        fdatasync(file)
+
+    monkeypatch.setattr(raft.disk._RealFile, "fdatasync", watched)
+    assert isinstance(trio.say(leader, "x"), Committed)
+    assert [True] == waited
 
 
 def test_all_nodes_apply_the_same_at_the_same_index(trio: Trio) -> None:

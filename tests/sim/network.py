@@ -99,6 +99,9 @@ class SimTransport(Transport):
         self.current.pop(str(node.id), None)
         self._network.break_wire(frozenset((self.own, str(node.id))))
 
+    def push(self) -> None:
+        """What is sent is on its way already."""
+
     def is_connected(self, node: Node) -> bool:
         return str(node.id) in self.current
 

@@ -3,8 +3,10 @@
 from typing import Any
 
 from raft.library import CANDIDATE, LEADER, Node
+from raft.membership import Change
 from raft.proposal import Committed
 from tests.sim.calm import FAR, Calm, calm
+from tests.sim.network import Weather
 
 
 def hide_commits(world: Calm, source: str, target: str) -> None:
@@ -26,6 +28,32 @@ def isolate(world: Calm, name: str) -> None:
         if other != name:
             world.network.block(name, other)
             world.network.block(other, name)
+
+
+def test_a_voter_alone_tells_replicas_of_what_its_disk_holds() -> None:
+    """Its power may go while it writes what it has sent: nobody has applied what it then does not know of."""
+    world = Calm(3, 1, 1_000, Weather(ghost=1.0, slow=0.0))
+    with world.installed():
+        world.start("n1")
+        world.write(world.find_leader())
+        for name in ("n2", "n3"):
+            world.fresh_machine(name, "replica")
+            world.start(name)
+            change = Change("add", name, world.address(name), "replica")
+            assert isinstance(world.outcome(world.change("n1", change)), Committed)
+        machine = world.machines["n1"]
+        for _ in range(10):
+            world.run_until(world.now_s + 1.0)
+            machine.disk.is_broken = True
+            world.propose("n1")
+            world.wait(lambda: machine.process is None)
+            machine.disk.lose_power()
+            world.run_until(world.now_s + 0.5)
+            machine.disk.is_broken = False
+            world.start_again("n1")
+            world.write(world.find_leader())
+            last = world.driver("n1").core.last_index
+            world.wait(lambda last=last: all(world.driver(n).core.applied_index >= last for n in ("n2", "n3")))  # type: ignore[misc]
 
 
 def test_a_voter_counts_once() -> None:

@@ -9,19 +9,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.raft import test_sending
-from tests.raft.pocket import Clock
 from tests.sim import test_corrections, test_members, test_scenarios
 from tests.sim.run import run_seed
 from tests.sim.undone import UNDONE, first_noticed, undo
-
-
-def _a_leader_counts_what_is_written() -> None:
-    with Clock().installed() as clock:
-        test_sending.test_a_leader_counts_what_its_own_disk_holds(clock)
-    with Clock().installed() as clock:
-        test_sending.test_a_single_voter_tells_replicas_of_what_its_disk_holds(clock)
-
 
 NOTICED_BY: dict[str, Callable[[], None]] = {
     "prefix skip on append": test_corrections.test_a_late_message_cuts_nothing_that_agrees,
@@ -34,7 +24,7 @@ NOTICED_BY: dict[str, Callable[[], None]] = {
     "term and vote on the medium": test_corrections.test_a_vote_outlives_the_power,
     "entries behind a snapshot stay": test_corrections.test_entries_behind_a_snapshot_stay,
     "commit of this term only": test_corrections.test_only_an_entry_of_its_own_term_commits,
-    "a leader counts what is written": _a_leader_counts_what_is_written,
+    "a leader counts what is written": test_corrections.test_a_voter_alone_tells_replicas_of_what_its_disk_holds,
     "stickiness to the leader": test_scenarios.test_one_broken_link_changes_nothing,
     "a leader of the past is told": test_corrections.test_a_node_ahead_of_its_leader_is_heard,
     "hint of a conflict": test_corrections.test_a_long_conflict_takes_few_messages,

@@ -42,6 +42,7 @@ class Trouble:
             (3, self._hand_over),
             (1, self._stop_one),
             (1, self._fill_disk),
+            (1, self._break_leaders_disk),
             (2, self._crash_leader),
             (2, self._fall_behind),
             (2, self._jump_clock),
@@ -111,12 +112,21 @@ class Trouble:
         self._for(0.1, 1.5, lambda: self._world.resume(chosen))
 
     def _fill_disk(self) -> None:
-        name = self._one()
-        disk = self._world.machines[name].disk
-        disk.is_full, disk.is_broken = self._rng.choice(((True, False), (False, True)))
+        self._hurt_disk(self._one(), *self._rng.choice(((True, False), (False, True))))
+
+    def _break_leaders_disk(self) -> None:
+        """What it sends in its last turn its own disk will not hold; often that gets there all the same."""
+        self._hurt_disk(self._world.leader() or self._one(), is_full=False, is_broken=True)
+
+    def _hurt_disk(self, name: str, is_full: bool, is_broken: bool) -> None:
+        machine = self._world.machines[name]
+        disk = machine.disk
+        disk.is_full, disk.is_broken = is_full, is_broken
 
         def mend() -> None:
             disk.is_full = disk.is_broken = False
+            if machine.process is None and self._rng.random() < 0.5:
+                disk.lose_power()
             self._start(name)
 
         self._for(0.3, 1.5, mend)

@@ -87,7 +87,7 @@ class Changes:
         """Note who came with which data directory, and let vote who has caught up; one thing at a time."""
         core = self._core
         core.let_leave()
-        if core.role != LEADER or self.is_pending or not core.directory:
+        if core.role != LEADER or core.is_handing_over or self.is_pending or not core.directory:
             return
         change = next((found for node in self._nodes() if (found := self._due(node)) is not None), None)
         if change is not None:

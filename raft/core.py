@@ -76,6 +76,7 @@ class Core(Sending):
         check_version()
         self._host = host
         self._told_commit_index = 0
+        self._handing_over_until_s = 0.0
         self._uncommitted: deque[tuple[int, int]] = deque()
         """Index and octets of each command taken in this lead that is not known to be committed."""
         self._uncommitted_octets = 0
@@ -228,7 +229,10 @@ class Core(Sending):
         return heard + self.is_voter >= self.majority
 
     def hand_over(self, to: str | None = None) -> bool:
-        """Ask a follower that has all to stand at once, this one if named; False when none has caught up."""
+        """Ask a follower that has all to stand at once, this one if named; False when none has caught up.
+
+        Meanwhile nothing new is to be appended: whoever lacks it would stand in vain (Raft thesis, section 3.10).
+        """
         ready = [
             node
             for node in self.voters
@@ -237,7 +241,14 @@ class Core(Sending):
         if self.role != LEADER or not ready:
             return False
         chosen = min(ready, key=lambda node: str(node.id))
-        return bool(self.wire.send(chosen, {"type": "timeout_now", "term": self.term}))
+        is_asked = bool(self.wire.send(chosen, {"type": "timeout_now", "term": self.term}))
+        self._handing_over_until_s = now_s() + self.conf.raftMinTimeout if is_asked else 0.0
+        return is_asked
+
+    @property
+    def is_handing_over(self) -> bool:
+        """Whether a follower was asked to take over so lately that it may yet do so."""
+        return self.role == LEADER and now_s() < self._handing_over_until_s
 
     def _has_all(self, node: Node) -> bool:
         return self.match_index.get(node, 0) == self.last_index
@@ -253,6 +264,7 @@ class Core(Sending):
         self.forget_ways()
         self._uncommitted.clear()
         self._uncommitted_octets = 0
+        self._handing_over_until_s = 0.0
         self.durable_index = 0  # what stands in the log may not be written yet
         for node in self.voters | self.learners:
             self.begin_following(node)

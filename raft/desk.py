@@ -148,6 +148,8 @@ class Desk:
         if now_s() < held.not_before_s:
             return False
         if core.role == LEADER:
+            if held.command is not None and core.is_handing_over:
+                return False
             if isinstance(held.command, Change):
                 return self._begin_change(held, held.command)
             if held.command is not None and not core.has_room:
@@ -246,10 +248,17 @@ class Desk:
         elif kind == "read_index_reply":
             self._take_read_index(message)
 
+    def _takes_from(self, node: Node) -> bool:
+        """Say whether this node leads and goes on doing so, and the other one may ask it for entries."""
+        core = self.core
+        return (
+            core.role == LEADER and not core.is_handing_over and not self.is_leaving and core.is_elector(node)
+        )
+
     def _take_proposal(self, node: Node, message: Message) -> None:
         core = self.core
         reply: Message = {"type": "proposed", "number": message["number"], "index": None, "term": core.term}
-        is_taken = core.role == LEADER and core.has_room and not self.is_leaving and core.is_elector(node)
+        is_taken = self._takes_from(node) and core.has_room
         if is_taken and len(message["command"]) <= self._settings.proposal_bytes_max:
             reply["index"], reply["term"] = core.append(message["command"])
         core.wire.send(node, reply)
@@ -258,7 +267,7 @@ class Desk:
         """Take a change of members from a peer that may ask for one."""
         core = self.core
         reply: Message = {"type": "proposed", "number": message["number"], "index": None, "term": 0}
-        if core.role == LEADER and not self.is_leaving and core.is_elector(node):
+        if self._takes_from(node):
             try:
                 place = self._changes.begin(decode_change(message["change"]))
             except (RefusedChange, BadMembership, RaftError) as refusal:

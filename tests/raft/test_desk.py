@@ -74,3 +74,33 @@ def test_a_connection_that_ends_on_what_is_forwarded_ends_no_more() -> None:
         assert isinstance(read.result(0), NotCommitted)
     finally:
         loop.close()
+
+
+def test_proposals_wait_while_another_takes_over() -> None:
+    """Those of this node wait here, those of others there; none is appended by a leader that goes."""
+    appended: list[bytes] = []
+
+    def append(command: bytes) -> tuple[int, int]:
+        appended.append(command)
+        return len(appended), 1
+
+    core: Any = SimpleNamespace(
+        role=LEADER, seat=None, has_room=True, is_handing_over=True, term=1, wire=Wire(), append=append
+    )
+    core.is_elector = lambda _: True
+    loop = asyncio.new_event_loop()
+    try:
+        settings = RaftSettings("n1", {}, "", "test", None, None)
+        desk = Desk(settings, loop, core, cast("Any", None), lambda: None)
+        asked = {"type": "propose", "command": b"theirs", "number": 1}
+        desk.propose(b"ours", Pending(), 5.0)
+        desk.on_request(Node("n2"), asked)
+        desk.run()
+        assert not appended
+        assert [None] == [each["index"] for each in core.wire.sent]
+        core.is_handing_over = False
+        desk.run()
+        desk.on_request(Node("n2"), asked)
+        assert [b"ours", b"theirs"] == appended
+    finally:
+        loop.close()

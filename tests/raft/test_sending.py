@@ -212,3 +212,21 @@ def test_a_broken_connection_forgets_what_was_on_its_way(clock: Clock) -> None:
     pocket.wire._onNodeConnected(node)
     assert pocket.core.lacks_something(node)
     assert ["n2"] == feed.begun_anew
+
+
+def test_a_leader_that_hands_over_says_so_until_another_had_time(clock: Clock) -> None:
+    """What it appended meanwhile would let the other one stand in vain; what never came is not waited for."""
+    pocket = Pocket(clock)
+    pocket.lead()
+    pocket.acknowledge("n2", pocket.core.last_index)
+    assert not pocket.core.is_handing_over
+    assert pocket.core.hand_over("n2")
+    assert [("n2", "timeout_now")] == [(to, each["type"]) for to, each in pocket.wire.take()]
+    assert pocket.core.is_handing_over
+    clock.now_s += pocket.core.conf.raftMinTimeout
+    assert not pocket.core.is_handing_over
+    assert not pocket.core.hand_over("n3")  # it has not all
+    assert not pocket.core.is_handing_over
+    assert pocket.core.hand_over("n2")
+    pocket.core.become_leader()
+    assert not pocket.core.is_handing_over

@@ -113,13 +113,12 @@ def _lockout(draft: Draft, after: Mapping[str, KnownToken], name: str) -> Refuse
     if not before:
         return draft.refused(
             "conflict",
-            "with the first token this machine's clients need one, too, so the first has the scope admin and no end; "
-            "nothing was changed",
+            "with the first token this machine's clients need one, too, so the first has the scope admin and no end",
             "qdns token create admin --scope admin",
         )
     return draft.refused(
         "conflict",
-        f"{name[:63]} is the last token that can make others and has no end; nothing was changed",
+        f"{name[:63]} is the last token that can make others and has no end",
         "make another administrator first (qdns token create NAME --scope admin), or do this over the Unix socket",
     )
 

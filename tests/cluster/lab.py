@@ -9,9 +9,9 @@ a broken line does. Nothing leaves the namespaces.
 import contextlib
 import ctypes
 import os
+import secrets
 import shutil
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -46,7 +46,7 @@ class Lab:
     """The namespaces of one test: a router and ``nodes`` machines, numbered from 1."""
 
     def __init__(self, nodes: int) -> None:
-        self._stem = f"qdns-{os.getpid()}-{threading.get_ident() % 10_000}"
+        self._stem = f"qdns-{os.getpid()}-{secrets.token_hex(3)}"
         self.nodes = nodes
         self.router = f"{self._stem}-r"
 

@@ -39,9 +39,7 @@ class Scene:
     def __init__(self, folder: Path) -> None:
         folder.chmod(0o755)
         self.lab = Lab(3)
-        self.lab.start()
         self._stack = contextlib.ExitStack()
-        self._stack.enter_context(self.lab.entered())
         base = ZONE_TEXT + "".join(f"{name}. 5 A {ALWAYS}\n" for name in NAMES)
         kinds: dict[str, type[NameServer]] = {"knot": Knot, "named": Named, "pdns": PowerDns}
         self.servers = {
@@ -64,6 +62,9 @@ class Scene:
         path.write_text(text)
 
     def start(self) -> None:
+        self._stack.callback(self.lab.stop)
+        self.lab.start()
+        self._stack.enter_context(self.lab.entered())
         for server in self.servers.values():
             server.start()
         self.nodes.start()
@@ -79,7 +80,6 @@ class Scene:
         for server in self.servers.values():
             server.stop()
         self._stack.close()
-        self.lab.stop()
 
     def force(self, name: str, address: str, *, up: bool, among: tuple[int, ...] = (1, 2, 3)) -> None:
         """Change whether an endpoint is published, through any node that can; a repetition does no harm."""

@@ -25,14 +25,14 @@ class Stage:
     """Everything the story needs, started."""
 
     def __init__(self, folder: Path) -> None:
+        self.knot = Knot(folder / "knot", Lab.extra(5), 5301, "example.org")  # first what may be missing here
+        self.named = Named(folder / "named", Lab.extra(6), 5302, "example.org")
         self.lab = Lab(3)
         self.lab.start()
         self._entered = self.lab.entered()
         self._entered.__enter__()
         self.addresses = [Lab.extra(number) for number in (1, 2, 3)]
         self.webs = [WebServer(address, 8080) for address in self.addresses]
-        self.knot = Knot(folder / "knot", Lab.extra(5), 5301, "example.org")
-        self.named = Named(folder / "named", Lab.extra(6), 5302, "example.org")
         targets = {each.program: f"{each.address}:{each.port}" for each in (self.knot, self.named)}
         self.nodes = Nodes(self.lab, folder / "cluster", self.addresses, targets)
 

@@ -7,6 +7,7 @@ import pytest
 
 from node.api.context import Token
 from node.state.api_tokens import ApiToken, PutToken
+from node.state.command import KEEPS_ADMINISTRATOR_FORMAT, SetFormat
 from tests.api.conftest import Api, FakeCluster
 
 SECRET = "qdns_ci_" + "5" * 64
@@ -75,6 +76,7 @@ def test_only_administrators(kept: Api) -> None:
 
 def test_the_first_one_is_an_administrator(api: Api) -> None:
     """On loopback the first token must be one that can make others; over the socket any can come first."""
+    api.cluster.do(SetFormat(KEEPS_ADMINISTRATOR_FORMAT))
     assert 409 == api.put("/v1/tokens/ci", json=body("read")).status_code
     assert 409 == api.put("/v1/tokens/ci", json=body("admin", expires_in_s=60)).status_code
     assert 200 == api.put("/v1/tokens/admin", json=body("admin", secret=ADMIN)).status_code
@@ -87,10 +89,17 @@ def test_the_first_one_is_an_administrator(api: Api) -> None:
     assert 200 == api.put("/v1/tokens/ci", json=body("read")).status_code
 
 
+def test_nodes_that_do_not_know_the_rule_are_not_asked_to_keep_it(api: Api) -> None:
+    """While one is there, an entry with it would make nodes differ."""
+    assert 200 == api.put("/v1/tokens/ci", json=body("read")).status_code
+    assert ["ci"] == sorted(api.cluster.state.tokens)
+
+
 @pytest.mark.parametrize("less", [body("read", secret=ADMIN), body("admin", secret=ADMIN, expires_in_s=60)])
 @pytest.mark.parametrize("others", [0, 1])
 def test_the_last_administrator_stays_one(kept: Api, less: dict[str, Any], others: int) -> None:
     """Nobody makes the last administrator less, or lets it end, but over the socket or beside another one."""
+    kept.cluster.do(SetFormat(KEEPS_ADMINISTRATOR_FORMAT))
     for _ in range(others):
         kept.put("/v1/tokens/ci", json=body("read"), headers=bearer(ADMIN))
     refused = kept.put("/v1/tokens/admin", json=less, headers=bearer(ADMIN))

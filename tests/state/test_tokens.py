@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.state.api_tokens import ApiToken, NoteTokenUses, PutToken, RevokeToken
-from node.state.command import Entry, encode
+from node.state.command import Entry, encode, format_of
 from node.state.machine import apply, apply_entry
 from node.state.scopes import WORDS, BadScope, Need, allows, read_scope
 from node.state.snapshot import digest, dump, load
@@ -135,6 +135,9 @@ def test_the_last_administrator_stays(
         assert ("conflict", before.tokens) == (result.code, after.tokens)
         assert "qdns token create" in result.hint
     _, other = done(before, msgspec.structs.replace(command, keeps_administrator=False))
+    assert [2, 1] == [
+        format_of(msgspec.structs.replace(command, keeps_administrator=keeps)) for keeps in (True, False)
+    ]
     assert isinstance(other, Accepted)
 
 

@@ -11,6 +11,7 @@ from node.api.problem import Problem
 from node.api.questions import listed_whole
 from node.api.views import Row, day, moment
 from node.state.api_tokens import ApiToken, PutToken, RevokeToken
+from node.state.command import KEEPS_ADMINISTRATOR_FORMAT
 from node.state.scopes import Need, allows
 from node.state.state import KnownToken, State
 
@@ -62,8 +63,11 @@ def delete_token(context: ApiContext, request: Request) -> Proposal:
 def _has_no_other_way(context: ApiContext, request: Request) -> bool:
     """Say whether tokens of the log are all that makes administrators, as far as this node and request tell.
 
-    What then may not be done is judged at apply, behind whatever others do at the same time.
+    What then may not be done is judged at apply, behind whatever others do at the same time; but not while a node
+    is there that does not know that condition.
     """
+    if context.state().format < KEEPS_ADMINISTRATOR_FORMAT:
+        return False
     in_file = any(allows(each.scopes, _ADMIN) for each in context.tokens)
     return not in_file and not is_unix(request.client)
 

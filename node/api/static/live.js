@@ -50,8 +50,8 @@ function isBusy() {
 // Ask another node whether it is ready; where this page may not ask, it does not know.
 async function ask(item) {
   const { ready } = item.querySelector("a").dataset;
-  if (!ready || new URL(ready).protocol !== location.protocol) return { item, rank: 1, word: "" };
   try {
+    if (!ready || new URL(ready).protocol !== location.protocol) return { item, rank: 1, word: "" };
     const response = await fetch(ready, { credentials: "omit", cache: "no-store", signal: AbortSignal.timeout(3000) });
     return response.ok ? { item, rank: 0, word: "✓ ready" } : { item, rank: 2, word: "◐ not ready" };
   } catch {

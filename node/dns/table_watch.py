@@ -12,7 +12,7 @@ import msgspec
 from node.dns.additional import _targets
 from node.dns.lookup import RRSIG, Answer
 from node.dns.place import _is_hash, visible
-from node.zone.name import ROOT, Name, is_wildcard, iter_ancestors, parent
+from node.zone.name import ROOT, Name, is_wildcard, is_within, iter_ancestors, parent
 from node.zone.nodes import Node
 from node.zone.rrset import DNAME, NS, SOA
 from node.zone.zone import Zone
@@ -79,6 +79,8 @@ class WatchedZones(Mapping[Name, Zone]):
     def looked_at(self, name: Name, node: Node | None) -> Node | None:
         """Note a name and return what may be seen of it."""
         self._seen.add(name)
+        if node is not None and name in self._apexes and name != self._home and node.get(DNAME) is not None:
+            self._targets.add(name)  # an apex that renames all below it counts, whoever was looked for
         if node is not None and node.get(RRSIG) is not None:
             self.saw_signatures = True
         return node
@@ -107,11 +109,20 @@ class WatchedZones(Mapping[Name, Zone]):
         return cast("Zone", self._watch(self._zones[name]))
 
     def __contains__(self, name: object) -> bool:
-        is_found = name in self._zones
+        is_found = name in self._zones and not self._is_below_home(cast("Name", name))
         if self._last in (None, ROOT) or parent(self._last) != name:
             self._targets.add(cast("Name", name))
         self._last = None if is_found else cast("Name", name)
         return is_found
+
+    def _is_below_home(self, name: Name) -> bool:
+        """Say whether a zone stands between home and the name, or at it: readers look there first, as long as it is there.
+
+        What is rendered here is answered when it is gone, which does not make it anew.
+        """
+        if name == self._home or not (name == self._name or name in self._above):
+            return False
+        return is_within(name, self._home)
 
     def __iter__(self) -> Iterator[Name]:
         return iter(self._zones)

@@ -222,6 +222,47 @@ def test_changes_reach_every_answer_they_alter(
         check(twin, seed + number + 1, 20)
 
 
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize(
+    "parent",
+    [
+        "sub NS ns.sub\nsub NS ns.other.\nns.sub A 192.0.2.9\n",
+        "sub CNAME www\na.sub A 192.0.2.7\n*.w.sub CNAME www\n",
+    ],
+)
+def test_a_zone_above_answers_again_when_the_one_below_is_deleted(parent: str, whole: bool) -> None:
+    """Nothing of the deleted zone is left in what the zone above says of its names."""
+    where = zones(
+        {"example.": f"{parent}www A 192.0.2.5\n", "sub.example.": "ns A 192.0.2.9\nwww A 192.0.2.1\n"}
+    )
+    above, below = from_text("example."), from_text("sub.example.")
+    twin = Twin({above: where[above]})
+    twin.change(where, Changed(zones=(below,)))
+    twin.change({above: where[above]}, None if whole else Changed(zones=(below,)))
+    for question in ("sub", "www.sub", "a.sub", "q.w.sub", "nope.sub"):
+        for type_ in (A, AAAA, NS, SOA):
+            asked = packet(from_text(f"{question}.example."), type_)
+            assert twin.answer(asked) in (None, *twin.expected(asked))
+
+
+def test_a_renaming_elsewhere_is_followed_when_it_changes() -> None:
+    """An alias leads through the top of another zone, which renames all that is below it."""
+    where = zones(
+        {
+            "new.": "www A 192.0.2.1\n",
+            "newer.": "www A 192.0.2.2\n",
+            "old.": "@ DNAME new.\n",
+            "other.": "c CNAME www.old.\n",
+        }
+    )
+    twin, apex, asked = Twin(where), from_text("old."), packet(from_text("c.other."), A)
+    assert twin.answer(asked) in twin.expected(asked)
+    renaming = Replacement(apex, DNAME, make(apex, DNAME, 300, [from_text("newer.")]))
+    where[apex] = with_changes(where[apex], [renaming], 2)
+    twin.change(where, Changed(names=((apex, apex),), zones=(apex,)))
+    assert twin.answer(asked) in twin.expected(asked)
+
+
 def test_a_wildcard_above_a_name_may_answer_for_its_target() -> None:
     """A name below an asterisk label hangs on that label's records too, when its alias leads there."""
     twin = Twin(zones({"example.": "a.a.* CNAME b.b\n"}))

@@ -115,9 +115,9 @@ def opened(path: Path) -> ctypes.PyDLL:
     try:
         library = ctypes.PyDLL(str(path))
         library.native_source.restype = ctypes.c_char_p
-        source: bytes = library.native_source()
+        source: bytes | None = library.native_source()
         is_ours = library.native_format() == layout.FORMAT and library.native_octets() == ctypes.sizeof(_Reader)
-        is_known = source.decode() == checksum()
+        is_known = source == checksum().encode()  # octets: it may be anybody's library
     except (OSError, AttributeError) as error:
         raise Unusable(f"{path} is no compiled reader of this version: {error}") from None
     if not is_ours or not is_known:

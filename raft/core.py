@@ -1,8 +1,8 @@
 """The log of one replica without thread or clock of its own: ticks and messages in, applied entries out.
 
 ``Core`` is PySyncObj with its corrections (``elections``, ``appending``) and with our journal, snapshots
-and transport in place of its own. Nothing is disclosed before it is durable: every message leaves through
-a gate that syncs the journal first.
+and transport in place of its own. Nothing is promised before it is durable: messages leave through a gate, which
+syncs the journal first for all but a leader's entries.
 """
 
 import time

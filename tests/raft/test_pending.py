@@ -105,7 +105,7 @@ def test_who_was_told_before_keeps_what_it_was_told(time: Time) -> None:
 
 
 def test_the_end_tells_all_who_still_wait(time: Time) -> None:
-    """Also those who come of one who is told."""
+    """Who was told before keeps that."""
     deadlines, first, second = Deadlines(time.loop), Pending(), Pending()
     deadlines.add(first, 1.0, LATE, END)
     deadlines.add(second, 2.0, LATE, END)

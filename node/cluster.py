@@ -8,6 +8,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Literal
 
 import structlog
@@ -178,8 +179,12 @@ class Cluster:
         self._replica.reload()
 
     def status(self) -> ReplicaStatus:
-        """Return what the log knows of itself and its peers."""
-        return self._replica.status()
+        """Return what the log knows of itself and its peers; ready only once the cluster holds its first entry.
+
+        A node that leads answers before it has seeded an empty cluster, and has nothing to show until then.
+        """
+        status = self._replica.status()
+        return status if self.state.seeded else replace(status, ready=False)
 
     def silent_s(self) -> float | None:
         """Return for how long the log's thread has not gone round, in seconds; None before it began."""

@@ -52,6 +52,20 @@ def test_a_proposal_comes_back_with_its_result() -> None:
         assert await cluster.wait_applied(outcome.index, 1.0)
         assert not await cluster.wait_applied(outcome.index + 1, 0.01)
 
+    with_cluster(act)
+
+
+def test_a_node_is_ready_when_its_cluster_holds_something() -> None:
+    """A node that leads and has not seeded its cluster yet has caught up with nothing that could be shown."""
+
+    async def act(cluster: Cluster) -> None:
+        assert await cluster.wait_applied(2, 10.0)
+        assert (True, False) == (cluster._replica.status().ready, cluster.status().ready)
+        await cluster.propose(SEED)
+        assert cluster.status().ready
+
+    with_cluster(act)
+
 
 def test_a_proposal_whose_outcome_was_lost_is_told_as_committed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The log commits a try and its outcome is lost: the next try tells it, and nothing is done twice."""

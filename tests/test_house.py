@@ -101,6 +101,26 @@ def test_no_machine_paths_in_texts() -> None:
     assert [name for name in guilty if name != "tests/test_house.py"] == []
 
 
+def stories_untold(source: str) -> list[str]:
+    """Return what functions define and never name: in a test that is a story that nobody plays."""
+    found = []
+    for outer in ast.walk(ast.parse(source)):
+        if isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef):
+            named = {each.id for each in ast.walk(outer) if isinstance(each, ast.Name)}
+            inner = [each for each in outer.body if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)]
+            found += [
+                f"{outer.name}: {each.name}" for each in inner if each.name not in named and not each.decorator_list
+            ]
+    return found
+
+
+def test_every_story_is_played() -> None:
+    """A test that only defines what it would do cannot fail."""
+    guilty = {str(path.relative_to(ROOT)): stories_untold(path.read_text()) for path in ROOT.glob("tests/**/*.py")}
+    assert {} == {name: stories for name, stories in guilty.items() if stories}
+    assert ["test: act"] == stories_untold("def test():\n    def act():\n        assert False\n")
+
+
 def test_the_library_leaves_the_process_alone() -> None:
     """What PySyncObj replaces in the socket module at import is put back."""
     import socket

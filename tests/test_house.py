@@ -109,14 +109,18 @@ def stories_untold(source: str) -> list[str]:
             named = {each.id for each in ast.walk(outer) if isinstance(each, ast.Name)}
             inner = [each for each in outer.body if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)]
             found += [
-                f"{outer.name}: {each.name}" for each in inner if each.name not in named and not each.decorator_list
+                f"{outer.name}: {each.name}"
+                for each in inner
+                if each.name not in named and not each.decorator_list
             ]
     return found
 
 
 def test_every_story_is_played() -> None:
     """A test that only defines what it would do cannot fail."""
-    guilty = {str(path.relative_to(ROOT)): stories_untold(path.read_text()) for path in ROOT.glob("tests/**/*.py")}
+    guilty = {
+        str(path.relative_to(ROOT)): stories_untold(path.read_text()) for path in ROOT.glob("tests/**/*.py")
+    }
     assert {} == {name: stories for name, stories in guilty.items() if stories}
     assert ["test: act"] == stories_untold("def test():\n    def act():\n        assert False\n")
 

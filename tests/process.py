@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests.cluster.servers import wait_until
+from tests.ports import free_port
 
 CONFIG = """
 [[nodes]]
@@ -30,19 +30,6 @@ records     = "ns1 A 192.0.2.53"
 format = "json"
 
 """
-
-
-def free_port() -> int:
-    """Return a port that is free for UDP and TCP now."""
-    while True:
-        with socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagram:
-            stream.bind(("127.0.0.1", 0))
-            port: int = stream.getsockname()[1]
-            try:
-                datagram.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
 
 
 class Process:

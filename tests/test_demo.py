@@ -1,10 +1,10 @@
 """The demo's web servers break and mend on demand."""
 
 import asyncio
-import socket
 
 from node import demo
 from node.health.service import problem
+from tests.ports import free_port
 
 
 async def _ask(address: str, port: int, head: str) -> bytes:
@@ -13,12 +13,6 @@ async def _ask(address: str, port: int, head: str) -> bytes:
     answer = await reader.read()
     writer.close()
     return answer.split(b"\r\n")[0]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.11", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_a_broken_site_says_503_until_it_is_mended() -> None:

@@ -20,7 +20,8 @@ from raft.proposal import Committed, NotCommitted, Outcome
 from raft.settings import RaftSettings
 from tests.api.conftest import SEED as API_SEED
 from tests.api.conftest import Api, FakeCluster
-from tests.raft.test_replica import NAMES, SECRET, free_ports
+from tests.ports import free_ports
+from tests.raft.test_replica import NAMES, SECRET
 from tests.state.conftest import SETTINGS, ZONE
 from tests.test_duties import LEADER, Clock, Door
 

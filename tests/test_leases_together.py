@@ -1,7 +1,6 @@
 """Leases in a cluster of three real logs: gone everywhere at one index, and from a node that is left alone."""
 
 import asyncio
-import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ from node.zone.name import from_text
 from node.zone.rrset import A
 from raft.proposal import Committed
 from raft.settings import RaftSettings
+from tests.ports import free_port
 from tests.state.conftest import SETTINGS, ZONE, rrset
 
 NAMES = ("n1", "n2", "n3")
@@ -57,11 +57,7 @@ class Node:
 
 
 def free_addresses() -> dict[str, str]:
-    bound = [socket.create_server(("127.0.0.1", 0)) for _ in NAMES]
-    addresses = {name: f"127.0.0.1:{each.getsockname()[1]}" for name, each in zip(NAMES, bound, strict=True)}
-    for each in bound:
-        each.close()
-    return addresses
+    return {name: f"127.0.0.1:{free_port()}" for name in NAMES}
 
 
 async def until(is_so: Callable[[], bool]) -> None:

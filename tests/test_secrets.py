@@ -13,7 +13,8 @@ import requests
 
 from tests.cluster.servers import wait_until
 from tests.config.helpers import write_certificate
-from tests.process import Process, free_port
+from tests.ports import free_port
+from tests.process import Process
 
 pytestmark = pytest.mark.real
 ROOT = Path(__file__).parent.parent

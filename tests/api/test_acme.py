@@ -19,14 +19,9 @@ from node.zone.name import from_text
 from node.zone.rrset import TXT
 from tests.api.conftest import ZONE, FakeCluster
 from tests.api.test_server import serve, until
+from tests.ports import free_port
 
 CHALLENGE = from_text("_acme-challenge.example.org")
-
-
-def free_port() -> int:
-    """Return a port nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def is_open(port: int) -> bool:

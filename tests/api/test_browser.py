@@ -20,7 +20,7 @@ from node.state.pushes import ReportPush
 from tests.api.conftest import WWW, FakeCluster
 from tests.api.test_dashboard import SERVICE
 from tests.api.test_server import SETTINGS, serve, until
-from tests.cli.test_cluster import free_ports
+from tests.ports import free_ports
 
 CHROMIUM = shutil.which("chromium")
 PAGES = (

@@ -15,6 +15,7 @@ import pytest
 from node.cli import local_cluster, processes
 from node.cli.local_cluster import LocalCluster
 from tests.cli.conftest import Qdns
+from tests.ports import free_ports
 
 STUB = (sys.executable, str(Path(__file__).parent / "stub_node.py"))
 DEADLINE_S = 15.0
@@ -25,14 +26,6 @@ def wait_until(holds: Callable[[], object], what: str) -> None:
     while not holds():
         assert time.monotonic() < deadline_s, f"not within {DEADLINE_S} s: {what}"
         time.sleep(0.02)
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 @pytest.fixture(name="folder")

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.cli.test_cluster import free_ports
 from tests.cluster.servers import wait_until
 from tests.cluster.test_backup_restore import Node
+from tests.ports import free_ports
 
 ROOT = Path(__file__).parents[2]
 

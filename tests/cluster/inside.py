@@ -14,7 +14,8 @@ from node.state.state import State
 from node.version import version
 from raft.proposal import Committed
 from raft.settings import RaftSettings
-from tests.raft.test_replica import NAMES, SECRET, free_ports
+from tests.ports import free_ports
+from tests.raft.test_replica import NAMES, SECRET
 
 DEADLINE_S = 20.0
 

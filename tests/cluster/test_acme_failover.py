@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.api.test_acme import free_port, is_open, pebble_config
+from tests.api.test_acme import is_open, pebble_config
 from tests.cluster.lab import why_not
 from tests.cluster.nodes import API_TOKEN, DNS_PORT, Nodes
 from tests.cluster.servers import wait_until
 from tests.cluster.three import three_nodes
+from tests.ports import free_port
 
 CHALLENGE = "_acme-challenge.example.org"
 pytestmark = [

@@ -15,9 +15,9 @@ from node.state.backup import encode, header_of
 from node.state.command import ChangeZone, Member, PutRRset, PutZone, Seed
 from node.zone.name import from_text
 from node.zone.rrset import make
-from tests.cli.test_cluster import free_ports
 from tests.cluster.nodes import ask
 from tests.cluster.servers import wait_until
+from tests.ports import free_ports
 from tests.state.conftest import SETTINGS, Cluster
 
 pytestmark = pytest.mark.xdist_group("fixed ports")

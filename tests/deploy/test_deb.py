@@ -12,7 +12,7 @@ import dns.message
 import dns.query
 import pytest
 
-from tests.process import free_port
+from tests.ports import free_port
 
 ROOT = Path(__file__).parent.parent.parent
 MIRROR = "http://deb.debian.org/debian"

@@ -30,6 +30,7 @@ from node.zone.rrset import RRset, make
 from node.zone.zone import Replacement, Zone, with_changes
 from tests.dns.tables import is_native, packet
 from tests.dns.zones import UDP, view, zones
+from tests.ports import free_port
 
 pytestmark = [
     pytest.mark.skipif(not is_supported(), reason="the fast path wants Linux on x86-64"),
@@ -68,9 +69,7 @@ class Control:
 
 def free_address() -> str:
     """Find a free UDP port."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
+    return f"127.0.0.1:{free_port()}"
 
 
 @asynccontextmanager

@@ -1,7 +1,6 @@
 """Questions outside our zones: for whom they are forwarded, what is asked, what is believed, and how it ends."""
 
 import asyncio
-import socket
 import struct
 from collections.abc import Awaitable, Callable
 
@@ -24,6 +23,7 @@ from node.dns.respond import Client, Forward, RespondSettings, respond
 from node.dns.server import DnsServer, DnsSettings
 from tests.dns.test_server import until
 from tests.dns.zones import exchange, flags, query, view, zones
+from tests.ports import free_port
 
 ZONES = zones({"example.": "www A 192.0.2.1\nout CNAME www.elsewhere.\n"})
 FORWARDING = RespondSettings(forward_for=LOOPBACK, cookie_secrets=(bytes(16),))
@@ -199,9 +199,7 @@ def test_a_flood_of_guesses_ends_the_try() -> None:
 
 def test_a_dead_server_costs_its_time_only() -> None:
     """The next one is asked; when none answers, SERVFAIL, and the process lives."""
-    with socket.socket(type=socket.SOCK_DGRAM) as free:
-        free.bind(("127.0.0.1", 0))
-        closed = f"127.0.0.1:{free.getsockname()[1]}"
+    closed = f"127.0.0.1:{free_port()}"
 
     async def second(server: DnsServer, port: int, upstream: Upstream) -> None:
         assert "198.51.100.7" == (await ask(port)).answer[0][0].address

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from node.config import loads
-from tests.cli.test_cluster import free_ports
 from tests.cluster.servers import wait_until
 from tests.cluster.test_backup_restore import Node
 from tests.docs.test_readme import QDNS, ROOT
+from tests.ports import free_ports
 from tests.process import Process
 
 PAGE = (ROOT / "docs" / "api.md").read_text()

@@ -21,7 +21,8 @@ from node.dns.server import DnsSettings
 from tests.cluster.servers import TSIG_SECRET, wait_until
 from tests.dns.zones import zones
 from tests.interop.ours import Ours
-from tests.process import Process, free_port
+from tests.ports import free_port
+from tests.process import Process
 
 pytestmark = pytest.mark.real
 

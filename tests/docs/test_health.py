@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_cluster import free_ports
 from tests.cluster.test_backup_restore import Node
 from tests.config.helpers import accepted
 from tests.docs.test_readme import QDNS
+from tests.ports import free_ports
 
 TEXT = (Path(__file__).parent.parent.parent / "docs/health.md").read_text("utf-8")
 EXAMPLES = re.findall(r"^```sh\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_cluster import free_ports
 from tests.cluster.servers import wait_until
 from tests.cluster.test_backup_restore import Node
 from tests.docs.test_readme import QDNS, ROOT
+from tests.ports import free_ports
 
 PAGE = (ROOT / "docs" / "operations.md").read_text()
 FOLDER = "/var/backups/quorumdns"

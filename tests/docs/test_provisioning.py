@@ -11,9 +11,10 @@ import dns.message
 import dns.query
 import pytest
 
-from tests.api.test_acme import free_port, is_open, pebble_config
+from tests.api.test_acme import is_open, pebble_config
 from tests.cluster.servers import TSIG_SECRET, wait_until
 from tests.docs.test_dns import block, needs
+from tests.ports import free_port
 from tests.process import Process
 
 pytestmark = pytest.mark.real

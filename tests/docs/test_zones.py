@@ -4,13 +4,14 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.ports import free_port
 
 ROOT = Path(__file__).parent.parent.parent
 TEXT = (ROOT / "docs/zones.md").read_text()
@@ -24,18 +25,6 @@ pytestmark = [
     pytest.mark.skipif(not shutil.which("dig"), reason="dig is not installed"),
     pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed"),
 ]
-
-
-def free_port() -> int:
-    """Return a port that UDP and TCP have free."""
-    while True:
-        with socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagram:
-            stream.bind(("127.0.0.1", 0))
-            try:
-                datagram.bind(stream.getsockname())
-            except OSError:
-                continue
-            return int(stream.getsockname()[1])
 
 
 @pytest.fixture(name="node", scope="module")

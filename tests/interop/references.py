@@ -2,7 +2,6 @@
 
 import contextlib
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Mapping
@@ -14,6 +13,8 @@ import dns.exception
 import dns.message
 import dns.query
 
+from tests.ports import free_port
+
 READY_S = 20.0
 PROGRAMS = {"named": "/usr/sbin/named", "knotd": "/usr/sbin/knotd", "nsd": "/usr/sbin/nsd"}
 
@@ -21,19 +22,6 @@ PROGRAMS = {"named": "/usr/sbin/named", "knotd": "/usr/sbin/knotd", "nsd": "/usr
 def missing_programs(*names: str) -> list[str]:
     """Return which programs are not installed."""
     return [name for name in names if not shutil.which(PROGRAMS.get(name, name))]
-
-
-def free_port() -> int:
-    """Return a port that is free for UDP and TCP now."""
-    while True:
-        with socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagram:
-            stream.bind(("127.0.0.1", 0))
-            port: int = stream.getsockname()[1]
-            try:
-                datagram.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,14 +155,6 @@ def full_backlog():
         yield listener.getsockname()[1]
 
 
-def free_port(address: str = "127.0.0.1") -> int:
-    """Return a port on which nobody listens."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.bind((address, 0))
-        return probe.getsockname()[1]
-
-
 def descriptors() -> int:
     """Return how many file descriptors this process has."""
     return len(list(Path("/proc/self/fd").iterdir()))

@@ -11,7 +11,7 @@ import pytest
 from node.health.service import Check
 from node.probe.checks import run
 from node.zone.name import from_text
-from tests.probe import gallery
+from tests.ports import free_port
 from tests.probe.gallery import descriptors
 
 FQDN = from_text("www.example.test")
@@ -201,7 +201,7 @@ def test_every_socket_is_closed():
     before = descriptors()
     probe("udp", lambda _: [])
     probe("dns", lambda q: [reply(q)])
-    asyncio.run(run(Check("udp", gallery.free_port()), FQDN, "127.0.0.1", 0.1))
+    asyncio.run(run(Check("udp", free_port()), FQDN, "127.0.0.1", 0.1))
     assert descriptors() <= before
 
 

@@ -12,8 +12,9 @@ from node.health.service import Check
 from node.probe.checks import run
 from node.probe.toolbox import Toolbox
 from node.zone.name import from_text
+from tests.ports import free_port
 from tests.probe import gallery
-from tests.probe.gallery import descriptors, eventually, free_port, listening, says
+from tests.probe.gallery import descriptors, eventually, listening, says
 from tests.probe.test_tls import server_tls
 
 FQDN = from_text("www.example.test")

@@ -10,6 +10,7 @@ from node.health.service import Check
 from node.probe.checks import run
 from node.probe.http import build_request
 from node.zone.name import from_text
+from tests.ports import free_port
 from tests.probe import gallery
 from tests.probe.gallery import descriptors, drips, eventually, listening, pours, says, says_and_stays
 
@@ -217,7 +218,7 @@ def test_a_connection_ended_at_once_is_down(rogue):
 
 def test_refused_is_an_answer():
     """A refusal shows that the network is alive."""
-    result = asyncio.run(run(Check("http", gallery.free_port()), FQDN, "127.0.0.1", 1.0))
+    result = asyncio.run(run(Check("http", free_port()), FQDN, "127.0.0.1", 1.0))
     assert (False, "connection refused", True) == (result.up, result.evidence, result.answered)
 
 

@@ -11,6 +11,7 @@ from node.probe.checks import run
 from node.probe.result import Progress
 from node.probe.stream import failure_of
 from node.zone.name import from_text
+from tests.ports import free_port
 from tests.probe import gallery
 from tests.probe.gallery import echoes, listening
 
@@ -82,7 +83,7 @@ def test_ipv6():
 def test_refused():
     """Nobody listening is a refusal, on both families."""
     for address in ("127.0.0.1", "::1"):
-        port = gallery.free_port(address)
+        port = free_port()
         result = asyncio.run(run(Check("tcp", port), FQDN, address, 1))
         assert (False, "connection refused", True) == (result.up, result.evidence, result.answered)
 

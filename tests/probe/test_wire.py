@@ -8,6 +8,7 @@ import trustme
 
 from node.probe.tls_wire import Tls, TlsWire
 from node.probe.wire import Wire
+from tests.ports import free_port
 from tests.probe import gallery
 from tests.probe.gallery import descriptors, eventually, listening
 
@@ -104,7 +105,7 @@ def test_a_refusal_is_told(way):
     async def play():
         listener = Listener()
         try:
-            way.connect(listener, gallery.free_port())
+            way.connect(listener, free_port())
         except ConnectionRefusedError:
             return ["ConnectionRefusedError"]
         await eventually(lambda: listener.told != [])

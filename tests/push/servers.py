@@ -4,7 +4,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import time
@@ -15,6 +14,8 @@ import dns.message
 import dns.query
 import dns.rdatatype
 import pytest
+
+from tests.ports import free_port
 
 KEY_NAME = "push"
 SECRET = "4DgtOFuxTrbrSIuWSYKyoQ0ckSIV1AlEcw5m4u1rm9k="
@@ -28,21 +29,6 @@ $TTL 60
 *.wild A 192.0.2.200
 *.alias CNAME elsewhere.test.
 """
-
-
-def free_port() -> int:
-    """Return a port of loopback that is free for UDP and TCP alike."""
-    for _ in range(50):
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as stream:
-            stream.bind(("127.0.0.1", 0))
-            port = int(stream.getsockname()[1])
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagram:
-                try:
-                    datagram.bind(("127.0.0.1", port))
-                except OSError:
-                    continue
-            return port
-    raise AssertionError("no free port found")
 
 
 class NameServer:

@@ -14,8 +14,9 @@ from node.push.orders import Order, Replacement, ZonePlan
 from node.push.programs import Program
 from node.push.rfc2136 import Server
 from node.push.settings import TsigSecret
+from tests.ports import free_port
 from tests.push.lab import WWW, ZONE, A, rrset
-from tests.push.servers import KEY_NAME, SECRET, WRONG_SECRET, NameServer, found, free_port
+from tests.push.servers import KEY_NAME, SECRET, WRONG_SECRET, NameServer, found
 from tests.push.test_rfc2136 import order, put
 
 

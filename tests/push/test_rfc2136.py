@@ -13,8 +13,9 @@ from node.push.rfc2136 import Rfc2136, Server
 from node.push.settings import TsigSecret
 from node.zone.name import from_text
 from node.zone.rrset import RRset
+from tests.ports import free_port
 from tests.push.lab import AAAA, TXT, WWW, ZONE, A, addresses, rrset
-from tests.push.servers import KEY_NAME, SECRET, WRONG_SECRET, NameServer, free_port
+from tests.push.servers import KEY_NAME, SECRET, WRONG_SECRET, NameServer
 
 pytestmark = pytest.mark.real
 

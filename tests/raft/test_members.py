@@ -21,7 +21,8 @@ from raft.refusal import Refusal
 from raft.replica import Replica
 from raft.settings import RaftSettings
 from tests.cluster.servers import wait_until
-from tests.raft.test_replica import SECRET, Recorder, free_ports
+from tests.ports import free_ports
+from tests.raft.test_replica import SECRET, Recorder
 
 NAMES = ("n1", "n2", "n3", "n4")
 

@@ -10,7 +10,8 @@ from raft.proposal import Committed, NotCommitted
 from raft.replica import Replica
 from raft.settings import RaftSettings
 from tests.cluster.servers import wait_until
-from tests.raft.test_replica import Recorder, free_ports
+from tests.ports import free_ports
+from tests.raft.test_replica import Recorder
 
 
 def _alone(folder: Path) -> RaftSettings:

@@ -16,6 +16,7 @@ from raft.proposal import Committed, NotCommitted, Outcome, Unknown
 from raft.replica import Replica
 from raft.settings import RaftSettings
 from tests.cluster.servers import wait_until
+from tests.ports import free_ports
 
 NAMES = ("ns1", "ns2", "ns3")
 SECRET = b"0123456789abcdef0123456789abcdef"
@@ -86,16 +87,6 @@ class Trio:
 
     def say(self, name: str, text: str, timeout_s: float = 5.0) -> Outcome:
         return self.replicas[name].propose(text.encode(), timeout_s).result(timeout_s + 2)
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 @pytest.fixture(name="trio")

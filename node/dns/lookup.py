@@ -13,7 +13,7 @@ import msgspec
 
 from node.dns import proofs
 from node.dns.additional import addresses_for, glue_for
-from node.dns.place import Place, Standing, locate, signatures, visible
+from node.dns.place import Place, Standing, as_owner, locate, signatures, visible
 from node.zone.name import NAME_OCTETS_MAX, ROOT, Name, iter_ancestors, parent
 from node.zone.nodes import Node
 from node.zone.rrset import ANY, CNAME, DNAME, NS, SOA, RRset
@@ -157,7 +157,8 @@ class _Walk:
             self.answers += _by_ttl(found, name)
             return None
         self._put_answer(zone, place, found, name)
-        self.additional += addresses_for(zone, found, dnssec=self.dnssec)
+        # Under the name that was asked for: "." of a SVCB record stands for that one (RFC 9460 section 2.5).
+        self.additional += addresses_for(zone, as_owner(found, name), dnssec=self.dnssec)
         return None
 
     def _put_answer(self, zone: Zone, place: Place, rrset: RRset, owner: Name) -> None:

@@ -49,6 +49,9 @@ under.tree TXT "hidden"
 inner DNAME wild
 alone HTTPS 1 . alpn=h2
 alone A 192.0.2.90
+*.made HTTPS 1 . alpn=h2
+*.made A 192.0.2.91
+to-made CNAME x.made
 svc SVCB 0 alone
 """,
         "other.": "host A 198.51.100.1\nns A 198.51.100.53\nx.forest A 198.51.100.7\nmx A 198.51.100.25\n",
@@ -188,6 +191,8 @@ def test_a_referral_behind_an_alias_stays_authoritative() -> None:
         ("_sip._tcp.example. SRV", ["sip.example. AAAA 2001:db8::5060"]),
         ("example. NS", ["ns1.example. A 192.0.2.1"]),
         ("alone.example. HTTPS", ["alone.example. A 192.0.2.90"]),
+        ("x.made.example. HTTPS", ["x.made.example. A 192.0.2.91"]),
+        ("to-made.example. HTTPS", ["x.made.example. A 192.0.2.91"]),
         ("svc.example. SVCB", ["alone.example. A 192.0.2.90"]),
         ("www.example. A", []),
     ],

@@ -21,7 +21,7 @@ from tests.dns.zones import zones
 
 pytestmark = pytest.mark.usefixtures("reader")
 
-A, NS, CNAME, SOA, MX, TXT, AAAA, SRV, DNAME, DS, RRSIG, NSEC, ANY = (
+A, NS, CNAME, SOA, MX, TXT, AAAA, SRV, DNAME, DS, RRSIG, NSEC, HTTPS, ANY = (
     1,
     2,
     5,
@@ -34,6 +34,7 @@ A, NS, CNAME, SOA, MX, TXT, AAAA, SRV, DNAME, DS, RRSIG, NSEC, ANY = (
     43,
     46,
     47,
+    65,
     255,
 )
 ORIGINS = ("example.", "sub.example.", "other.")
@@ -68,7 +69,7 @@ def rrsets(draw: st.DrawFn, origin: str) -> RRset:
     """Draw an RRset at a name of the zone."""
     name = draw(st.sampled_from(NAMES[origin]))
     targets = st.lists(st.sampled_from(TARGETS), min_size=1, max_size=3, unique=True)
-    match draw(st.sampled_from([A, A, AAAA, NS, CNAME, CNAME, MX, TXT, SRV, DNAME, DS, RRSIG, NSEC])):
+    match draw(st.sampled_from([A, A, AAAA, NS, CNAME, CNAME, MX, TXT, SRV, DNAME, DS, RRSIG, NSEC, HTTPS])):
         case 1 | 28 as type_:
             width = 4 if type_ == A else 16
             rdatas = [bytes((number,)) * width for number in range(draw(st.integers(1, 4)))]
@@ -78,6 +79,10 @@ def rrsets(draw: st.DrawFn, origin: str) -> RRset:
             rdatas = [b"\x00\x01" + target for target in draw(targets)]
         case 33 as type_:
             rdatas = [bytes(6) + target for target in draw(targets)]
+        case 65 as type_:
+            rdatas = [
+                draw(st.sampled_from([b"\x00\x00", b"\x00\x01"])) + draw(st.sampled_from([b"\x00", *TARGETS]))
+            ]
         case 46 as type_:
             rdatas = [b"\x00\x01" + bytes(16) + from_text(origin) + b"signature"]
         case 47 as type_:
@@ -128,7 +133,7 @@ def questions(seed: int, count: int) -> Iterable[bytes]:
         if chance.random() < 0.4:
             name = bytes(chance.choice((octet, *bytes((octet,)).upper())) for octet in name)
         type_ = chance.choice(
-            [A, A, AAAA, NS, CNAME, SOA, MX, TXT, SRV, DNAME, DS, RRSIG, ANY, 65, 97, 99, 252]
+            [A, A, AAAA, NS, CNAME, SOA, MX, TXT, SRV, DNAME, DS, RRSIG, ANY, HTTPS, HTTPS, 97, 99, 252]
         )
         edns = chance.choice([None, None, 0, 512, 700, 1232, 4096])
         yield packet(

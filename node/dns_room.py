@@ -17,7 +17,7 @@ import structlog
 
 from node.certificate import BadCertificate, Certificate
 from node.dns import answerer_stats as stats
-from node.dns import native, proofs
+from node.dns import proofs
 from node.dns.answer_counts import answer_row
 from node.dns.choice import Choice, choices_of
 from node.dns.cookie import RollingSecrets
@@ -139,9 +139,6 @@ class DnsRoom:
         if folder is None:
             self._home = tempfile.TemporaryDirectory(prefix="quorumdns-")
             folder = Path(self._home.name)
-        refusal = native.why_refused() if plan.compiled else ""
-        if refusal:
-            logger.warning("dns.reader_refused", reason=refusal, instead="Python")
         settings = SupervisorSettings(folder, plan.answerers, plan.orphan_life_s, plan.compiled)
         self.fast = FastDns(settings, self.view, self.server.answer_datagram, plan.policy, self._leases)
         await self.fast.start(self.server.addresses, given)

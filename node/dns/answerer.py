@@ -25,7 +25,7 @@ from node.dns.answerer_batch import BATCH, Batch, Sender, send_one
 from node.dns.answerer_cache import AnswerCache
 from node.dns.answerer_clients import Clients
 from node.dns.answerer_desk import Desk
-from node.dns.native import NativeReader, load
+from node.dns.native import NativeReader, load, why_refused
 from node.dns.native_batch import open_batch
 from node.dns.policy import Policy, from_row
 from node.dns.shared_limiter import OCTETS as ACCOUNTS_OCTETS
@@ -41,6 +41,7 @@ _ROUNDS = 4
 _QUEUE_OCTETS = 512 * 1024
 _PRIORITY = -10
 _SERVFAIL = 2
+_TEXT_OCTETS_MAX = 4000
 
 
 class Answerer:
@@ -69,6 +70,10 @@ class Answerer:
         self._accounts: mmap.mmap | None = None
         self._clients = Clients(self._policy, None)
         self._native: NativeReader | None = None
+        self._is_compiled = False
+        """The compiled reader is to answer where there is one that fits."""
+        self._refusal = ""
+        """Why it does not, as the control process was told."""
         self._line = memoryview(bytearray(stats.LINE_WORDS * 8)).cast("Q")
 
     def end(self) -> None:
@@ -98,9 +103,7 @@ class Answerer:
 
     def fail(self, text: str) -> None:
         """Tell the control process why this one ends."""
-        if self._link is not None:
-            with contextlib.suppress(OSError):
-                self._link.send(links.FAILED + text.encode()[-4000:], socket.MSG_DONTWAIT)
+        self._send(links.FAILED + text.encode()[-_TEXT_OCTETS_MAX:])
 
     # --- epochs ----------------------------------------------------------------------------------
 
@@ -183,9 +186,9 @@ class Answerer:
                 self._take_policy(links.fields(message))
             case links.STOP:
                 self.end()
-            case links.PING if self._link is not None:
-                with contextlib.suppress(OSError):
-                    self._link.send(links.PONG, socket.MSG_DONTWAIT)
+            case links.PING:
+                self._send(links.PONG)
+                self._choose_reader()
 
     def _bound(self, number: int) -> socket.socket | None:
         return next((bound for bound, batch in self._sockets.values() if batch.number == number), None)
@@ -218,16 +221,32 @@ class Answerer:
         if self._cache is not None:
             self._cache.forget_all()
             self._use_desk()
-        self._choose_reader(compiled=rules["compiled"])
+        self._is_compiled, self._refusal = rules["compiled"], ""
+        self._choose_reader()
 
-    def _choose_reader(self, *, compiled: bool) -> None:
-        """Let the compiled reader answer, or the Python one alone."""
-        library = load() if compiled else None
+    def _choose_reader(self) -> None:
+        """Let the compiled reader answer, or the Python one alone: as long as a library is there that does not fit.
+
+        While an upgrade writes one file after the other, that passes.
+        """
+        library = load() if self._is_compiled else None
+        self._tell_refusal(why_refused() if self._is_compiled and library is None else "")
         if (library is None) == (self._native is None):
             return
         self._native = None if library is None else NativeReader(library)
         for fd, (bound, batch) in self._sockets.items():
             self._sockets[fd] = bound, self._batch(batch.number, bound)
+
+    def _tell_refusal(self, refusal: str) -> None:
+        """Tell the control process, which has a log, once."""
+        if refusal != self._refusal:
+            self._refusal = refusal
+            self._send(links.READER + refusal.encode()[-_TEXT_OCTETS_MAX:])
+
+    def _send(self, message: bytes) -> None:
+        if self._link is not None:
+            with contextlib.suppress(OSError):
+                self._link.send(message, socket.MSG_DONTWAIT)
 
     def _batch(self, number: int, bound: socket.socket) -> Batch:
         return open_batch(number, bound, self._desk(), self._hand_up, self._native)

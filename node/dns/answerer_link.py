@@ -16,15 +16,16 @@ from zlib import crc32
 from node.dns import table_layout as layout
 from node.dns.answerer_batch import Sender
 
-FORMAT = 3
+FORMAT = 4
 """Version of these messages; raised with every change."""
 SOCKET_NAME = "answerers.sock"
 MESSAGE_OCTETS_MAX = 65_535 + 256
 FDS_MAX = 64
 PROC = Path("/proc")
 
-HELLO, QUESTION, PONG, FAILED = b"H", b"Q", b"P", b"E"
-"""From an answerer: who it is; a packet that it cannot answer; it is alive; why it ends."""
+HELLO, QUESTION, PONG, READER, FAILED = b"H", b"Q", b"P", b"R", b"E"
+"""From an answerer: who it is; a packet that it cannot answer; it is alive; why the compiled reader that is there
+does not answer, or nothing where it does after all; why it ends."""
 SETUP, TABLE, POLICY, ANSWER, STOP, PING = b"C", b"T", b"L", b"A", b"S", b"I"
 """To an answerer: what to serve; another table; other rules; the answer to a packet; end; are you alive."""
 

@@ -85,12 +85,15 @@ class Unusable(Exception):
     """There is no library that this program can use; the message says why."""
 
 
+@cache
 def checksum(source: Path = SOURCE) -> str:
-    """Return the checksum by which a library names the source that it was built from. Raises ``OSError``."""
+    """Return the checksum by which a library names the source that it was built from. Raises ``OSError``.
+
+    It stays that of the source as it was at first, which is the one that this program fits.
+    """
     return hashlib.sha256(source.read_bytes()).hexdigest()
 
 
-@cache
 def load(path: Path = LIBRARY) -> ctypes.PyDLL | None:
     """Return the library, None where there is none that this program can use."""
     try:
@@ -108,19 +111,26 @@ def why_refused(path: Path = LIBRARY) -> str:
     return ""
 
 
+@cache
 def opened(path: Path) -> ctypes.PyDLL:
-    """Open a library. Raises ``Unusable``."""
+    """Open a library; one that is opened stays, whatever takes its place. Raises ``Unusable``."""
     if not path.exists():
         raise Unusable(f"there is no compiled reader at {path}")
     try:
-        library = ctypes.PyDLL(str(path))
-        library.native_source.restype = ctypes.c_char_p
-        source: bytes | None = library.native_source()
-        is_ours = library.native_format() == layout.FORMAT and library.native_octets() == ctypes.sizeof(_Reader)
-        is_known = source == checksum().encode()  # octets: it may be anybody's library
+        source = checksum().encode()
+        # Before it is opened: the linker gives what it has opened by a name for whatever has that name later.
+        is_ours = source in path.read_bytes()
+        if is_ours:
+            library = ctypes.PyDLL(str(path))
+            library.native_source.restype = ctypes.c_char_p
+            is_ours = (library.native_source(), library.native_format(), library.native_octets()) == (
+                source,
+                layout.FORMAT,
+                ctypes.sizeof(_Reader),
+            )
     except (OSError, AttributeError) as error:
         raise Unusable(f"{path} is no compiled reader of this version: {error}") from None
-    if not is_ours or not is_known:
+    if not is_ours:
         raise Unusable(f"{path} was built from another source than {SOURCE}")
     at, number = ctypes.c_void_p, ctypes.c_int
     library.native_answer.argtypes = [at, ctypes.c_char_p, number, ctypes.c_char_p, number, at]

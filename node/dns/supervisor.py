@@ -369,7 +369,16 @@ class Supervisor:
                 continue
             if message[:1] == links.QUESTION:
                 self._replies.ask(link, *links.unwrapped(message))
-            elif message[:1] == links.FAILED:
-                logger.error(
-                    "answerer.failed", number=seat.number, detail=message[1:].decode("utf-8", "replace")
-                )
+            else:
+                _log(seat.number, message[:1], message[1:].decode("utf-8", "replace"))
+
+
+def _log(number: int, kind: bytes, text: str) -> None:
+    """Write what an answerer tells of itself."""
+    match kind, text:
+        case links.FAILED, _:
+            logger.error("answerer.failed", number=number, detail=text)
+        case links.READER, "":
+            logger.info("answerer.reader_taken", number=number, reader="native")
+        case links.READER, _:
+            logger.warning("answerer.reader_refused", number=number, reason=text, instead="Python")

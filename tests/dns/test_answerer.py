@@ -16,8 +16,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import structlog.testing
 
-from node.dns import answerer_link
+from node.dns import answerer_link, answerer_process, native, supervisor
 from node.dns import answerer_stats as stats
 from node.dns.fast import FastDns, is_supported
 from node.dns.listen import ListenFailed
@@ -239,6 +240,42 @@ def test_files_that_change_leave_no_sockets_to_nobody(tmp_path: Path, monkeypatc
             await until_answers(client, query, expected_of(control, query))
 
     asyncio.run(scenario())
+
+
+def test_a_library_that_fits_later_is_taken_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An upgrade writes one file after the other: whoever starts in between says that Python answers, and looks again."""
+    if not is_native():
+        pytest.skip("no compiled reader is looked for")
+    package = Path(answerer_process.__file__).parents[1]
+    shutil.copytree(package, tmp_path / "node")
+    monkeypatch.setattr(answerer_process, "__file__", str(tmp_path / "node" / "dns" / "answerer_process.py"))
+    monkeypatch.setattr(supervisor, "_PING_INTERVAL_S", 0.05)
+    library = tmp_path / "node" / "dns" / native.LIBRARY.name
+    fits = library.read_bytes()
+    library.write_bytes(fits.replace(native.checksum().encode(), b"0" * 64))
+
+    async def scenario() -> None:
+        control = Control(tmp_path / "meeting")
+        async with running(control, free_address()) as client:
+            query = packet(WWW, 1)
+            await until_answers(client, query, expected_of(control, query))
+            assert control.fast.counts()[stats.NATIVE] == 0
+            fresh = library.with_suffix(".new")
+            fresh.write_bytes(fits)
+            fresh.replace(library)
+
+            async def is_taken() -> bool:
+                assert await ask(client, query) == expected_of(control, query)
+                return control.fast.counts()[stats.NATIVE] > 0 and "answerer.reader_taken" in events()
+
+            await until(is_taken)
+
+    def events() -> list[str]:
+        return [line["event"] for line in lines if line["event"].startswith("answerer.reader")]
+
+    with structlog.testing.capture_logs() as lines:
+        asyncio.run(scenario())
+    assert events() == ["answerer.reader_refused", "answerer.reader_taken"]
 
 
 def test_a_taken_address_is_refused_with_a_sentence(tmp_path: Path) -> None:

@@ -32,7 +32,8 @@ __all__ = ["Prober", "ProberSettings"]
 
 logger = structlog.get_logger()
 
-Run = Callable[[Check, Name, str, float, Toolbox], Awaitable[ProbeResult]]
+Run = Callable[[Check, Name, str, float, Toolbox, bool], Awaitable[ProbeResult]]
+"""As ``checks.run``."""
 
 _START_SPREAD_MAX_S = 10.0
 _TICK_S = 0.005
@@ -76,7 +77,7 @@ class Prober:
         self._on_probe = on_probe
         self._meter = Meter(settings.flights_max)
         self._heartbeats = Heartbeats(node, state, clock_s)
-        self._toolbox = Toolbox(settings.ca_file, settings.exec_checks, self._heartbeats)
+        self._toolbox = Toolbox(settings.ca_file, settings.exec_checks, self._heartbeats, clock_s)
         self._flights: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._stale: dict[Name, None] | None = None
@@ -258,7 +259,9 @@ class Prober:
         started_s = self._clock_s()
         plan = slot.plan
         try:
-            result = await self._run(plan.check, slot.fqdn, slot.target, plan.timeout_s, self._toolbox)
+            result = await self._run(
+                plan.check, slot.fqdn, slot.target, plan.timeout_s, self._toolbox, slot.may_resume
+            )
         except Exception:
             logger.exception("probe.failed", fqdn=to_text(slot.fqdn), address=slot.address)
             result = ProbeResult(False, 0, "probe broke down", tried=False)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from node.health.service import Check, Service
 from node.health.vote import Opinion
 from node.probe.result import ProbeResult
+from node.probe.sessions import RESUMED_S_MAX
 from node.zone.name import Name
 
 _LISTENING_INTERVAL_MAX_S = 1.0
@@ -67,6 +68,13 @@ class Slot:
     def is_answering(self) -> bool:
         """Whether the latest probe got an answer of any kind."""
         return self.last is not None and self.last.answered
+
+    @property
+    def may_resume(self) -> bool:
+        """Whether the next probe may take up a TLS session: it is frequent, all is well, and it alone decides nothing."""
+        plan = self.plan
+        is_well = self.opinion.vote is True and self.last is not None and self.last.up
+        return is_well and plan.fall > 1 and 2 * plan.interval_s <= RESUMED_S_MAX
 
     @property
     def is_silent(self) -> bool:

@@ -1,25 +1,26 @@
-"""TLS over a ``Wire``: a full handshake on a fresh connection, with as little work around OpenSSL as possible.
+"""TLS over a ``Wire``: a handshake on a fresh connection, with as little work around OpenSSL as possible.
 
 asyncio's own TLS costs as much as the handshake itself: a transport, a protocol, futures and timers for what a probe
-does once. Nothing is verified less: no session is ever resumed, since that would hide a certificate that ended.
+does once. When the handshake may take up an earlier session is for ``node.probe.sessions`` to say.
 """
 
 import asyncio
 import ssl
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
+from node.probe.sessions import Loan
 from node.probe.wire import Wire
 
 _READ_OCTETS_MAX = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Tls:
+class Tls(NamedTuple):
     """How to speak TLS: the context, and the name that the certificate must be for."""
 
     context: ssl.SSLContext
     name: str
+    loan: Loan | None = None
+    """The session to take up again, and where to note what was spoken through; None: each handshake is a full one."""
 
 
 class Listener(Protocol):
@@ -49,7 +50,12 @@ class TlsWire(asyncio.Transport, asyncio.Protocol):
         super().__init__()
         self._listener = listener
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._session = tls.context.wrap_bio(self._incoming, self._outgoing, server_hostname=tls.name)
+        former = None if tls.loan is None else tls.loan.session
+        self._session = tls.context.wrap_bio(
+            self._incoming, self._outgoing, server_hostname=tls.name, session=former
+        )
+        if tls.loan is not None:
+            tls.loan.spoken = self._session
         self._is_open = False
         self._is_over = False
         self._wire = Wire(self, address, port)

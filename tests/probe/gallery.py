@@ -37,11 +37,11 @@ class Gallery:
 
 @asynccontextmanager
 async def listening(
-    rogue: Rogue, address: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+    rogue: Rogue, address: str = "127.0.0.1", tls: ssl.SSLContext | None = None, port: int = 0
 ) -> AsyncIterator[Gallery]:
-    """Let the rogue listen on a free port of the address."""
+    """Let the rogue listen on a free port of the address, or on the one where another has just stopped."""
     gallery = Gallery(rogue)
-    server = await asyncio.start_server(gallery.serve, address, 0, ssl=tls)
+    server = await asyncio.start_server(gallery.serve, address, port, ssl=tls)
     gallery.port = server.sockets[0].getsockname()[1]
     try:
         yield gallery

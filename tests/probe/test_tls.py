@@ -145,7 +145,7 @@ def test_verification_can_be_switched_off(authority):
 
 
 def test_a_certificate_that_changes_is_seen_at_once(authority):
-    """No session is resumed: with the same contexts and the same server the next probe looks at what it shows now."""
+    """Without leave to take up a session, with the same contexts and the same server the next probe looks at what it shows now."""
     past = datetime(2020, 1, 2, tzinfo=UTC)
     context = server_tls(authority.issue_cert("www.example.test"))
     expired = authority.issue_cert("www.example.test", not_before=past - timedelta(days=9), not_after=past)

@@ -65,6 +65,8 @@ class World:
         self.answers: dict[object, ProbeResult] = {}
         """By (node, fqdn, address), (node, address), address or node; the first found counts."""
         self.probed: list[tuple[float, str, Name, str]] = []
+        self.resumed: list[tuple[Name, str, bool]] = []
+        """Which probes were allowed to take up a session."""
         self.in_air: dict[tuple[str, Name, str], int] = {}
         self.in_air_now = self.in_air_most = 0
         self.delay_s: dict[str, float] = {}
@@ -96,7 +98,8 @@ class World:
         return Committed(self.state.index + 1, self.do(command))
 
     def prober(self, node: str = "ns1", **options) -> Prober:
-        async def run(check, fqdn, address, timeout_s, toolbox):
+        async def run(check, fqdn, address, timeout_s, toolbox, resumes):
+            self.resumed.append((fqdn, address, resumes))
             if check.kind == "push":
                 return await checks.run(check, fqdn, address, timeout_s, toolbox)
             return await self._probe(node, fqdn, address, timeout_s)

@@ -1,0 +1,90 @@
+"""TLS sessions that probes may take up again, so that not each of them costs a full handshake.
+
+A full handshake takes most of what a probe over TLS costs, and at an interval of a second it proves the same
+certificate over and over. What is given up for that has narrow bounds: the certificate is verified at least every
+``RESUMED_S_MAX``, and a session is gone with the first probe that fails, so that what decides between up and down
+are full handshakes. A server that does not know the session any more shakes hands in full by itself.
+"""
+
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from node.zone.name import Name
+
+RESUMED_S_MAX = 10.0
+"""For so long a session is taken up again, counted from the beginning of the full handshake that made it."""
+SESSIONS_MAX = 4_000
+"""Sessions that are kept; one takes a few KiB."""
+
+
+class Place(NamedTuple):
+    """Whom a session is with: nothing of it may differ when it is taken up again."""
+
+    context: ssl.SSLContext
+    """What was verified, and against what."""
+    name: str
+    """Whom the certificate is for."""
+    address: str
+    port: int
+    fqdn: Name
+    """The service: what fails in one of them is no matter of another's session."""
+
+
+@dataclass(slots=True)
+class Loan:
+    """A place's session for the time of one probe."""
+
+    place: Place
+    session: ssl.SSLSession | None
+    """What to take up again; None asks for a full handshake."""
+    since_s: float
+    """When the full handshake began; for one that is to come, when this probe did."""
+    begun_s: float
+    spoken: ssl.SSLObject | None = None
+    """What the probe spoke through."""
+
+
+class _Kept(NamedTuple):
+    session: ssl.SSLSession
+    since_s: float
+
+
+class Sessions:
+    """The sessions of all places. One is lent to a probe and comes back when that has succeeded, else never."""
+
+    def __init__(self, clock_s: Callable[[], float]) -> None:
+        self._clock_s = clock_s
+        self._kept: dict[Place, _Kept] = {}
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def lend(self, place: Place) -> Loan:
+        """Take out what may be resumed with this place."""
+        now_s = self._clock_s()
+        kept = self._kept.pop(place, None)
+        if kept is None or now_s - kept.since_s >= RESUMED_S_MAX:
+            return Loan(place, None, now_s, now_s)
+        return Loan(place, kept.session, kept.since_s, now_s)
+
+    def give_back(self, loan: Loan | None) -> None:
+        """Keep the newest session of a probe that has succeeded. It is as old as the handshake that verified."""
+        self._drop_old()
+        spoken = None if loan is None else loan.spoken
+        if loan is None or spoken is None or len(self._kept) >= SESSIONS_MAX:
+            return
+        session = spoken.session
+        if session is not None:
+            since_s = loan.since_s if spoken.session_reused else loan.begun_s
+            self._kept[loan.place] = _Kept(session, since_s)
+
+    def _drop_old(self) -> None:
+        """Drop what was left unused for longest, as far as its time is over."""
+        end_s = self._clock_s() - RESUMED_S_MAX
+        while self._kept:
+            place = next(iter(self._kept))
+            if self._kept[place].since_s > end_s:
+                return
+            del self._kept[place]

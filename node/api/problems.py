@@ -1,13 +1,14 @@
 """What needs a person: found in the status' own rows, the worst first, each with the next step. Pure."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from node.api.context import ReplicaView
+from node.api.context import ReplicaView, Token
 from node.api.names import plain
 from node.api.operation_notes import find_notes, is_maintained
+from node.api.token_problems import find_token_problems
 from node.api.trust_problems import find_trust_problems
 from node.api.views import Row, moment
 from node.formats import holding_back, newest_read
@@ -40,6 +41,8 @@ class Found:
     receivers: list[Row]
     configured: Mapping[str, str] = field(default_factory=dict)
     """Where each node's log listens by this node's configuration."""
+    tokens: Sequence[Token] = ()
+    """Of this node's configuration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,7 @@ def find_problems(found: Found) -> list[Problem]:
         *_node_problems(found),
         *_format_problems(found),
         *(Problem(*told) for told in find_trust_problems(found.own["name"], found.nodes)),
+        *(Problem(*told) for told in find_token_problems(found.state, found.tokens, found.now_ms)),
         *_member_problems(found),
         *_service_problems(found),
         *_push_problems(found),

@@ -65,7 +65,9 @@ def build(context: ApiContext, answers: Mapping[str, PeerAnswer]) -> Row:
     services = [service_row(state.services[fqdn]) for fqdn in sorted(state.services, key=sort_key)]
     pushes = push_rows(state, _by_target(context.pushes()))
     told = [receiver_row(each) for each in context.receivers()]
-    found = Found(state, replica, context.now_ms(), own, nodes, services, pushes, told, context.configured)
+    found = Found(
+        state, replica, context.now_ms(), own, nodes, services, pushes, told, context.configured, context.tokens
+    )
     problems = find_problems(found)
     zones = (state.zones[name] for name in sorted(state.zones, key=sort_key))
     return {

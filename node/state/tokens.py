@@ -107,8 +107,8 @@ def _lockout(draft: Draft, after: Mapping[str, KnownToken], name: str) -> Refuse
 
     Two administrators that are made less at once, each beside the other, come here one after the other.
     """
-    before = draft.state.tokens
-    if not after or _has_administrator(after) or (before and not _has_administrator(before)):
+    before, at_ms = draft.state.tokens, draft.entry.at_ms
+    if not after or _safety(after, at_ms) >= (_safety(before, at_ms) if before else _LASTS):
         return None
     if not before:
         return draft.refused(
@@ -116,13 +116,28 @@ def _lockout(draft: Draft, after: Mapping[str, KnownToken], name: str) -> Refuse
             "with the first token this machine's clients need one, too, so the first has the scope admin and no end",
             "qdns token create admin --scope admin",
         )
+    has_end = " and has no end" if _safety(before, at_ms) == _LASTS else ""
     return draft.refused(
         "conflict",
-        f"{name[:63]} is the last token that can make others and has no end",
+        f"{name[:63]} is the last token that can make others{has_end}",
         "make another administrator first (qdns token create NAME --scope admin), or do this over the Unix socket",
     )
 
 
-def _has_administrator(tokens: Mapping[str, KnownToken]) -> bool:
-    """Say whether one of the tokens can make others and has no end."""
-    return any(allows(each.token.scopes, _ADMIN) and not each.token.expires_ms for each in tokens.values())
+_LASTS = 2
+
+
+def _safety(tokens: Mapping[str, KnownToken], at_ms: int) -> int:
+    """Say how well it is provided for that somebody can make tokens: 2 for good, 1 for a time, 0 not at all.
+
+    An administrator that has an end does not stand for one that has none. The time is the entry's own.
+    """
+    ends = [each.token.expires_ms for each in tokens.values() if is_administrator(each.token)]
+    if 0 in ends:
+        return _LASTS
+    return 1 if max(ends, default=0) > at_ms else 0
+
+
+def is_administrator(token: ApiToken) -> bool:
+    """Say whether a token can make others, as long as it lasts."""
+    return allows(token.scopes, _ADMIN)

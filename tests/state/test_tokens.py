@@ -121,6 +121,11 @@ def gone(name: str) -> RevokeToken:
         ({"a": ADMIN, "e": ADMIN}, gone("e"), True),
         ({"a": ADMIN, "b": ADMIN}, gone("a"), True),
         ({"e": ADMIN}, less("b"), True),
+        ({"e": ADMIN}, gone("e"), True),
+        ({"e": ADMIN, "b": READER}, gone("e"), False),
+        ({"e": ADMIN, "b": READER}, less("e"), False),
+        ({"e": ADMIN, "e2": ADMIN}, gone("e"), True),
+        ({"b": READER, "c": READER}, less("b"), True),
         ({"b": READER}, gone("b"), True),
     ],
 )

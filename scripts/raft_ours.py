@@ -42,9 +42,15 @@ class Ours(Cluster):
         self._members = {f"n{number}": f"127.0.0.1:{port}" for number, port in enumerate(free_ports(NODES))}
 
     async def start(self) -> None:
-        """Start all nodes and make the zone."""
-        await super().start()
+        """Start all nodes and make the zone: they are ready when they hold something."""
+        self._folder.mkdir(parents=True)
+        for number in range(NODES):
+            self._launch(number)
+        for number in range(NODES):
+            await self._answer(number)
         await self._ask(await self.leader(), do="seed")
+        for number in range(NODES):
+            await self._until_ready(number)
 
     async def write(self, writers: int, seconds: float, records: int = 1) -> Load:
         """Let writers in the leader's process put records."""
@@ -107,6 +113,9 @@ class Ours(Cluster):
 
     async def _wait_ready(self, number: int) -> None:
         await self._answer(number)
+        await self._until_ready(number)
+
+    async def _until_ready(self, number: int) -> None:
         until_s = time.monotonic() + READY_S
         while time.monotonic() < until_s:
             if (await self._ask(number, do="status"))["is_ready"]:

@@ -30,7 +30,7 @@ from tests.push.lab import WWW, ZONE, A, addresses
 from tests.push.servers import SECRET, Knot, Named, NameServer, PowerDns
 
 PAGE = (ROOT / "docs" / "push.md").read_text()
-SERVICE = '[[services]]\nfqdn = "www.example.org"\nzone = "example.org"\nhealthcheck = "tcp://{}:9"\nendpoints = ["192.0.2.1", "192.0.2.2"]\n'
+SERVICE = '[[services]]\nfqdn = "www.example.org"\nzone = "example.org"\nhealthcheck = "push://1h"\nendpoints = ["192.0.2.1", "192.0.2.2"]\n'
 
 
 def blocks(language: str) -> list[str]:

@@ -12,6 +12,8 @@ from node.api.body import Body
 from node.api.check import CheckBody, RuleBody, long_check, long_rule
 from node.health.service import FALLBACKS_MAX, TAGS_MAX, Endpoint, Service, canonical_address
 from node.health.steadiness import Failback, FlapLimit
+from node.state.api_url import CHARACTERS_MAX as API_URL_CHARACTERS_MAX
+from node.state.api_url import parse_api_url
 from node.state.leases import LEASE_S_MAX
 from node.zone.name import Name
 from node.zone.rrset import RDATAS_MAX
@@ -42,13 +44,23 @@ class ZoneBody(Body):
     )
 
 
+def _api_url(text: str) -> str:
+    return parse_api_url(text, None) if text else ""
+
+
+ApiUrl = Annotated[str, Field(max_length=API_URL_CHARACTERS_MAX), AfterValidator(_api_url)]
+"""Where a node's API is, with its scheme; empty where it has none that others reach."""
+
+
 class NodeBody(Body):
     """Where a node is reached."""
 
     raft: str = Field(
         examples=["192.0.2.4:7300"], description="IP:PORT of its log, as the other nodes reach it"
     )
-    api: str | None = Field(None, examples=["https://192.0.2.4:7380"])
+    api: ApiUrl | None = Field(
+        None, examples=["https://192.0.2.4:7380"], description="URL of its API: scheme, host and port"
+    )
     site: str | None = Field(None, max_length=63)
     role: Literal["voter", "replica"] = Field("voter", description="a replica serves and never votes")
 
@@ -89,7 +101,7 @@ class ReplaceBody(Body):
     """What is new about a node that begins anew."""
 
     raft: str | None = Field(None, examples=["192.0.2.4:7300"])
-    api: str | None = None
+    api: ApiUrl | None = None
 
 
 class RRsetBody(Body):

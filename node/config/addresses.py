@@ -41,22 +41,6 @@ def port_of(endpoint: str) -> int:
     return int(endpoint.rpartition(":")[2])
 
 
-def parse_api_url(text: str, default_scheme: str = "http") -> str:
-    """Read ``http://10.0.0.1:7380`` or ``10.0.0.1:7380`` as a URL without path. Raises ``ValueError``."""
-    wrong = f'{text!r} is not an API address; write "http://10.0.0.1:7380"'
-    try:
-        parts = urlsplit(text if "://" in text else f"{default_scheme}://{text}")
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        raise ValueError(wrong) from None
-    extra = parts.path.strip("/") or parts.query or parts.fragment or parts.username
-    if parts.scheme not in ("http", "https") or not host or not port or extra:
-        raise ValueError(wrong)
-    if not re.fullmatch(r"[0-9A-Za-z._:-]+", host):
-        raise ValueError(wrong)
-    return f"{parts.scheme}://{join(host, port)}"
-
-
 def parse_url(text: str) -> str:
     """Read ``https://pdns.example.net:8081/base`` as a URL without a final slash. Raises ``ValueError``."""
     wrong = f'{text!r} is not a URL; write "https://host.example.net:8081"'

@@ -10,9 +10,10 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
 
-from node.config.addresses import is_any, join, parse_api_url, parse_endpoint, parse_url
+from node.config.addresses import is_any, join, parse_endpoint, parse_url
 from node.config.units import parse_duration_ms, parse_percent
 from node.health.service import canonical_address
+from node.state.api_url import parse_api_url
 from node.state.scopes import read_scope
 from node.zone.name import BadName, Name, from_text, to_text
 

@@ -56,6 +56,24 @@ def test_a_node_is_let_in(cluster: FakeCluster) -> None:
 
 
 @pytest.mark.parametrize(
+    ("method", "path", "more"),
+    [("PUT", "/v1/nodes/ns4", {"raft": "192.0.2.4:7300"}), ("POST", "/v1/nodes/ns3/replace", {})],
+)
+@pytest.mark.parametrize(
+    "url",
+    ["192.0.2.4:7380", "ftp://192.0.2.4:7380", "http://ns4/x", "javascript:alert(1)", "http://" + "a" * 300],
+)
+def test_an_api_that_is_no_url_is_refused(
+    cluster: FakeCluster, method: str, path: str, more: dict[str, str], url: str
+) -> None:
+    """Other nodes and browsers are sent there, so it is a URL of HTTP or nothing reaches the leader."""
+    asked = Asked(Committed(77, None))
+    answer = Api(cluster, change_nodes=asked).call(method, path, json={"api": url, **more})
+    assert (422, ["/api"]) == (answer.status_code, [each["pointer"] for each in answer.json()["errors"]])
+    assert [] == asked.calls
+
+
+@pytest.mark.parametrize(
     ("method", "path", "kind"),
     [
         ("DELETE", "/v1/nodes/ns3", "remove"),

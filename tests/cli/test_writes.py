@@ -235,3 +235,13 @@ def test_what_is_left_of_a_lease() -> None:
     row = {"record_leases": [{"rdata": "192.0.2.2", "lease_s": 30, "lease_left_s": 12.0}], "rdatas": []}
     notes = next(column for column in COLUMNS if column.title == "NOTE")
     assert ["", "lease 30 s, 12 s left"] == [notes.cell(Record(row, f"192.0.2.{last}")) for last in (1, 2)]
+
+
+@pytest.mark.parametrize("words", [("add", "ns4", "--raft", "192.0.2.4:7300"), ("replace", "ns3")])
+def test_an_api_that_is_no_url_is_not_sent(words: tuple[str, ...], qdns: Qdns, serve: Serve) -> None:
+    """Where a node's API is has a scheme and a port, and nothing behind them; that is said before any node is asked."""
+    node = serve("degraded")
+    for url in ("192.0.2.4:7380", "https://192.0.2.4", "https://192.0.2.4:7380/v1"):
+        ran = qdns("node", *words, "--url", url)
+        assert (2, 0) == (ran.code, len(node.seen))
+        assert f"--url: '{url}' is not an API address; write" in ran.err

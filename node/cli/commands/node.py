@@ -8,7 +8,7 @@ import click
 from node.cli.addresses import segment
 from node.cli.changes import Json, confirm, confirm_word, report
 from node.cli.completing import complete_nodes
-from node.cli.faults import ExitCode, Failure
+from node.cli.faults import ExitCode, Failure, usage
 from node.cli.group import Group
 from node.cli.loading import load_config
 from node.cli.options import CONFIG, client_options
@@ -66,7 +66,7 @@ def add_node(
 
     Naming a node that is there changes where it is reached.
     """
-    body = {"raft": raft, "api": url, "site": site, "role": "replica" if replica else "voter"}
+    body = {"raft": raft, "api": _api_url(url), "site": site, "role": "replica" if replica else "voter"}
     answer = session.client.request("PUT", _path(name), body={k: v for k, v in body.items() if v is not None})
     note = "start it now" if replica else "start it now; it votes once it has caught up"
     report(session.out, "added", f"node {name}", answer.value, note=note)
@@ -91,7 +91,7 @@ def remove_node(session: Session, name: str, *, yes: bool) -> None:
 @click.pass_obj
 def replace_node(session: Session, name: str, raft: str | None, url: str | None) -> None:
     """Let a node begin anew that has lost its data directory."""
-    body = {key: value for key, value in (("raft", raft), ("api", url)) if value is not None}
+    body = {key: value for key, value in (("raft", raft), ("api", _api_url(url))) if value is not None}
     answer = session.client.request("POST", f"{_path(name)}/replace", body=body)
     note = "start it with an empty data directory; it votes once it has caught up"
     report(session.out, "replaced", f"node {name}", answer.value, note=note)
@@ -153,6 +153,16 @@ def force_new_cluster(session: Session, name: str | None, *, yes: bool) -> None:
 
 def _path(name: str) -> str:
     return f"/v1/nodes/{segment(name)}"
+
+
+def _api_url(text: str | None) -> str | None:
+    """Read what --url says, with its scheme: which one a node has cannot be guessed. Raises ``Failure``."""
+    from node.state.api_url import parse_api_url
+
+    try:
+        return parse_api_url(text, None) if text else text
+    except ValueError as error:
+        raise usage(f"--url: {error}") from None
 
 
 def find_node(status: Json, name: str) -> Json:

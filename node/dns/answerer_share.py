@@ -72,6 +72,10 @@ class Share:
         return [0] * stats.LINE_WORDS if self._stats is None else self._stats.sums()
 
     def close(self) -> None:
-        """Look at the counts no more."""
+        """Look at the counts no more, and let the memory go; answerers hold their own."""
         if self._stats is not None:
             self._stats.close()
+        for fd in (self.fds[0], self._adopted_table):
+            if fd >= 0:
+                os.close(fd)
+        self.fds, self._adopted_table = (-1, -1), -1

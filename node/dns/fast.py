@@ -103,8 +103,12 @@ class FastDns:
         ``given`` are bound sockets of some of the addresses, which are closed here.
         """
         self._loop = asyncio.get_running_loop()
-        if not await self._supervisor.start(addresses, self._writer.heap.fd, given):
-            self._shown = self._writer
+        try:
+            if not await self._supervisor.start(addresses, self._writer.heap.fd, given):
+                self._shown = self._writer
+        except BaseException:
+            self._writer.close()
+            raise
         self._thread.start()
         self._starter = asyncio.create_task(self._follow_view())
 

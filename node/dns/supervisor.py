@@ -32,7 +32,7 @@ from node.dns.answerer_process import (
 )
 from node.dns.answerer_replies import Answer, Replies
 from node.dns.answerer_share import Share
-from node.dns.listen import ListenAddress, ListenFailed, read_address, shared_datagram
+from node.dns.listen import ListenAddress, read_address, shared_datagram
 from node.dns.policy import Policy
 from node.dns.shared_limiter import SharedLimiter
 
@@ -88,16 +88,16 @@ class Supervisor:
 
         ``given`` are bound sockets of some addresses, in the place of those that are opened; closed here.
         """
-        self._meeting = Meeting(self.settings.directory, self._met)
-        self._identity = f"{self.node}|{'|'.join(addresses)}"
-        self._expected = living(read_state(self.settings.directory))
-        self._meeting.open()
-        wanted = [read_address(each) for each in addresses]
-        await self._wait_for_orphans()
-        adopted = self.share.fill(table)
         try:
+            self._meeting = Meeting(self.settings.directory, self._met)
+            self._identity = f"{self.node}|{'|'.join(addresses)}"
+            self._expected = living(read_state(self.settings.directory))
+            self._meeting.open()
+            wanted = [read_address(each) for each in addresses]
+            await self._wait_for_orphans()
+            adopted = self.share.fill(table)
             self._fill_seats(wanted, given or {})
-        except ListenFailed:
+        except BaseException:
             self._abandon()
             raise
         finally:
@@ -147,14 +147,13 @@ class Supervisor:
 
     def _abandon(self) -> None:
         """Give up without harm: a predecessor's answerers go on, what was started here ends."""
-        assert self._meeting is not None
         for seat in self.seats:
             self._unlink(seat)
             if seat.process is not None:
                 kill(seat)
             for bound in seat.sockets:
                 bound.close()
-        self._meeting.close()
+        self._close()
 
     def show_table(self, table: int) -> None:
         """Give all answerers another table."""
@@ -205,10 +204,10 @@ class Supervisor:
                 fds = [*self.share.fds, *(each.fileno() for each in seat.sockets)]
                 links.send_json(link, links.SETUP, self.share.rules(), fds)
             else:
-                for fd in fds:
-                    os.close(fd)
                 socket.send_fds(link, [links.TABLE], [self.share.fds[1]])
                 links.send_json(link, links.POLICY, self.share.rules(), [])
+                for fd in fds:
+                    os.close(fd)
             return seat
         if seat is None and hello["ready"] and self._expected.get(pid) and number < self.settings.answerers:
             if not is_current:
@@ -282,9 +281,12 @@ class Supervisor:
         taken = {seat.number for seat in self.seats}
         for number in range(self.settings.answerers):
             if number not in taken:
-                sockets = [shared_datagram(each, given.get(str(each))) for each in wanted]
-                seat = Seat(number, sockets)
+                seat = Seat(number, [])
                 self.seats.append(seat)
+                for (
+                    each
+                ) in wanted:  # one by one: should the next one fail, those before it are closed with the seat
+                    seat.sockets.append(shared_datagram(each, given.get(str(each))))
                 start(seat, self._arguments(seat))
         write_state(self.settings.directory, self.seats)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import json
 import os
 import shutil
@@ -292,6 +293,58 @@ def test_a_taken_address_is_refused_with_a_sentence(tmp_path: Path) -> None:
         async with running(first, free_address()):
             with pytest.raises(ListenFailed, match="in use by another running node"):
                 await Control(tmp_path).fast.start((free_address(),))
+
+    asyncio.run(scenario())
+
+
+def open_files() -> int:
+    """Count what this process holds open."""
+    gc.collect()
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_a_start_that_fails_closes_what_it_opened_and_was_given(tmp_path: Path) -> None:
+    """Be it for the directory or for the second of two addresses: who tries again finds both as they were."""
+
+    async def try_to_start(directory: Path, addresses: tuple[str, ...]) -> None:
+        given = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        given.bind(("127.0.0.1", 0))
+        place = f"127.0.0.1:{given.getsockname()[1]}"
+        with pytest.raises(ListenFailed):
+            await Control(directory).fast.start((place, *addresses), {place: given})
+        assert given.fileno() == -1
+
+    async def scenario() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            other.bind(("127.0.0.1", 0))
+            taken = f"127.0.0.1:{other.getsockname()[1]}"
+            async with running(Control(tmp_path / "used"), free_address()):
+                before = open_files()
+                await try_to_start(tmp_path / "used", ())
+                assert open_files() == before
+                await try_to_start(tmp_path / "free", (free_address(), taken))
+                assert open_files() == before
+
+    asyncio.run(scenario())
+
+
+def test_stopping_and_leaving_close_everything(tmp_path: Path) -> None:
+    """A process that goes on without its answerers has nothing of them."""
+
+    async def scenario() -> None:
+        before = open_files()
+        control = Control(tmp_path)
+        address = free_address()
+        async with running(control, address) as client:
+            await until_answers(client, packet(WWW, 1), expected_of(control, packet(WWW, 1)))
+        control = Control(tmp_path)
+        await control.fast.start((address,))
+        await control.fast.leave()
+        control = Control(tmp_path)
+        await control.fast.start((address,))
+        await control.fast.stop()
+        del control
+        assert open_files() == before
 
     asyncio.run(scenario())
 

@@ -392,6 +392,43 @@ def test_a_name_that_cannot_be_rendered_is_handed_up_alone(
         )
 
 
+def test_an_answer_that_can_no_longer_be_rendered_is_handed_up_for_good(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What it was made from is not known then, so nothing of it may stay, whatever changes where it led."""
+    apex, alias, www = (from_text(each) for each in ("example.", "al.example.", "www.example."))
+    twin = Twin(zones({"example.": "www A 192.0.2.1\nal CNAME www\n"}))
+    real = Renderer.node
+
+    def node(self: Renderer, zones_: Zones, number: int, zone: Zone, each: Name) -> RenderedNode | None:
+        if each == alias:
+            raise struct.error("a field is too small")
+        return real(self, zones_, number, zone, each)
+
+    def move(last: int) -> None:
+        fresh = Replacement(www, A, make(www, A, 60, [bytes((192, 0, 2, last))]))
+        twin.change(
+            {apex: with_changes(twin.zones[apex], [fresh], last)},
+            Changed(names=((apex, www), (apex, apex)), zones=(apex,)),
+        )
+
+    assert [ask(twin, "al.example.", A) for _ in range(3)] == [True] * 3
+    monkeypatch.setattr(Renderer, "node", node)
+    for last in (2, 3):
+        move(last)
+        assert [ask(twin, "al.example.", A) for _ in range(3)] == [False] * 3
+    monkeypatch.setattr(Renderer, "node", real)
+    move(4)
+    assert not ask(twin, "al.example.", A)
+    assert ask(twin, "www.example.", A)
+    fresh = Replacement(alias, TXT, make(alias, TXT, 60, [b"\x01x"]))
+    changed = Changed(names=((apex, alias), (apex, apex)), zones=(apex,))
+    twin.change({apex: with_changes(twin.zones[apex], [fresh], 5)}, changed)
+    assert ask(twin, "al.example.", A)
+    move(6)
+    assert ask(twin, "al.example.", A)
+
+
 def ask(twin: Twin, name: str, type_: int) -> bool:
     """Say whether the table answers, and see to it that it says what ``respond`` does."""
     query = packet(from_text(name), type_)

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import requests
-import urllib3
 
-from node.cli.addresses import UNIX_SCHEME, shown
+from node.cli.addresses import UNIX_SCHEME
 from node.cli.changes import Json
 from node.cli.faults import ExitCode, Failure
+from node.cli.meanings import WRITE_METHODS, reason_of, unknown, unreachable, value_of, was_never_sent
 from node.cli.repeating import Passed, new_key, send_until_known
 from node.cli.unix_socket import UnixAdapter
 from node.cli.upload import Upload, refuse_lines
@@ -27,33 +27,6 @@ DOWNLOAD_TIMEOUT_S = 60.0
 DOWNLOAD_CHUNK_OCTETS = 256 * 1024
 OCTETS = "application/octet-stream"
 EVENTS = "text/event-stream"
-WRITE_METHODS = frozenset({"PUT", "DELETE", "PATCH", "POST"})
-EXIT_CODES = {
-    "invalid": ExitCode.USAGE,
-    "bad_request": ExitCode.USAGE,
-    "too_large": ExitCode.USAGE,
-    "unauthorized": ExitCode.FORBIDDEN,
-    "forbidden": ExitCode.FORBIDDEN,
-    "too_many": ExitCode.FORBIDDEN,
-    "not_found": ExitCode.NOT_FOUND,
-    "gone": ExitCode.NOT_FOUND,
-    "conflict": ExitCode.CONFLICT,
-    "precondition": ExitCode.CONFLICT,
-    "key_reused": ExitCode.CONFLICT,
-    "no_leader": ExitCode.NO_QUORUM,
-    "no_quorum": ExitCode.NO_QUORUM,
-    "busy": ExitCode.NO_QUORUM,
-    "stopped": ExitCode.NO_QUORUM,
-    "outcome_unknown": ExitCode.UNKNOWN,
-    "not_ready": ExitCode.UNREACHABLE,
-    "read_only": ExitCode.UNREACHABLE,
-}
-_HINTS = {
-    "unauthorized": "say who you are: QDNS_TOKEN_FILE=FILE, or --token-file FILE",
-    "no_leader": "DNS answers go on from what is committed. Then: qdns status",
-    "no_quorum": "DNS answers go on from what is committed. Then: qdns status",
-    "outcome_unknown": "run it again; a set is safe to repeat",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +117,9 @@ class Client:
             headers["Qdns-Reason"] = " ".join(reason.split()).encode()
 
         def send(url: str) -> Any:
-            return _value(method, self._send(method, url + path, None, body, headers))
+            return value_of(method, self._send(method, url + path, None, body, headers))
 
-        value = send_until_known(self.urls, send, _unreachable)
+        value = send_until_known(self.urls, send, unreachable)
         return value if isinstance(value, dict) else {}
 
     def request(
@@ -163,10 +136,10 @@ class Client:
         for url in self.urls:
             try:
                 response = self._send(method, url + path, params, body, headers)
-                return Answer(url, _value(method, response), _index(response))
+                return Answer(url, value_of(method, response), _index(response))
             except Passed as reason:
                 passed.append(f"{url}  {reason}")
-        raise _unreachable(passed)
+        raise unreachable(passed)
 
     def put_key(self, key: str, fields: Mapping[str, str], *, reason: str = "") -> Json:
         """PUT a form to a key of the etcd door; safe to repeat. Raises ``Failure``."""
@@ -187,7 +160,7 @@ class Client:
             if not response.ok:
                 raise Failure(f"{key}: {value.get('cause') or value}", ExitCode.CONFLICT)
             return dict(value)
-        raise _unreachable(passed)
+        raise unreachable(passed)
 
     def upload(
         self,
@@ -215,15 +188,15 @@ class Client:
                     allow_redirects=False,
                 )
                 refuse_lines(response)
-                value = _value("PUT", response)
+                value = value_of("PUT", response)
                 return value if isinstance(value, dict) else {}
             except requests.RequestException as error:
-                if "dry_run" not in params and not _was_refused(error):
-                    raise _unknown(url, reason_of(error)) from None
+                if "dry_run" not in params and not was_never_sent(error):
+                    raise unknown(url, reason_of(error)) from None
                 passed.append(f"{url}  {reason_of(error)}")
             except Passed as passed_reason:
                 passed.append(f"{url}  {passed_reason}")
-        raise _unreachable(passed)
+        raise unreachable(passed)
 
     def download(
         self, path: str, write: Callable[[bytes], object], *, content_type: str = OCTETS, **params: object
@@ -241,7 +214,7 @@ class Client:
                     return url
             except Passed as reason:
                 passed.append(f"{url}  {reason}")
-        raise _unreachable(passed)
+        raise unreachable(passed)
 
     def lines(self, path: str, last_id: str = "") -> Iterator[bytes]:
         """Yield the lines of an event stream from the first node that has one. Raises ``Failure`` when it ends."""
@@ -254,7 +227,7 @@ class Client:
                     yield from response.iter_lines(chunk_size=1)
             except (Passed, requests.RequestException) as reason:
                 passed.append(f"{url}  {reason}")
-        raise _unreachable(passed)
+        raise unreachable(passed)
 
     def _send(
         self,
@@ -281,15 +254,15 @@ class Client:
             )
         except requests.RequestException as error:
             reason = reason_of(error)
-            if method in WRITE_METHODS and not _was_refused(error):
-                raise _unknown(url, reason) from None
+            if method in WRITE_METHODS and not was_never_sent(error):
+                raise unknown(url, reason) from None
             raise Passed(reason) from None
 
 
 def _require_octets(response: requests.Response, content_type: str) -> None:
     """Raise what an answer means that is no download."""
     if not response.ok or response.headers.get("Content-Type", "").partition(";")[0] != content_type:
-        _value("GET", response)
+        value_of("GET", response)
         raise Passed("answered otherwise than a node of this version")
 
 
@@ -309,88 +282,3 @@ def _given(params: Mapping[str, object]) -> dict[str, str]:
 def _index(response: requests.Response) -> int:
     text = response.headers.get("Qdns-Index", "")
     return int(text) if text.isascii() and text.isdigit() else 0
-
-
-def _value(method: str, response: requests.Response) -> Any:
-    """Return the JSON value of a good answer; raise what a refusal means."""
-    try:
-        value = response.json()
-    except ValueError:
-        value = None
-    if response.ok and value is not None:
-        return value
-    if isinstance(value, dict) and "code" in value:
-        raise _refused(method, value)
-    kind = response.headers.get("Content-Type", "no content type").partition(";")[0]
-    reason = f"answered {response.status_code} {kind}, which is not our API"
-    if method in WRITE_METHODS and (response.ok or response.status_code >= 500):
-        raise _unknown(response.url, reason)
-    raise Passed(reason)
-
-
-def _refused(method: str, problem: Json) -> Exception:
-    """Return what a problem document means."""
-    code = str(problem["code"])
-    detail = str(problem.get("detail") or problem.get("title") or code)
-    if code in ("not_ready", "read_only"):
-        return Passed(detail)
-    if method in WRITE_METHODS and code in ("invalid", "conflict", "precondition", "not_found"):
-        detail = detail if "nothing was changed" in detail else f"{detail}; nothing was changed"
-    errors = problem.get("errors") or []
-    facts = [f"{each.get('pointer', '')} {each.get('message', '')}".strip() for each in errors]
-    if len(errors) == 1:
-        detail = detail.removeprefix(f"{errors[0].get('pointer', '')} ")
-    return Failure(
-        detail,
-        EXIT_CODES.get(code, ExitCode.BUG),
-        facts=facts if len(facts) > 1 else (),
-        hint=_HINTS.get(code, "") if code in _HINTS else str(problem.get("hint") or ""),
-    )
-
-
-def _unknown(url: str, reason: str) -> Failure:
-    return Failure(
-        f"outcome unknown: {shown(url.partition('/v1')[0])}: {reason}",
-        ExitCode.UNKNOWN,
-        hint=_HINTS["outcome_unknown"],
-    )
-
-
-def _unreachable(passed: list[str]) -> Failure:
-    return Failure(
-        "no node answered",
-        ExitCode.UNREACHABLE,
-        facts=[shown(each) for each in passed],
-        hint="is it running? name another one: --api URL, or QDNS_API=URL,URL",
-    )
-
-
-def _was_refused(error: requests.RequestException) -> bool:
-    """Say whether the request was certainly never sent."""
-    if isinstance(error, (requests.ConnectTimeout, requests.exceptions.SSLError)):
-        return True
-    cause = getattr(error.args[0] if error.args else None, "reason", None)
-    return isinstance(
-        cause,
-        (urllib3.exceptions.NewConnectionError, urllib3.exceptions.NameResolutionError),
-    ) or isinstance(error, (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema))
-
-
-def reason_of(error: requests.RequestException) -> str:
-    """Say in a few words why a request failed."""
-    if isinstance(error, requests.ConnectTimeout):
-        return "no connection in time"
-    if isinstance(error, requests.Timeout):
-        return "no answer in time"
-    cause: BaseException | None = error
-    for _ in range(8):
-        if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror.lower()
-        inner = getattr(cause, "reason", None) or (cause.args[0] if cause is not None and cause.args else None)
-        following = cause.__cause__ or cause.__context__ if cause is not None else None
-        cause = inner if isinstance(inner, BaseException) else following
-        if cause is None:
-            break
-    if isinstance(error, requests.ConnectionError):
-        return "the connection broke"
-    return str(error) or type(error).__name__

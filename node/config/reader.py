@@ -18,18 +18,23 @@ from node.config.findings import Findings, locate
 from node.config.identity import Identity, NoIdentity, choose
 from node.config.messages import ConfigError, Fault, did_you_mean
 from node.config.model import (
+    ApiSettings,
     ClusterSettings,
     Config,
+    DnsSettings,
     LogFormat,
     LogLevel,
     LogSettings,
     Node,
+    NotifyEntry,
+    PushToken,
+    TsigKey,
 )
 from node.config.positions import Index
 from node.config.schema import LogTable, Root
-from node.config.secret import References
+from node.config.secret import References, Secret
 from node.config.source import Source, find, normalized, parse_toml, read
-from node.config.validate import validate
+from node.config.validate import Validated, validate
 from node.config.zones import build_zones
 
 _LOG_VARIABLES = {"QDNS_LOG_LEVEL": "level", "QDNS_LOG_FORMAT": "format"}
@@ -69,6 +74,16 @@ def load_source(
     return loading.config(needs_node=needs_node)
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Keys:
+    """What the secrets of a file are for, beside the API's tokens."""
+
+    cluster: Secret | None
+    tsig: tuple[TsigKey, ...]
+    push_tokens: tuple[PushToken, ...]
+    receivers: tuple[NotifyEntry, ...]
+
+
 class _Loading:
     """One run of ``load``: the circumstances, and what is found wrong."""
 
@@ -80,62 +95,84 @@ class _Loading:
         self.environ = environ
         self.flag = flag
         self.findings = Findings()
+        self.references = References(source.base, given.inline)
 
     def config(self, *, needs_node: bool) -> Config:
+        """Build all of it. Raises ``ConfigError`` with everything that is wrong."""
         valid = validate(self.given.data, self.findings)
-        root, base = valid.root, self.source.base
-        references = References(base, self.given.inline)
-        nodes = build.build_nodes(root)
-        zones = build_zones(valid, base, self.findings)
-        services = build.build_services(valid, self.findings)
-        targets = push.build_targets(valid, self.findings)
-        push_tokens = push.build_push_tokens(valid, references, self.findings)
-        tokens = build.build_tokens(root, references, self.findings)
-        tsig = build.build_tsig(valid, references, self.findings)
-        receivers = notify.build_notify(valid, references, self.findings)
-        notify.judge_secrets(receivers, valid, self.environ, self.findings)
-        secret = None
-        if root.cluster.secret is not None:
-            secret = build.build_secret(root.cluster.secret, ("cluster", "secret"), references, self.findings)
-        rules.judge(Draft(valid, nodes, zones, services, targets, tokens), self.findings)
-        rules_secrets.judge(valid, secret, tsig, tokens, self.environ, self.findings)
-        rules_secrets.judge_push_tokens(push_tokens, self.environ, self.findings)
-        tls.judge(root, self.findings)
-        identity = self._identity(nodes, needs_node=needs_node)
-        dns = build_dns(root, nodes[0] if identity is None else identity.node, base, references, self.findings)
+        draft, keys = self._draft(valid), self._keys(valid)
+        rules.judge(draft, self.findings)
+        self._judge_keys(draft, keys)
+        tls.judge(valid.root, self.findings)
+        identity = self._identity(draft.nodes, needs_node=needs_node)
+        here = draft.nodes[0] if identity is None else identity.node
+        dns = build_dns(valid.root, here, self.source.base, self.references, self.findings)
         rules_dns.judge_secrets(dns, self.environ, self.findings)
-        api = build_api(
-            root,
-            nodes[0] if identity is None else identity.node,
-            tokens,
-            references,
-            self.environ,
-            self.findings,
-        )
-        log = self._log(root)
+        api = build_api(valid.root, here, draft.tokens, self.references, self.environ, self.findings)
+        log = self._log(valid.root)
         if self.findings.has_errors or identity is None:
             raise ConfigError(self._faults(), self._sources())
-        node = identity.node
-        tls_of = functools.partial(tls.build_tls, root, references)
-        config = Config(
+        config = self._config_of(draft, keys, identity, dns, api, log)
+        return dataclasses.replace(config, shared_hash=shared_hash(config))
+
+    def _draft(self, valid: Validated) -> Draft:
+        return Draft(
+            valid,
+            nodes=build.build_nodes(valid.root),
+            zones=build_zones(valid, self.source.base, self.findings),
+            services=build.build_services(valid, self.findings),
+            targets=push.build_targets(valid, self.findings),
+            tokens=build.build_tokens(valid.root, self.references, self.findings),
+        )
+
+    def _keys(self, valid: Validated) -> _Keys:
+        text = valid.root.cluster.secret
+        path = ("cluster", "secret")
+        return _Keys(
+            cluster=build.build_secret(text, path, self.references, self.findings)
+            if text is not None
+            else None,
+            tsig=tuple(build.build_tsig(valid, self.references, self.findings)),
+            push_tokens=tuple(push.build_push_tokens(valid, self.references, self.findings)),
+            receivers=notify.build_notify(valid, self.references, self.findings),
+        )
+
+    def _judge_keys(self, draft: Draft, keys: _Keys) -> None:
+        notify.judge_secrets(keys.receivers, draft.valid, self.environ, self.findings)
+        rules_secrets.judge(draft.valid, keys.cluster, keys.tsig, draft.tokens, self.environ, self.findings)
+        rules_secrets.judge_push_tokens(keys.push_tokens, self.environ, self.findings)
+
+    def _config_of(
+        self,
+        draft: Draft,
+        keys: _Keys,
+        identity: Identity,
+        dns: DnsSettings,
+        api: ApiSettings,
+        log: LogSettings,
+    ) -> Config:
+        """Put the parts together; the hash of what all share is still to come."""
+        root, base, node = draft.valid.root, self.source.base, identity.node
+        tls_of = functools.partial(tls.build_tls, root, self.references)
+        return Config(
             path=self.source.path,
             base=base,
-            cluster=ClusterSettings(root.cluster.name, secret, tls_of(node.name), tls_of),
-            nodes=nodes,
+            cluster=ClusterSettings(root.cluster.name, keys.cluster, tls_of(node.name), tls_of),
+            nodes=draft.nodes,
             node=node,
             node_source=identity.source,
             raft=build.build_raft(root, base, node.name, self.environ),
             dns=dns,
-            zones=tuple(each.command for each in zones),
-            services=tuple(each for each, _ in services),
-            targets=tuple(each for each, _ in targets),
+            zones=tuple(each.command for each in draft.zones),
+            services=tuple(each for each, _ in draft.services),
+            targets=tuple(each for each, _ in draft.targets),
             health=build.build_health(root.health),
             checks=build.build_checks(root.checks, base),
-            tsig=tuple(tsig),
+            tsig=keys.tsig,
             api=api,
             log=log,
-            push_tokens=tuple(push_tokens),
-            notify=receivers,
+            push_tokens=keys.push_tokens,
+            notify=keys.receivers,
             statsd=build.build_statsd(root),
             shared_hash="",
             is_rrdnsd=self.source.is_json,
@@ -143,7 +180,6 @@ class _Loading:
             warnings=tuple(self._faults()),
             sources=self._sources(),
         )
-        return dataclasses.replace(config, shared_hash=shared_hash(config))
 
     def _identity(self, nodes: tuple[Node, ...], *, needs_node: bool) -> Identity | None:
         try:

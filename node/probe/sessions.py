@@ -70,15 +70,19 @@ class Sessions:
         return Loan(place, kept.session, kept.since_s, now_s)
 
     def give_back(self, loan: Loan | None) -> None:
-        """Keep the newest session of a probe that has succeeded. It is as old as the handshake that verified."""
+        """Keep the session of a probe that has succeeded: the one that was lent where that was taken up again.
+
+        To look at the new one would take ``ssl`` half of what a resumed handshake saves, as it copies sessions by way
+        of their encoding. A server that lets a ticket be used once shakes hands in full and gives another.
+        """
         self._drop_old()
         spoken = None if loan is None else loan.spoken
         if loan is None or spoken is None or len(self._kept) >= SESSIONS_MAX:
             return
-        session = spoken.session
-        if session is not None:
-            since_s = loan.since_s if spoken.session_reused else loan.begun_s
-            self._kept[loan.place] = _Kept(session, since_s)
+        if spoken.session_reused and loan.session is not None:
+            self._kept[loan.place] = _Kept(loan.session, loan.since_s)
+        elif (session := spoken.session) is not None:
+            self._kept[loan.place] = _Kept(session, loan.begun_s)
 
     def _drop_old(self) -> None:
         """Drop what was left unused for longest, as far as its time is over."""

@@ -61,6 +61,7 @@ class ApiApp:
         if not self._room.feed.closed:
             self._room.feed.close()
             self._room.peers.close()
+            self._room.archive.close()
             self._room.token_uses.close()
 
     def abandon(self) -> None:

@@ -153,6 +153,8 @@ class Compute:
     """Work on an immutable State that would hold up the event loop, to be done in a thread."""
 
     work: Callable[[], Response]
+    of_the_past: bool = False
+    """Whether it puts an earlier State together, of which little is done at once."""
 
 
 Perform = Callable[[Command], Awaitable[Accepted | Refused]]

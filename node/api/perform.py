@@ -13,6 +13,7 @@ import structlog
 
 from node.api.access import WRITES, BadToken, grants, identify, require_same_site, require_scope
 from node.api.allowance import require_allowed
+from node.api.archive import Archive
 from node.api.context import ApiContext, ReplicaView
 from node.api.dash.forms import with_form
 from node.api.feed import Feed
@@ -74,6 +75,7 @@ class Room:
     peers: Peers
     token_uses: TokenUses
     logins: FailedLogins = field(default_factory=FailedLogins)
+    archive: Archive = field(default_factory=Archive)
 
 
 async def respond(room: Room, request: Request, read_body: ReadBody) -> Response | Streamed:
@@ -216,6 +218,8 @@ async def _carry_out(room: Room, request: Request, reply: Reply, route: Route) -
         return reply.answer(rows, more)
     if isinstance(reply, Watch):
         return await _watch(room, route, request, reply)
+    if isinstance(reply, Compute) and reply.of_the_past:
+        return await room.archive.look(reply.work)
     if isinstance(reply, Compute):
         return await asyncio.to_thread(reply.work)
     if isinstance(reply, Steps):

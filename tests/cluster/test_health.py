@@ -95,7 +95,7 @@ def test_wrong_certificate(hospital: Hospital) -> None:
 
 
 def test_one_sided(hospital: Hospital) -> None:
-    """What one node alone cannot reach stays; with a second one it goes, and the events name both."""
+    """What one node alone cannot reach stays; with a second one it goes, and the events name both. All nodes say why alike."""
     before = hospital.index()
     with harm(hospital, www=[ALL - {THREE}]):
         hospital.lab.silence(1, THREE)
@@ -109,6 +109,10 @@ def test_one_sided(hospital: Hospital) -> None:
     assert ("up -> down (2 of 3)", "down -> up") == (down["text"], up["text"].partition(" (")[0])
     votes = [each for each in hospital.events(1, before, "vote.cast") if each["index"] <= down["index"]]
     assert {"ns1", "ns2"} == {each["data"]["node"] for each in votes if each["data"]["vote"] == "down"}
+    why = said_alike(hospital, f"/v1/explain?name={WWW}&at={down['index']}")
+    assert f"{THREE} is not published: it is down".encode() in why
+    assert b"no connection within 900 ms" in why
+    assert b"verdict.changed" in said_alike(hospital, f"/v1/events/{down['index']}")
 
 
 def test_own_uplink_cut(hospital: Hospital) -> None:
@@ -253,6 +257,16 @@ def verdicts(hospital: Hospital, after: int, address: str, asked: int = 1) -> li
     return [
         each for each in hospital.events(asked, after, "verdict.changed") if each["data"]["endpoint"] == address
     ]
+
+
+def said_alike(hospital: Hospital, path: str) -> bytes:
+    """Return what is answered on a path, which is the same on every node to the octet, but for who says it."""
+    said = {
+        hospital.nodes.api("GET", number, path).content.replace(f'"node":"ns{number}"'.encode(), b"", 1)
+        for number in hospital.nodes.numbers
+    }
+    (found,) = said
+    return found
 
 
 def wait_vote(hospital: Hospital, fqdn: str, address: str, node: int, *, is_up: bool) -> None:

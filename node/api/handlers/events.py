@@ -48,7 +48,7 @@ def get_entry(context: ApiContext, request: Request) -> Compute:
     """Tell of one entry of the log: its events, what was in DNS before and after, and why."""
     index, _ = _read_cursor(request.values["index"])
     state = context.state()
-    return Compute(lambda: _shown_entry(context, state, index))
+    return Compute(lambda: _shown_entry(context, state, index), of_the_past=True)
 
 
 def _shown_entry(context: ApiContext, state: State, index: int) -> Response:

@@ -22,7 +22,7 @@ def get_explain(context: ApiContext, request: Request) -> Response | Compute:
         return shown(row, row["index"])
     (name, type_), index = _asked(request), read_count(request, "at", 0)
     state = context.state()
-    return Compute(lambda: _shown_past(context, state, name, type_, index))
+    return Compute(lambda: _shown_past(context, state, name, type_, index), of_the_past=True)
 
 
 def explain_now(context: ApiContext, request: Request) -> Row:

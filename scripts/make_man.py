@@ -20,6 +20,7 @@ ENVIRONMENT = (
     ("CONF", "The configuration's path; .json is read as rrdnsd's."),
     ("LOCAL_NODE", "Which node of the configuration runs here."),
     ("QDNS_API", "Nodes to ask: URLs, or unix:PATH."),
+    ("QDNS_CA", "The authorities that the certificates of these nodes are checked by."),
     ("QDNS_TOKEN, QDNS_TOKEN_FILE", "The API token, or the file that holds it."),
     ("QDNS_OUTPUT", "The usual output format."),
     ("NO_COLOR", "Write without colour."),

@@ -10,7 +10,7 @@ import trustme
 
 from node.certificate import CertificateFiles
 from node.cli.client import Client
-from node.cli.faults import Failure
+from node.cli.faults import ExitCode, Failure
 from tests.cluster.servers import wait_until
 from tests.dns.test_certificate import issue
 from tests.process import Process
@@ -75,6 +75,31 @@ def test_tls(node: tuple[Process, trustme.CA]) -> None:
         verify=str(process.folder / "ca.pem"),
     )
     assert "; Secure" in form.headers["Set-Cookie"]
+
+
+def test_a_certificate_that_is_not_accepted(node: tuple[Process, trustme.CA], tmp_path: Path) -> None:
+    """Whoever has not the authority is told which file to name; another name, and a file that is none, are told."""
+    process, _ = node
+    url = f"https://127.0.0.1:{process.api}"
+    unknown = tmp_path / "unknown.pem"
+    trustme.CA().cert_pem.write_to_path(str(unknown))
+    (tmp_path / "none.pem").write_text("this is no certificate")
+    told = []
+    for ca in (None, unknown, tmp_path / "none.pem", tmp_path / "gone.pem"):
+        with pytest.raises(Failure) as failed:
+            Client((url,), token=SECRET, timeout_s=5, environ={}, ca=str(ca) if ca is not None else None).write(
+                "PUT", "/v1/zones/example.org/rrsets/x.example.org/A", {"rdatas": ["192.0.2.1"]}
+            )
+        told.append(failed.value)
+    assert {ExitCode.UNREACHABLE} == {each.code for each in told}
+    for each in told[:2]:
+        assert "not trusted here" in each.facts[0]
+        assert "--ca FILE" in each.hint
+    assert "certificate" in told[2].facts[0], told[2].facts
+    assert "gone.pem" in told[3].facts[0]
+    with pytest.raises(Failure) as failed:
+        qdns(process, url.replace("127.0.0.1", "localhost"), token=SECRET).get("/v1/status")
+    assert "its certificate is not accepted: " in failed.value.facts[0]
 
 
 def test_the_unix_socket(node: tuple[Process, trustme.CA]) -> None:

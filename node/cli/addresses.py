@@ -55,10 +55,40 @@ def _unix_url(path: str) -> str:
     return f"{UNIX_SCHEME}{quote(path, safe='')}"
 
 
-def authorities(config: Path | None, environ: Mapping[str, str]) -> str | None:
-    """Return the file of authorities that the configuration found has for the API, None without. Raises ``Failure``."""
+def authorities(
+    flag: Path | None, api: str | None, urls: tuple[str, ...], config: Path | None, environ: Mapping[str, str]
+) -> str | None:
+    """Return the file of authorities for these URLs, None where nothing names one. Raises ``Failure``.
+
+    ``--ca`` or QDNS_CA for whatever is asked. The configuration's counts for its own nodes alone: URLs that
+    ``api`` (--api) or QDNS_API name may be of another cluster, whose certificates it knows nothing of.
+    """
+    said = flag or (Path(environ["QDNS_CA"]) if environ.get("QDNS_CA") else None)
+    if said is not None:
+        return _readable(said)
+    secure = [url for url in urls if url.startswith("https:")]
     path = config_path(config, environ)
-    if path is None or path.suffix.lower() == ".json":
+    if not secure or path is None:
+        return None
+    if not (api or environ.get("QDNS_API")):
+        return _authorities_of(path)
+    try:
+        return _authorities_of(path) if {*secure} <= {*_of_file(path, environ)} else None
+    except Failure:  # whoever says whom to ask needs no configuration
+        return None
+
+
+def _readable(path: Path) -> str:
+    try:
+        with path.open("rb"):
+            return str(path)
+    except OSError as error:
+        raise usage(f"cannot read the authorities {path}: {error.strerror}", "--ca FILE, or QDNS_CA") from None
+
+
+def _authorities_of(path: Path) -> str | None:
+    """Return the ``ca`` of [api] tls in a file, if it has one. Raises ``Failure``."""
+    if path.suffix.lower() == ".json":
         return None
     tls = _table(_table(_parse(path), "api"), "tls")
     return str(path.parent / tls["ca"]) if isinstance(tls.get("ca"), str) else None

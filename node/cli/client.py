@@ -61,7 +61,7 @@ class Client:
         self._session.trust_env = False
         self._session.mount(UNIX_SCHEME, UnixAdapter())
         self._ca = ca
-        # What the configuration names for our own nodes goes before what is said of all servers, as for a proxy's sake.
+        # What is named for these nodes goes before what is said of all servers, as for a proxy's sake.
         self._session.verify = ca or environ.get("REQUESTS_CA_BUNDLE") or environ.get("SSL_CERT_FILE") or True
         self._session.headers["Accept"] = "application/json"
         if token is not None:
@@ -154,8 +154,8 @@ class Client:
                     allow_redirects=False,
                 )
                 value = response.json()
-            except (requests.RequestException, ValueError) as error:
-                passed.append(f"{url}  {error}")
+            except (OSError, ValueError) as error:
+                passed.append(f"{url}  {reason_of(error) if isinstance(error, OSError) else error}")
                 continue
             if not response.ok:
                 raise Failure(f"{key}: {value.get('cause') or value}", ExitCode.CONFLICT)
@@ -190,7 +190,7 @@ class Client:
                 refuse_lines(response)
                 value = value_of("PUT", response)
                 return value if isinstance(value, dict) else {}
-            except requests.RequestException as error:
+            except OSError as error:
                 if "dry_run" not in params and not was_never_sent(error):
                     raise unknown(url, reason_of(error)) from None
                 passed.append(f"{url}  {reason_of(error)}")
@@ -252,7 +252,7 @@ class Client:
                 allow_redirects=False,
                 stream=stream,
             )
-        except requests.RequestException as error:
+        except OSError as error:  # requests' own are, too; others come of a file of authorities that is none
             reason = reason_of(error)
             if method in WRITE_METHODS and not was_never_sent(error):
                 raise unknown(url, reason) from None

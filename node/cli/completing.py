@@ -23,13 +23,8 @@ def _completer(path: str, key: str) -> Completer:
 def _names(session: Session, path: str, key: str) -> list[str]:
     """Ask the first node that answers in time; nothing on any error, as the prompt must not be disturbed."""
     try:
-        from node.cli.client import Client
-
-        settings, environ = session.settings, session.environ
-        urls = addresses.api_urls(settings.api, settings.config, environ)
-        token = addresses.token(settings.token_file, environ)
-        client = Client(urls[:1], token=token, timeout_s=COMPLETION_TIMEOUT_S, environ=environ)
-        return [str(each[key]) for each in client.items(path)]
+        client = session.new_client(timeout_s=COMPLETION_TIMEOUT_S)
+        return [str(each[key]) for each in client.at(client.urls[0]).items(path)]
     except Exception:
         return []
 

@@ -1,5 +1,6 @@
 """What a node's answer means, and what it means that there is none: values, ``Failure`` with its exit code, ``Passed``."""
 
+import ssl
 from typing import Any
 
 import requests
@@ -85,18 +86,28 @@ def unknown(url: str, reason: str) -> Failure:
     )
 
 
+_UNTRUSTED = "its certificate is of an authority that is not trusted here"
+_ISSUER_UNKNOWN = (18, 19, 20, 21)
+"""Of OpenSSL's X509_V_ERR: self-signed, alone or in the chain, and an issuer that is nowhere."""
+
+
 def unreachable(passed: list[str]) -> Failure:
     """Return the failure that no node took a request; ``passed`` has a line each, the URL and why."""
+    hint = "is it running? name another one: --api URL, or QDNS_API=URL,URL"
+    if any(_UNTRUSTED in each for each in passed):
+        hint = "name the authority of the cluster, tls/ca.pem on its nodes: --ca FILE, or QDNS_CA=FILE"
     return Failure(
         "no node answered",
         ExitCode.UNREACHABLE,
         facts=[shown(each) for each in passed],
-        hint="is it running? name another one: --api URL, or QDNS_API=URL,URL",
+        hint=hint,
     )
 
 
-def was_never_sent(error: requests.RequestException) -> bool:
+def was_never_sent(error: OSError) -> bool:
     """Say whether the request was certainly never sent."""
+    if not isinstance(error, requests.RequestException):
+        return True
     if isinstance(error, (requests.ConnectTimeout, requests.exceptions.SSLError)):
         return True
     cause = getattr(error.args[0] if error.args else None, "reason", None)
@@ -106,7 +117,7 @@ def was_never_sent(error: requests.RequestException) -> bool:
     ) or isinstance(error, (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema))
 
 
-def reason_of(error: requests.RequestException) -> str:
+def reason_of(error: OSError) -> str:
     """Say in a few words why a request failed."""
     if isinstance(error, requests.ConnectTimeout):
         return "no connection in time"
@@ -114,6 +125,9 @@ def reason_of(error: requests.RequestException) -> str:
         return "no answer in time"
     cause: BaseException | None = error
     for _ in range(8):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            told = f"its certificate is not accepted: {cause.verify_message}"
+            return _UNTRUSTED if cause.verify_code in _ISSUER_UNKNOWN else told
         if isinstance(cause, OSError) and cause.strerror:
             return cause.strerror.lower()
         inner = getattr(cause, "reason", None) or (cause.args[0] if cause is not None and cause.args else None)

@@ -82,6 +82,12 @@ _CLIENT = (
         metavar="FILE",
         help="Holds the API token; else QDNS_TOKEN, QDNS_TOKEN_FILE.",
     ),
+    _common(
+        "--ca",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Authorities of the nodes' certificates; else QDNS_CA, for its own nodes the configuration's.",
+    ),
     _common("--timeout", type=Duration(), metavar="TIME", help="How long to wait for a node (5s)."),
     CONFIG,
 )

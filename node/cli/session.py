@@ -25,6 +25,7 @@ class Settings:
     config: Path | None = None
     api: str | None = None
     token_file: Path | None = None
+    ca: Path | None = None
     timeout: float | None = None
     output: str | None = None
     no_headers: bool = False
@@ -62,23 +63,22 @@ class Session:
     @cached_property
     def client(self) -> "Client":
         """Return the client of the HTTP API. Raises ``Failure``."""
-        return self._new_client()
+        return self.new_client()
 
-    def _new_client(self) -> "Client":
+    def new_client(self, *, timeout_s: float | None = None) -> "Client":
+        """Return another one, which waits so long for a node. Raises ``Failure``."""
         from node.cli import addresses
         from node.cli.client import Client
 
-        urls = addresses.api_urls(self.settings.api, self.settings.config, self.environ)
-        token = addresses.token(self.settings.token_file, self.environ)
-        ca = addresses.authorities(self.settings.config, self.environ) if _is_tls(urls) else None
-        return Client(urls, token=token, timeout_s=self.timeout_s, environ=self.environ, ca=ca)
+        said = self.settings
+        urls = addresses.api_urls(said.api, said.config, self.environ)
+        token = addresses.token(said.token_file, self.environ)
+        ca = addresses.authorities(said.ca, said.api, urls, said.config, self.environ)
+        patience_s = self.timeout_s if timeout_s is None else timeout_s
+        return Client(urls, token=token, timeout_s=patience_s, environ=self.environ, ca=ca)
 
     def wake(self) -> "Wake":
         """Return what tells a watch that something was committed."""
         from node.cli.event_stream import Wake
 
-        return Wake(self._new_client())
-
-
-def _is_tls(urls: tuple[str, ...]) -> bool:
-    return any(each.startswith("https:") for each in urls)
+        return Wake(self.new_client())

@@ -69,7 +69,27 @@ def test_a_unix_socket_comes_first_where_it_is(tmp_path: Path, monkeypatch: pyte
         told = addresses.api_urls(None, Path("cluster.toml"), {})
         assert [f"unix:{own}", "https://192.0.2.1:7380"] == [addresses.shown(each) for each in told[:2]]
     assert ("http+unix://%2Fx%2Fy.sock",) == urls(flag="unix:/x/y.sock")
-    assert str(Path("ca.pem")) == addresses.authorities(None, {})
+
+
+def test_the_authorities_of_the_configuration_are_for_its_own_nodes() -> None:
+    """For URLs that somebody gave they count where the configuration has these, too; --ca and QDNS_CA count for all."""
+    Path("cluster.toml").write_text(TWO + '[api]\ntls = { ca = "ca.pem" }\n')
+    Path("other.pem").touch()
+    own, foreign = "https://ns2.example:7380", "https://elsewhere.example:7380"
+
+    def found(url: str, api: str | None = None, flag: Path | None = None, **environ: str) -> str | None:
+        return addresses.authorities(flag, api, (url,), None, environ)
+
+    assert ("ca.pem", None) == (found(own), found("http://192.0.2.1:7380"))
+    assert ("ca.pem", None) == (found(own, own), found(foreign, foreign))
+    assert ("ca.pem", None) == (found(own, QDNS_API=own), found(foreign, QDNS_API=foreign))
+    assert None is addresses.authorities(None, "x", (own, foreign), None, {})
+    assert "other.pem" == found(foreign, foreign, QDNS_CA="other.pem")
+    assert "other.pem" == found(own, flag=Path("other.pem"), QDNS_CA="ca.pem")
+    Path("cluster.toml").write_text("[broken")
+    assert None is found(own, own)
+    with pytest.raises(Failure, match=r"cannot read the authorities no\.pem: No such file"):
+        found(own, flag=Path("no.pem"))
 
 
 def test_the_json_of_rrdnsd_names_its_nodes() -> None:

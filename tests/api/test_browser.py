@@ -30,6 +30,7 @@ PAGES = (
     "/zones",
     "/zones/example.org",
     "/events",
+    "/events?at=1",
     "/push",
     "/cluster",
     "/query?name=a.b",

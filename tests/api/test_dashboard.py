@@ -3,12 +3,14 @@
 import gzip
 import hashlib
 import re
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
 from node.api.context import PushChange, PushUnreadable, Token
+from node.dns.explain import explain, explain_at
 from node.probe.history import Cell
 from node.zone.name import from_text
 from node.zone.rrset import A, make, rdata_from_text
@@ -18,7 +20,7 @@ from tests.api.test_page import text
 SERVICE = "/services/www.example.org"
 PAGES = (
     "/", "/services", SERVICE, f"{SERVICE}?span=24h", "/zones", "/zones/example.org", "/events", "/events?at=1",
-    "/push", "/cluster", "/query", "/query?name=www.example.org",
+    "/push", "/cluster", "/query", "/query?name=www.example.org", "/query?name=www.example.org&at=1",
 )  # fmt: skip
 
 
@@ -226,7 +228,6 @@ def test_events_are_filtered(api: Api) -> None:
     assert older is not None
     assert 20 == api.get(older[1].replace("&amp;", "&")).text.count('<th scope="row">vote.cast</th>')
     assert "Nothing of the kind" in api.get("/events?of=nowhere").text
-    assert "cluster.seeded" in api.get("/events?at=1").text
     assert 400 == api.get("/events?before=x").status_code
 
 
@@ -263,6 +264,34 @@ def test_moving_leadership(cluster: FakeCluster) -> None:
     sent = send(api, "/cluster", node="ns2", reason="kernel")
     assert (303, "/cluster?done=7") == (sent.status_code, sent.headers["location"])
     assert [("lead", "ns2", "kernel")] == asked
+
+
+def test_an_entry_tells_why(api: Api) -> None:
+    """Each event links to all about its entry: who, why, the votes of then and the records, and on to the answer of then."""
+    api.context = replace(api.context, explain=explain, explain_at=explain_at)
+    api.cluster.vote("192.0.2.10", False, "ns1", "ns2", evidence="HTTP 503")
+    index = api.cluster.state.index
+    api.cluster.vote("192.0.2.10", True)
+    (link,) = set(re.findall(rf'href="(/events\?at={index})"', api.get(SERVICE).text))
+    page = api.get(link)
+    seen = text(page.text)
+    for words in (
+        f"qdns event show {index}",
+        "verdict.changed",
+        "192.0.2.10 is not published: it is down",
+        "▼ ns2 ams HTTP 503",
+        "gone: www.example.org. 5 A 192.0.2.10",
+    ):
+        assert words in seen
+    then = f"/query?name=www.example.org&amp;type=A&amp;at={index}"
+    assert f'href="{then}"' in page.text
+    answer = text(api.get(then.replace("&amp;", "&")).text)
+    assert "192.0.2.10: not in DNS down" in answer
+    assert f"qdns explain www.example.org A --at {index}" in answer
+    assert "192.0.2.10: in DNS up" in text(api.get("/query?name=www.example.org&type=A&at=").text)
+    assert 404 == api.get("/events?at=99").status_code
+    assert "index 99 is to come" in text(api.get("/query?name=www.example.org&at=99").text)
+    assert "is not a" in text(api.get("/query?name=www.example.org&at=now").text)
 
 
 def test_a_question(api: Api) -> None:

@@ -1,12 +1,12 @@
-"""The journal: what was committed, filtered, newest first; an index has an address of its own."""
+"""The journal: what was committed, filtered, newest first; each index has a page with all about its entry."""
 
 from collections.abc import Iterator
 
 from node.api.context import ApiContext
 from node.api.dash.frame import framed
-from node.api.handlers.events import read_patterns
+from node.api.handlers.events import entry_row, read_patterns
 from node.api.listing import read_count
-from node.api.message import Request, Response
+from node.api.message import Compute, Request, Response
 from node.api.views import event_row
 from node.state.events import matches, oldest_number
 from node.state.state import Event, State
@@ -14,25 +14,35 @@ from node.state.state import Event, State
 SHOWN = 100
 
 
-def list_events(context: ApiContext, request: Request) -> Response:
-    """Show events by kind and subject, those of one index, or those before one."""
+def list_events(context: ApiContext, request: Request) -> Response | Compute:
+    """Show events by kind and subject or those before an index, newest first; with ``at`` all about one entry."""
+    index = read_count(request, "at", 0)
+    if index:
+        return Compute(lambda: _entry(context, request, index), of_the_past=True)
     state = context.state()
     kind, of = request.query.get("kind", "").strip(), request.query.get("of", "").strip()
-    index, before = read_count(request, "at", 0), read_count(request, "before", 0)
+    before = read_count(request, "before", 0)
     patterns = read_patterns(kind)
     found: list[Event] = []
     for event in _newest_first(state):
-        if _is_wanted(event, index, before, of) and matches(event, patterns):
+        if _is_wanted(event, before, of) and matches(event, patterns):
             found.append(event)
             if len(found) > SHOWN:
                 break
     command = f"qdns event list --kind '{kind}'" if kind else "qdns event list --follow"
     return framed(
         "events.html.j2", context, request, part="events", command=command,
-        events=[event_row(event) for event in found[:SHOWN]], kind=kind, of=of, at_index=index, before=before,
+        events=[event_row(event) for event in found[:SHOWN]], kind=kind, of=of, before=before,
         older=found[SHOWN].index + 1 if len(found) > SHOWN else None,
         kinds=sorted({event.kind for event in state.events.values()}),
     )  # fmt: skip
+
+
+def _entry(context: ApiContext, request: Request, index: int) -> Response:
+    entry = entry_row(context, context.state(), index)
+    return framed(
+        "event.html.j2", context, request, part="events", command=f"qdns event show {index}", entry=entry
+    )
 
 
 def _newest_first(state: State) -> Iterator[Event]:
@@ -40,6 +50,5 @@ def _newest_first(state: State) -> Iterator[Event]:
         yield state.events[number]
 
 
-def _is_wanted(event: Event, index: int, before: int, of: str) -> bool:
-    in_place = (not index or event.index == index) and (not before or event.index < before)
-    return in_place and (not of or of.lower() in event.subject.lower())
+def _is_wanted(event: Event, before: int, of: str) -> bool:
+    return (not before or event.index < before) and (not of or of.lower() in event.subject.lower())

@@ -48,15 +48,16 @@ def get_entry(context: ApiContext, request: Request) -> Compute:
     """Tell of one entry of the log: its events, what was in DNS before and after, and why."""
     index, _ = _read_cursor(request.values["index"])
     state = context.state()
-    return Compute(lambda: _shown_entry(context, state, index), of_the_past=True)
+    return Compute(lambda: shown(entry_row(context, state, index), state.index), of_the_past=True)
 
 
-def _shown_entry(context: ApiContext, state: State, index: int) -> Response:
+def entry_row(context: ApiContext, state: State, index: int) -> Row:
+    """Show one entry of the log. Raises ``Problem``."""
     try:
         story = tell_entry(state, index)
     except NotHeld as error:
         raise too_far(error) from None
-    row: Row = {
+    return {
         "index": index,
         "node": context.node,
         "at": moment(story.at_ms),
@@ -85,7 +86,6 @@ def _shown_entry(context: ApiContext, state: State, index: int) -> Response:
         ],
         "notes": list(story.notes),
     }
-    return shown(row, state.index)
 
 
 def read_patterns(text: str) -> list[str]:

@@ -20,15 +20,23 @@ def get_explain(context: ApiContext, request: Request) -> Response | Compute:
     if "at" not in request.query:
         row = explain_now(context, request)
         return shown(row, row["index"])
-    (name, type_), index = _asked(request), read_count(request, "at", 0)
     state = context.state()
-    return Compute(lambda: _shown_past(context, state, name, type_, index), of_the_past=True)
+    return Compute(lambda: shown(explain_then(context, request, state), state.index), of_the_past=True)
 
 
 def explain_now(context: ApiContext, request: Request) -> Row:
     """Show what is answered now, and why. Raises ``Problem``."""
     name, type_ = _asked(request)
     return _row(context, name, context.explain(context.state(), name, type_))
+
+
+def explain_then(context: ApiContext, request: Request, state: State) -> Row:
+    """Show what was answered after the entry ``at``, and why, as far as the State holds it. Raises ``Problem``."""
+    (name, type_), index = _asked(request), read_count(request, "at", 0)
+    try:
+        return _row(context, name, context.explain_at(state, name, type_, index))
+    except NotHeld as error:
+        raise too_far(error) from None
 
 
 def _asked(request: Request) -> tuple[Name, int]:
@@ -41,14 +49,6 @@ def _asked(request: Request) -> tuple[Name, int]:
 def too_far(error: NotHeld) -> Problem:
     """Say that of an index nothing can be told."""
     return Problem("gone" if error.is_old else "not_found", str(error), "qdns event list")
-
-
-def _shown_past(context: ApiContext, state: State, name: Name, type_: int, index: int) -> Response:
-    try:
-        found = context.explain_at(state, name, type_, index)
-    except NotHeld as error:
-        raise too_far(error) from None
-    return shown(_row(context, name, found), state.index)
 
 
 def _row(context: ApiContext, name: Name, found: Explanation) -> Row:

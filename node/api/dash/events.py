@@ -6,7 +6,7 @@ from node.api.context import ApiContext
 from node.api.dash.frame import framed
 from node.api.handlers.events import entry_row, read_patterns
 from node.api.listing import read_count
-from node.api.message import Compute, Request, Response
+from node.api.message import Compute, Reply, Request, Response, heavy
 from node.api.views import event_row
 from node.state.events import matches, oldest_number
 from node.state.state import Event, State
@@ -14,15 +14,18 @@ from node.state.state import Event, State
 SHOWN = 100
 
 
-def list_events(context: ApiContext, request: Request) -> Response | Compute:
+def list_events(context: ApiContext, request: Request) -> Reply:
     """Show events by kind and subject or those before an index, newest first; with ``at`` all about one entry."""
     index = read_count(request, "at", 0)
     if index:
         return Compute(lambda: _entry(context, request, index), of_the_past=True)
-    state = context.state()
-    kind, of = request.query.get("kind", "").strip(), request.query.get("of", "").strip()
-    before = read_count(request, "before", 0)
+    state, kind = context.state(), request.query.get("kind", "").strip()
     patterns = read_patterns(kind)
+    return heavy(len(state.events) * len(patterns), lambda: _shown(context, state, request, kind, patterns))
+
+
+def _shown(context: ApiContext, state: State, request: Request, kind: str, patterns: list[str]) -> Response:
+    of, before = request.query.get("of", "").strip(), read_count(request, "before", 0)
     found: list[Event] = []
     for event in _newest_first(state):
         if _is_wanted(event, before, of) and matches(event, patterns):

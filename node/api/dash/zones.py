@@ -9,7 +9,7 @@ from node.api.context import ApiContext
 from node.api.dash.frame import framed
 from node.api.handlers import rrsets
 from node.api.listing import page, read_limit
-from node.api.message import AskPeers, PeerAnswer, Reply, Request, Response
+from node.api.message import AskPeers, PeerAnswer, Reply, Request, Response, heavy
 from node.api.names import named_zone, plain, read_name, read_type
 from node.api.problem import Problem
 from node.api.status import build
@@ -48,10 +48,14 @@ def _zone_row(state: State, name: Name, nodes: list[Row]) -> Row:
     return row
 
 
-def get_zone(context: ApiContext, request: Request) -> Response:
+def get_zone(context: ApiContext, request: Request) -> Reply:
     """Show a zone's records by pattern, and the form to add or change one of them."""
     state = context.state()
     zone = named_zone(state, request.values["zone"])
+    return heavy(zone.rrset_count, lambda: _shown(context, state, zone, request))
+
+
+def _shown(context: ApiContext, state: State, zone: Zone, request: Request) -> Response:
     rows, after = rrsets.matching_rows(context, state, zone, request)
     return framed(
         "zone.html.j2", context, request, part="zones", command=f"qdns record list {plain(zone.name)}",
@@ -65,9 +69,7 @@ def _edited(context: ApiContext, state: State, zone: Zone, request: Request) -> 
     name, slash, type_ = request.query.get("edit", "").rpartition("/")
     if not slash:
         return None
-    asked = replace(request, query={"name": name, "type": type_, "limit": "1"})
-    rows, _ = rrsets.matching_rows(context, state, zone, asked)
-    return rows[0] if rows else None
+    return rrsets.row_of(context, state, zone, read_name(name, zone.name), read_type(type_))
 
 
 def _events(state: State, zone: Zone) -> list[Row]:
@@ -142,10 +144,9 @@ def _changed(zone: Zone) -> Any:
 def _preview(context: ApiContext, request: Request, zone: Zone, name: Name, type_: int) -> Response:
     """Show the lines that would go and come."""
     state, form = context.state(), request.form
-    asked = replace(request, query={"name": to_text(name), "type": type_to_text(type_), "limit": "1"})
-    rows, _ = rrsets.matching_rows(context, state, zone, asked)
-    before = _lines(rows[0]) if rows else []
-    ttl = form.get("ttl") or str(rows[0]["ttl"] if rows else state.zone_settings[zone.name].default_ttl)
+    row = rrsets.row_of(context, state, zone, name, type_)
+    before = _lines(row) if row else []
+    ttl = form.get("ttl") or str(row["ttl"] if row else state.zone_settings[zone.name].default_ttl)
     after = [] if _deletes(form) else [line.strip() for line in form["rdatas"].splitlines() if line.strip()]
     shown = {"rdatas": after, "ttl": ttl, "comment": form.get("comment", ""), "disabled": "disabled" in form}
     return framed(

@@ -6,7 +6,7 @@ from node.api.access import may_still
 from node.api.context import ApiContext
 from node.api.handlers.explain import line_row, too_far
 from node.api.listing import read_limit
-from node.api.message import Compute, Follow, Request, Response, shown
+from node.api.message import Compute, Follow, Reply, Request, Response, heavy, shown
 from node.api.names import plain
 from node.api.problem import Problem
 from node.api.views import Row, event_row, moment
@@ -19,7 +19,7 @@ PATTERNS_MAX = 20
 PATTERNS_CHARACTERS_MAX = 1_000
 
 
-def list_events(context: ApiContext, request: Request) -> Response | Follow:
+def list_events(context: ApiContext, request: Request) -> Reply:
     """List events, oldest first: those after a cursor, or the newest; stream them where SSE is accepted."""
     state = context.state()
     if "text/event-stream" in request.headers.get("accept", ""):
@@ -27,7 +27,11 @@ def list_events(context: ApiContext, request: Request) -> Response | Follow:
         index, number = _read_cursor(last) if last else (state.index, None)
         return Follow(index, number, lambda: may_still(context, request, "read"))
     limit, patterns = read_limit(request), read_patterns(request.query.get("kind", ""))
-    after = request.query.get("after")
+    tries = len(state.events) * len(patterns)
+    return heavy(tries, lambda: _shown(state, request.query.get("after"), patterns, limit))
+
+
+def _shown(state: State, after: str | None, patterns: list[str], limit: int) -> Response:
     if after is None:
         found = [event for event in newest(state, EVENTS_MAX) if matches(event, patterns)][-limit:]
         return shown({"items": [event_row(each) for each in found], "next": None}, state.index)

@@ -61,6 +61,11 @@ def matching_rows(
     return items, None
 
 
+def row_of(context: ApiContext, state: State, zone: Zone, name: Name, type_: int) -> Row | None:
+    """Return the row of one RRset, None where there is none."""
+    return _shown(context, state, zone.name, name, type_)
+
+
 def _iter_matching(context: ApiContext, zone: Zone, request: Request) -> Iterator[tuple[RRset, int]]:
     """Yield the RRsets the query asks for, each with the index of its name's last change."""
     type_ = read_type(request.query["type"]) if request.query.get("type") else None

@@ -7,7 +7,7 @@ from node.api.condition import if_index
 from node.api.context import ApiContext
 from node.api.handlers.common import read_live, write
 from node.api.listing import page, read_limit
-from node.api.message import Proposal, Request, Response, shown
+from node.api.message import Proposal, Reply, Request, Response, heavy, shown
 from node.api.models import EndpointSettings, ServiceBody
 from node.api.names import closest_zone, no_zone_for, plain, read_name
 from node.api.problem import Problem
@@ -19,9 +19,13 @@ from node.state.state import ServiceState, State
 from node.zone.name import Name
 
 
-def list_services(context: ApiContext, request: Request) -> Response:
+def list_services(context: ApiContext, request: Request) -> Reply:
     """List the services, by name."""
     state = context.state()
+    return heavy(len(state.services), lambda: _page(state, request))
+
+
+def _page(state: State, request: Request) -> Response:
     verdict, published = _read_filters(request)
     found = [
         fqdn

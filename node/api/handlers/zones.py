@@ -7,7 +7,7 @@ from node.api.condition import if_index
 from node.api.context import ApiContext
 from node.api.handlers.common import read_live, write
 from node.api.listing import page, read_limit
-from node.api.message import Proposal, Request, Response, shown
+from node.api.message import Proposal, Reply, Request, Response, heavy, shown
 from node.api.models import ZoneBody
 from node.api.names import named_zone, plain, read_contact, read_name
 from node.api.questions import listed, named
@@ -17,9 +17,13 @@ from node.state.state import State
 from node.zone.name import Name, from_labels, iter_labels
 
 
-def list_zones(context: ApiContext, request: Request) -> Response:
+def list_zones(context: ApiContext, request: Request) -> Reply:
     """List the zones, by name."""
     state = context.state()
+    return heavy(len(state.zones), lambda: _page(state, request))
+
+
+def _page(state: State, request: Request) -> Response:
     names, after = page(named(request, state.zones, plain), request, read_limit(request, 1_000))
     items = [zone_row(state, state.zones[name]) for name in names]
     return shown(listed("/v1/zones", request, items, after), state.index)

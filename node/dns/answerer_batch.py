@@ -16,15 +16,17 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from node.dns import answerer_stats as stats
-from node.dns.answerer_clients import Key, octets_of
+from node.dns.answerer_clients import Client, Key, octets_of
 from node.dns.answerer_desk import Desk
 from node.dns.answerer_entry import HEAD_OCTETS, is_meant
+from node.dns.answerer_shelf import TURNS
 
 BATCH = 64
 PACKET_OCTETS_MAX = 4096
 """A longer datagram is no plain query, and its sender knows TCP."""
 _BEHIND_ID = [slice(2, octets) for octets in range(PACKET_OCTETS_MAX + 1)]
 """By the octets of a message. Made once: to make one costs as much as to copy a message."""
+_HEAD = slice(2, 2 + HEAD_OCTETS)
 _NAME_OCTETS, _CONTROL_OCTETS = 32, 64
 _HEADER_WORDS = 8
 _LENGTH_WORD = 7
@@ -109,6 +111,8 @@ class SystemBatch:
         self._desk = desk
         self._hand_up = hand_up
         self._line = desk.cache.line
+        self._tallies = [0] * stats.LINE_WORDS
+        """Counts of answers of a batch; a list is faster than shared memory."""
         self._buffers = [mmap.mmap(-1, PACKET_OCTETS_MAX) for _ in range(BATCH)]
         self._has_control = _tells_destination(bound)
         self._is_ipv6 = bound.family == socket.AF_INET6
@@ -126,58 +130,109 @@ class SystemBatch:
         if count <= 0:
             return 0
         began = time.monotonic_ns()
-        line, lengths, behind_id = self._line, self._reply_lengths, _BEHIND_ID
-        desk, miss = self._desk, self._miss
-        get, get_lowered, find = desk.cache.by_packet.get, desk.cache.by_lowered.get, desk.cache.beside.find
-        clients = None if desk.clients.is_idle else desk.clients.of_batch(self._keys(count))
+        clients = None if self._desk.clients.is_idle else self._desk.clients.of_batch(self._keys(count))
+        if clients is None:
+            self._answer(count)
+        else:
+            self._answer_judged(count, clients)
+        self._note_time(began, count)
+        return count
+
+    def _answer(self, count: int) -> None:
+        """Answer the messages that were read. Answers are written around the question that stands there."""
+        lengths, behind_id, tallies, miss = self._reply_lengths, _BEHIND_ID, self._tallies, self._miss
+        shelf = self._desk.cache.shelf
+        get, get_tail, get_known, plans = shelf.whole.get, shelf.tails.get, shelf.known.get, shelf.plans
+        find, ready_for = self._desk.cache.beside.find, self._desk.cache.ready
         unsent = 0
+        is_lower = True
+        """Those who spell names at random ask many times in a row: then it is no use to look for what is not so first."""
         received = self._words[_LENGTH_WORD : 8 * count : 8].tolist()
         for number, buffer, octets in zip(range(count), self._buffers, received, strict=False):
             packet = buffer[behind_id[octets]]
-            answer: bytes | None
-            ready = get(packet)
-            if ready is not None:
-                answer, turns, place, source = ready
-                answer = answer or next(turns)
-                line[place] += 1
+            if is_lower:
+                ready = get(packet)
+                if ready is None:
+                    lowered = packet.lower()
+                    is_lower = lowered == packet
             else:
                 lowered = packet.lower()
-                known = get_lowered(lowered) or find(lowered)
-                if known is not None and (known[6] is None or is_meant(known, packet)):
-                    head, end, tail, turns, place, source, _ = known
-                    answer = head + packet[HEAD_OCTETS:end] + (tail or next(turns))
-                    line[place] += 1
-                else:
-                    answer = miss(number, octets)
-                    source = desk.cache.source
-            if clients is not None and answer:
-                answer = desk.judged(clients[number], source, answer, buffer[:octets])
+                is_lower = lowered == packet
+                ready = get(packet) if is_lower else None
+            if ready is None:
+                tail = get_tail(lowered)
+                if tail is not None:
+                    head, place, behind = plans[tail[-1]]
+                    tallies[place] += 1
+                    end = octets - behind
+                    size = end + len(tail)
+                    lengths[number] = size - 1
+                    buffer[_HEAD] = head
+                    buffer[end:size] = tail
+                    continue
+                known = get_known(lowered) or find(lowered)
+            else:
+                place = ready[-1]
+                if place != TURNS:
+                    tallies[place] += 1
+                    lengths[number] = size = len(ready) + 1
+                    buffer[behind_id[size + 1]] = ready
+                    continue
+                known = get_known(packet)
+            if known is not None and (known[6] is None or is_meant(known, packet)):
+                head, end, tail, turns, place, _, _ = known
+                tallies[place] += 1
+                tail = tail or next(turns)
+                end += 2
+                lengths[number] = size = end + len(tail)
+                buffer[_HEAD] = head
+                buffer[end:size] = tail
+                continue
+            # A packet that differs in lower case though its name does not was perhaps not looked for as it is.
+            answer = None if is_lower else ready_for(packet)
+            if answer is None:
+                answer = miss(number, octets)
             if answer:
                 lengths[number] = size = len(answer) + 2
                 buffer[behind_id[size]] = answer
-            else:
+                continue
+            if number > unsent:
+                self._send(unsent, number)
+            unsent = number + 1
+        if count > unsent:
+            self._send(unsent, count)
+
+    def _answer_judged(self, count: int, clients: list[Client]) -> None:
+        """Answer the messages that were read, as far as their senders may have answers."""
+        unsent = 0
+        for number in range(count):
+            if not self._answer_one(number, clients[number]):
                 if number > unsent:
                     self._send(unsent, number)
                 unsent = number + 1
         if count > unsent:
             self._send(unsent, count)
-        self._note_time(began, count)
-        return count
 
     def _note_time(self, began_ns: int, count: int) -> None:
-        """Note how long a batch took, from being read to being sent."""
-        self._line[stats.BATCHES] += 1
+        """Note how long a batch took, from being read to being sent, and what was counted meanwhile."""
+        line, tallies = self._line, self._tallies
+        for place in self._desk.cache.shelf.places:
+            if tallies[place]:
+                line[place] += tallies[place]
+                tallies[place] = 0
+        line[stats.BATCHES] += 1
         microseconds = (time.monotonic_ns() - began_ns) // 1000
-        self._line[stats.TIMES + min(microseconds.bit_length(), stats.TIME_BUCKETS - 1)] += count
+        line[stats.TIMES + min(microseconds.bit_length(), stats.TIME_BUCKETS - 1)] += count
 
-    def _answer_one(self, number: int) -> bool:
+    def _answer_one(self, number: int, client: Client | None) -> bool:
         """Prepare the answer to one message of the batch that was read; say whether there is one to be sent."""
         octets, buffer = self._words[_HEADER_WORDS * number + _LENGTH_WORD], self._buffers[number]
         desk = self._desk
-        answer = self._miss(number, octets)
-        clients = None if desk.clients.is_idle or not answer else desk.clients.of_batch((self._key(number),))
-        if clients is not None and answer:
-            answer = desk.judged(clients[0], desk.cache.source, answer, buffer[:octets])
+        answer = desk.cache.ready(buffer[_BEHIND_ID[octets]])
+        if answer is None:
+            answer = self._miss(number, octets)
+        if client is not None and answer:
+            answer = desk.judged(client, desk.cache.source, answer, buffer[:octets])
         if answer:
             self._reply_lengths[number] = size = len(answer) + 2
             buffer[_BEHIND_ID[size]] = answer

@@ -6,8 +6,6 @@ the name may occupy a small part only, so that odd questions do not push out wha
 """
 
 from collections import deque
-from collections.abc import Iterator
-from itertools import cycle
 
 from node.dns import answerer_stats as stats
 from node.dns import table_layout as layout
@@ -16,13 +14,13 @@ from node.dns.answerer_entry import (
     HEAD_OCTETS,
     Entry,
     Kind,
-    Known,
     heads_of,
     is_meant,
     is_name,
     one_more,
     with_dnssec_ok,
 )
+from node.dns.answerer_shelf import TURNS, Shelf
 from node.dns.table_copy import Prepared
 from node.dns.table_reader import Reader
 
@@ -46,12 +44,10 @@ class AnswerCache:
     def __init__(self, reader: Reader, line: memoryview) -> None:
         self.reader = reader
         self.line = line
-        self.by_packet: dict[bytes, tuple[bytes, Iterator[bytes], int, bytes]] = {}
-        """By packets without their id: the answer without its id, or nothing and its turns; the place of its count; its source."""
-        self.by_lowered: dict[bytes, Known] = {}
-        """By packets without their id, in lower case."""
+        self.shelf = Shelf()
         self.source = b""
-        """What the last answer came from, empty when there is none."""
+        """What the last answer came from, empty when there is none, or when nobody asks (``account``)."""
+        self._is_accounted = False
         self.hands_up_outside = False
         """Questions outside our zones are not answered here."""
         self._plain = Kind(_PLAIN_OCTETS_MAX, has_opt=False, dnssec_ok=False)
@@ -75,18 +71,31 @@ class AnswerCache:
 
     def ready(self, packet: bytes) -> bytes | None:
         """Return the answer to a packet without its id, also without, None where it is to be looked for."""
-        ready = self.by_packet.get(packet)
-        if ready is not None:
-            answer, turns, place, self.source = ready
-            self.line[place] += 1
-            return answer or next(turns)
+        shelf = self.shelf
+        ready = shelf.whole.get(packet)
+        if ready is not None and ready[-1] != TURNS:
+            self.line[ready[-1]] += 1
+            self.source = b""
+            return ready[:-1]
         lowered = packet.lower()
-        known = self.by_lowered.get(lowered) or self.beside.find(lowered)
+        tail = shelf.tails.get(lowered)
+        if tail is not None:
+            head, place, behind = shelf.plans[tail[-1]]
+            self.line[place] += 1
+            self.source = b""
+            return head + packet[HEAD_OCTETS : len(packet) - behind] + tail[:-1]
+        known = shelf.known.get(lowered) or self.beside.find(lowered)
         if known is None or not is_meant(known, packet):
             return None
         head, end, tail, turns, place, self.source, _ = known
         self.line[place] += 1
         return head + packet[HEAD_OCTETS:end] + (tail or next(turns))
+
+    def account(self, *, is_accounted: bool) -> None:
+        """Say whether each answer's source is asked for; without that most are kept shorter."""
+        if self._is_accounted != is_accounted:
+            self._is_accounted = is_accounted
+            self.forget_all()
 
     def answer(self, packet: bytes) -> bytes | None:
         """Return the answer without its id, None to hand the packet up, nothing (``b""``) to drop it."""
@@ -182,17 +191,17 @@ class AnswerCache:
 
     def _keep_packet(self, octets: bytes, end: int, entry: Entry) -> bytes:
         """Keep the answer to a packet that was asked for again, and return it; its question ends at ``end``."""
-        known = entry.known(octets, end)
-        start, lowered = known[0] + octets[HEAD_OCTETS:end], octets.lower()
-        if octets[HEAD_OCTETS:end] != lowered[HEAD_OCTETS:end]:
-            self.by_lowered[lowered] = known
-            entry.packets.append(lowered)
-            return start + next(entry.turns)
-        answers = [start + tail for tail in entry.tails]
-        turns = cycle(answers)
-        self.by_packet[octets] = answers[0] if len(answers) == 1 else b"", turns, entry.place, entry.source
-        entry.packets.append(octets)
-        return next(turns)
+        known, lowered = entry.known(octets, end), octets.lower()
+        answer = known[0] + octets[HEAD_OCTETS:end] + next(entry.turns)
+        is_lower = octets[HEAD_OCTETS : end - 4] == lowered[HEAD_OCTETS : end - 4]
+        is_short = not self._is_accounted and len(entry.tails) == 1
+        if is_short and is_lower and self.shelf.put_whole(octets, answer, entry.place):
+            entry.packets.append(octets)
+            return answer
+        if is_lower or not (is_short and self.shelf.put_tail(lowered, known)):
+            self.shelf.put_known(lowered, known, comes_so=octets == lowered)
+        entry.packets.append(lowered)
+        return answer
 
     # --- filling ---------------------------------------------------------------------------------
 
@@ -232,6 +241,7 @@ class AnswerCache:
         made = self._made(kind, prepared, len(key))
         if made is None:
             return None
+        self.shelf.note_place(place)
         entry = Entry(kind, key, name, *made, place)
         entry.source = source
         entry.standing = prepared.place
@@ -317,9 +327,8 @@ class AnswerCache:
         for each in (self._plain, *self._kinds.values()):
             each.entries.clear()
         self.line[stats.FORGOTTEN] += len(self._exact_order) + len(self._loose_order)
+        self.shelf.clear()
         for kept in (
-            self.by_packet,
-            self.by_lowered,
             self._names,
             self._cells,
             self._loose,
@@ -361,8 +370,7 @@ class AnswerCache:
             return
         del entry.kind.entries[entry.key]
         for octets in entry.packets:
-            self.by_packet.pop(octets, None)
-            self.by_lowered.pop(octets, None)
+            self.shelf.pop(octets)
         entry.packets.clear()
         named = self._names[entry.name]
         named.remove(entry)

@@ -19,6 +19,7 @@ class Desk:
         self.clients = clients or Clients(Policy(), None)
         self.options = OptionAnswerer(self.policy)
         cache.hands_up_outside = bool(self.policy.forward_for)
+        cache.account(is_accounted=not self.clients.is_idle)
 
     def answer(self, packet: bytes, address: bytes) -> bytes | None:
         """Answer what is not known octet by octet, without its id; None hands it up, nothing drops it."""

@@ -40,8 +40,10 @@ class NativeBatch(SystemBatch):
     def _answer_left(self) -> None:
         """Answer what the compiled reader left; numbers that follow each other are sent by one call."""
         first = last = 0
-        for number in self._told.left[: self._told.left_count]:
-            if not self._answer_one(number):
+        left, idle = self._told.left[: self._told.left_count], self._desk.clients.is_idle
+        clients = None if idle else self._desk.clients.of_batch([self._key(number) for number in left])
+        for place, number in enumerate(left):
+            if not self._answer_one(number, None if clients is None else clients[place]):
                 continue
             if number != last:
                 self._send_some(first, last)

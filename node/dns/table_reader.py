@@ -15,6 +15,7 @@ from node.dns.table_copy import COUNTS, Place, Prepared, Stored, fit, read
 _ANY, _DS = 255, 43
 _UNPREPARED = frozenset({0, 41, *range(128, 255)})
 """Types that are no data of a zone: asking for them is not a plain question."""
+_WORD_ZONES = layout.WORD_ZONES
 _ROOT = b"\x00"
 _OCTETS = [bytes((octet,)) for octet in range(256)]
 _NAME_OCTETS_MAX = 255
@@ -80,9 +81,18 @@ class Reader:
         self.odd = frozenset(self.zones).union(*(zone.templates for zone in self.zones.values()))
         return constants != 0
 
-    def lacks(self, zone_key: bytes, name: bytes) -> bool:
-        """Say whether a zone that is shown has no such name, nor had one when ``see_slots`` was called."""
-        return not self._find(zone_key, name) and self.words[layout.WORD_ZONES] == self.zones_word
+    def lacks(self, zone_key: bytes, name: bytes, hash_: int) -> bool:
+        """Say whether a zone that is shown has no such name, nor had one when ``see_slots`` was called.
+
+        ``hash_`` is that of the name's key.
+        """
+        words, mask, base = self.words, self._mask, self._base
+        position = hash_ & mask
+        while word := words[base + position]:
+            if word >> 32 == hash_ and self._find(zone_key, name):
+                return False
+            position = (position + 1) & mask
+        return words[_WORD_ZONES] == self.zones_word
 
     def see_slots(self) -> None:
         """Take note of the slot array, which may have been replaced by a larger one. To be called in each epoch."""

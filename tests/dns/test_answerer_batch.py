@@ -1,11 +1,16 @@
 """Batches of datagrams: both ways give the same answers, from the address that was asked, in any mix."""
 
+import contextlib
+import mmap
+import random
 import socket
 import struct
 import time
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from node.dns import answerer_batch
 from node.dns import answerer_stats as stats
@@ -18,14 +23,22 @@ from node.dns.answerer_batch import (
     SystemBatch,
     send_one,
 )
+from node.dns.answerer_clients import Clients
 from node.dns.answerer_desk import Desk
 from node.dns.fast import is_supported
+from node.dns.limiter import LimiterSettings
 from node.dns.listen import ListenAddress, open_datagram
 from node.dns.native import load
 from node.dns.native_batch import NativeBatch, open_batch
-from node.zone.name import from_text
+from node.dns.policy import Policy
+from node.dns.shared_limiter import OCTETS as ACCOUNTS_OCTETS
+from node.dns.shared_limiter import SharedLimiter
+from node.state.state import Changed
+from node.zone.name import Name, from_text
+from node.zone.rrset import make
+from node.zone.zone import Replacement, Zone, with_changes
 from tests.dns.tables import Twin, packet
-from tests.dns.test_table import questions
+from tests.dns.test_table import questions, some_zones
 from tests.dns.zones import zones
 
 WAYS = [
@@ -33,7 +46,8 @@ WAYS = [
     pytest.param(NativeBatch, marks=pytest.mark.skipif(load() is None, reason="there was no C compiler")),
     PlainBatch,
 ]
-WWW = packet(from_text("www.example."), 1)
+APEX, WWW_NAME = from_text("example."), from_text("www.example.")
+WWW = packet(WWW_NAME, 1)
 CHAOS = struct.pack("!6H", 3, 0, 1, 0, 0, 0) + from_text("id.server.") + struct.pack("!HH", 16, 3)
 
 
@@ -126,6 +140,83 @@ def test_questions_of_all_kinds_get_their_own_answers(
             assert twin.allows(queries[int.from_bytes(answer[:2], "big")], answer)
         handed_up.clear()
     client.close()
+
+
+def ask_all(batch: Batch, client: socket.socket, queries: list[bytes]) -> dict[int, bytes]:
+    """Send queries by batches, numbered by their place; return the answers by that."""
+    answers: dict[int, bytes] = {}
+    client.setblocking(False)
+    for start in range(0, len(queries), BATCH):
+        part = queries[start : start + BATCH]
+        for number, query in enumerate(part, start):
+            client.send(number.to_bytes(2, "big") + query[2:])
+        serve_all(batch, len(part))
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                answer = client.recv(PACKET_OCTETS_MAX)
+                answers[int.from_bytes(answer[:2], "big")] = answer
+    return answers
+
+
+@pytest.mark.parametrize("limits", [None, LimiterSettings(responses_per_s=1_000_000, exempt=())])
+@pytest.mark.parametrize("way", WAYS)
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@given(where=some_zones(), seed=st.integers(0, 10**6))
+def test_a_batch_says_what_respond_says(
+    way: "type[SystemBatch | PlainBatch]", limits: LimiterSettings | None, where: dict[Name, Zone], seed: int
+) -> None:
+    """Again and again, in any spelling and order, whether answers are accounted for or not; and all are counted."""
+    twin, chance = Twin(where), random.Random(seed)
+    policy = Policy(limits)
+    accounts = mmap.mmap(-1, ACCOUNTS_OCTETS)
+    limiter = None if limits is None else SharedLimiter(accounts, 2, 0, limits, bytes(range(16)))
+    handed_up: list[bytes] = []
+    with open_datagram(ListenAddress("127.0.0.1", 0)) as bound, client_of(bound) as client:
+        batch = way(
+            0,
+            bound,
+            Desk(twin.cache, Clients(policy, limiter), policy),
+            lambda _, query, __: handed_up.append(query),
+        )
+        queries = list(questions(seed, 40)) * 4
+        queries = [spelled(query, chance) if chance.random() < 0.5 else query for query in queries]
+        chance.shuffle(queries)
+        answers = ask_all(batch, client, queries)
+    assert len(answers) + len(handed_up) == len(queries)
+    assert len(answers) == sum(count for _, _, count in stats.answers(twin.words.tolist()))
+    for number, answer in answers.items():
+        assert twin.allows(number.to_bytes(2, "big") + queries[number][2:], answer)
+
+
+def spelled(query: bytes, chance: random.Random) -> bytes:
+    """Spell a query's name at random."""
+    end = 12
+    while query[end]:
+        end += 1 + query[end]
+    name = bytes(chance.choice(bytes((octet,)).lower() + bytes((octet,)).upper()) for octet in query[12:end])
+    return query[:12] + name + query[end:]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_is_known_of_one_packet_is_not_said_to_another(
+    way: "type[SystemBatch | PlainBatch]", twin: Twin
+) -> None:
+    """Types 65 and 97, and sizes of 0x4141 and 0x6161 octets, are the same in lower case; one comes after the other."""
+    after = with_changes(twin.zones[APEX], [Replacement(WWW_NAME, 97, make(WWW_NAME, 97, 60, [b"data"]))], 2)
+    twin.change({APEX: after}, Changed(names=((APEX, WWW_NAME), (APEX, APEX)), zones=(APEX,)))
+    kinds = [
+        packet(name, type_, edns=edns)
+        for name in (WWW_NAME, b"\x03WwW\x07exAMple\x00", b"\x02No\x07example\x00")
+        for type_ in (97, 65)
+        for edns in (None, 0x4141, 0x6161)
+    ]
+    chance = random.Random(3)
+    queries = [chance.choice(kinds) for _ in range(600)]
+    with open_datagram(ListenAddress("127.0.0.1", 0)) as bound, client_of(bound) as client:
+        answers = ask_all(way(0, bound, Desk(twin.cache), lambda *_: None), client, queries)
+    assert len(answers) == len(queries)
+    for number, answer in answers.items():
+        assert twin.expected(queries[number], 1) == [queries[number][:2] + answer[2:]]
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -41,7 +41,7 @@ def test_a_change_forgets_its_name_and_what_looked_at_it(twin: Twin) -> None:
     for name in ("www.example.", "al.example.", "other.example.") * 2:
         twin.answer(question(name))
     put(twin, make(from_text("www.example."), 1, 60, [b"\x0a\x00\x00\x01"]))
-    known = twin.cache.by_packet
+    known = twin.cache.shelf.whole
     assert question("other.example.")[2:] in known
     assert question("www.example.")[2:] not in known
     assert question("al.example.")[2:] not in known
@@ -55,7 +55,7 @@ def test_a_new_serial_forgets_denials_only(twin: Twin) -> None:
         twin.answer(question("www.example.", 28))
         twin.answer(question("www.example."))
     put(twin, make(from_text("other.example."), 1, 60, [b"\x0a\x00\x00\x01"]))
-    known = twin.cache.by_packet
+    known = twin.cache.shelf.whole
     assert question("no.example.")[2:] not in known
     assert question("www.example.", 28)[2:] not in known
     assert question("www.example.")[2:] in known
@@ -71,8 +71,8 @@ def test_made_up_names_push_nothing_out(twin: Twin, monkeypatch: pytest.MonkeyPa
     for number in range(1_000):
         query = question(f"n{number}.example.")
         assert 3 == (twin.answer(query) or bytes(4))[3] & 15
-    assert question("www.example.")[2:] in twin.cache.by_packet
-    assert len(twin.cache.by_packet) < 60
+    assert question("www.example.")[2:] in twin.cache.shelf.whole
+    assert len(twin.cache.shelf.whole) < 60
 
 
 def test_the_caches_have_a_limit(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +85,7 @@ def test_the_caches_have_a_limit(twin: Twin, monkeypatch: pytest.MonkeyPatch) ->
                 for _ in range(2):
                     twin.answer(packet(name, type_, flags=flags, edns=500 + type_ if flags % 2 else None))
     cache = twin.cache
-    assert len(cache.by_packet) <= 40 * 6
+    assert len(cache.shelf.whole) <= 40 * 6
     assert sum(len(kind.entries) for kind in (cache._plain, *cache._kinds.values())) <= 40
     assert len(cache._kinds) <= answerer_cache._KINDS_MAX
 
@@ -100,7 +100,7 @@ def test_overlooked_notices_forget_everything(twin: Twin) -> None:
         twin.zones = {APEX: zone}
         twin.writer.publish(twin.zones, Changed(names=((APEX, rrset.name), (APEX, APEX)), zones=(APEX,)))
     twin.cache.catch_up()
-    assert {} == twin.cache.by_packet
+    assert {} == twin.cache.shelf.whole
     assert twin.expected(question("www.example."), 1) == [twin.answer(question("www.example."))]
 
 
@@ -123,7 +123,7 @@ def test_a_spelling_changes_nothing_but_the_question(twin: Twin) -> None:
                 query = packet(_spelled(text), type_, edns=1232)
                 for _ in range(3):
                     assert twin.allows(query, twin.answer(query) or b"")
-    assert twin.cache.by_lowered
+    assert twin.cache.shelf.tails
 
 
 def test_what_differs_beside_the_name_is_another_question(twin: Twin) -> None:

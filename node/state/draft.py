@@ -105,7 +105,8 @@ class Draft:
         if after is zone:
             return
         self.put_zone(after)
-        touched = (*after.history[-1].removed, *after.history[-1].added) if after.history else replacements
+        latest = after.history[-1] if after.history else None
+        touched = replacements if latest is None else (*latest.removed, *latest.added)
         for each in touched:  # a change too large for the history may have touched all it names
             self._names[(zone.name, each.name)] = None
         text = _zone_text(zone.name)

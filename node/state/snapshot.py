@@ -186,7 +186,8 @@ def _progress(restoring: Restoring) -> _Progress:
 
 def _dump_zone(state: State, zone: Zone) -> Iterator[bytes]:
     settings = state.zone_settings.get(zone.name)
-    head = ZoneHead(zone.name, zone.serial, settings, state.zone_indexes.get(zone.name, 0), zone.history)
+    index = state.zone_indexes.get(zone.name, 0)
+    head = ZoneHead(zone.name, zone.serial, settings, index, tuple(zone.history))
     yield _encode(["zone", head])
     yield from _dump_rows("rrsets", ((zone.nodes[rrset.name].index, rrset) for rrset in zone.iter_rrsets()))
 

@@ -4,8 +4,11 @@ A million names are built in small steps, each of which lets other threads run. 
 is shared with it: to let go of a million names at once would stop every thread as long as to build them at once.
 """
 
+from collections.abc import Iterable
+
 from immutables import Map
 
+from node.zone.chain import Chain
 from node.zone.name import Name, parent
 from node.zone.nodes import NOWHERE, Node
 from node.zone.rrset import RRset
@@ -22,12 +25,12 @@ class ZoneBuilder:
         self,
         name: Name,
         serial: int,
-        history: tuple[Delta, ...],
+        history: Iterable[Delta],
         former: "Map[Name, Node]" = Map(),  # noqa: B008  # it is immutable
     ) -> None:
         self._name = name
         self._serial = serial
-        self._history = history
+        self._history = tuple(history)
         self._former = former
         self._nodes = former.mutate()
         self._names: set[Name] = set()
@@ -76,7 +79,7 @@ class ZoneBuilder:
             self._forget_former(children)
         size = sum(len(delta.removed) + len(delta.added) for delta in self._history)
         nodes = self._nodes.finish()
-        return Zone(self._name, self._serial, nodes, self._count, self._digest, self._history, size)
+        return Zone(self._name, self._serial, nodes, self._count, self._digest, Chain(self._history), size)
 
     def _note_children(self, name: Name, children: int, visible: int) -> None:
         node = self._nodes.get(name, NOWHERE)

@@ -13,6 +13,7 @@ import msgspec
 from immutables import Map
 
 from node.zone import serial as serials
+from node.zone.chain import Chain
 from node.zone.lease import LeaseKey
 from node.zone.name import Name, sort_key
 from node.zone.nodes import Node, NodeEdit
@@ -37,6 +38,9 @@ class Delta(msgspec.Struct, frozen=True, omit_defaults=True):
     """The leases whose end the change is."""
 
 
+NO_HISTORY: Chain[Delta] = Chain()
+
+
 class Zone(msgspec.Struct, frozen=True, omit_defaults=True):
     """A zone version. The SOA is an ordinary RRset at the apex; its serial is kept beside it."""
 
@@ -46,7 +50,7 @@ class Zone(msgspec.Struct, frozen=True, omit_defaults=True):
     rrset_count: int = 0
     digest: int = 0
     """Sum of the RRsets' hashes modulo 2^128: the same for the same contents, whatever the order."""
-    history: tuple[Delta, ...] = ()
+    history: Chain[Delta] = NO_HISTORY
     history_rrsets: int = 0
     """How many RRsets the history holds."""
 
@@ -139,7 +143,7 @@ def new_zone(name: Name, rrsets: Iterable[RRset], index: int, serial: int = 1) -
     """Build a zone's first version, with this serial, from RRsets that include its SOA."""
     empty = Zone(name, (serial - 1) % serials.MODULUS)
     zone = with_changes(empty, (Replacement(rrset.name, rrset.type, rrset) for rrset in rrsets), index)
-    return msgspec.structs.replace(zone, history=(), history_rrsets=0)
+    return msgspec.structs.replace(zone, history=NO_HISTORY, history_rrsets=0)
 
 
 def renumbered(zone: Zone, serial: int, history: tuple[Delta, ...]) -> Zone:
@@ -154,7 +158,7 @@ def renumbered(zone: Zone, serial: int, history: tuple[Delta, ...]) -> Zone:
         serial=serial,
         nodes=edit.finish(),
         digest=(zone.digest + _hash(soa) - _hash(before)) % _DIGEST_MODULUS,
-        history=history,
+        history=Chain(history),
         history_rrsets=sum(map(_size, history)),
     )
 
@@ -209,17 +213,17 @@ def _finished(zone: Zone, edit: NodeEdit, delta: Delta) -> Zone:
     )
 
 
-def _extended(zone: Zone, delta: Delta) -> tuple[tuple[Delta, ...], int]:
+def _extended(zone: Zone, delta: Delta) -> tuple[Chain[Delta], int]:
     """Add a change to the history and forget the oldest ones beyond the limits."""
-    history = zone.history
+    history, count = zone.history, len(zone.history)
     size = zone.history_rrsets + _size(delta)
-    start = 0
-    while start < len(history) and (size > HISTORY_RRSETS_MAX or len(history) - start >= HISTORY_DELTAS_MAX):
-        size -= _size(history[start])
-        start += 1
+    gone = 0
+    while gone < count and (size > HISTORY_RRSETS_MAX or count - gone >= HISTORY_DELTAS_MAX):
+        size -= _size(history[gone])
+        gone += 1
     if size > HISTORY_RRSETS_MAX:
-        return (), 0
-    return (*history[start:], delta), size
+        return NO_HISTORY, 0
+    return history.followed_by(delta, gone), size
 
 
 def _size(delta: Delta) -> int:

@@ -86,6 +86,7 @@ zone "{origin}" {{ type primary; file "{zone}"; }};
 """
 
 PDNS = """launch=bind
+security-poll-suffix=
 bind-config={home}/named.conf
 local-address=127.0.0.1
 local-port={port}

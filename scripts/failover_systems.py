@@ -78,6 +78,7 @@ www 1 DYNA multifo!www
 """
 
 PDNS = """launch=bind
+security-poll-suffix=
 bind-config={folder}/named.conf
 local-address=127.0.0.1
 local-port={dns}

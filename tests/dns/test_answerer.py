@@ -96,7 +96,7 @@ async def ask(client: socket.socket, query: bytes, timeout_s: float = 5.0) -> by
     return await asyncio.wait_for(loop.sock_recv(client, 4096), timeout_s)
 
 
-async def until(condition: Callable[[], Awaitable[bool]], timeout_s: float = 10.0) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], timeout_s: float = 30.0) -> None:
     """Wait for a condition with a deadline."""
     deadline = time.monotonic() + timeout_s
     while not await condition():

@@ -77,7 +77,7 @@ def forwarding(
         server = DnsServer(DnsSettings(("127.0.0.1:0",)), lambda: shown, None, forwarder.ask)
         await server.start()
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(30):
                 await test(server, read_address(server.addresses[0]).port, upstream)
             await until(lambda: forwarder.pending == 0)
         finally:

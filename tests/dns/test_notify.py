@@ -84,7 +84,7 @@ def tell(
         )
         notifier = Notifier(chosen, lambda: ZONES if where is None else where, lambda: is_leader)
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 await test(notifier, secondary)
         finally:
             await notifier.stop()
@@ -207,7 +207,7 @@ def test_a_deaf_target_does_not_keep_the_others_waiting() -> None:
         settings = NotifySettings(also, name_servers=False, first_wait_s=60, flights_max=24, flights_each_max=8)
         notifier = Notifier(settings, lambda: many, lambda: True)
         notifier.became_leader()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await until(lambda: len(good.heard) == 40)
         assert 8 == len(deaf.heard)
         await notifier.stop()

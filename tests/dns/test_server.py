@@ -34,7 +34,7 @@ def serve(
         await server.start()
         try:
             address = read_address(server.addresses[0])
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(30):
                 await test(server, address.host, address.port)
         finally:
             await server.stop()

@@ -165,7 +165,7 @@ def powerdns_parent(folder: Path, place: Place) -> list[str]:
     parent_zone(folder, place, place.moved(block("the delegation")))
     (folder / "bind.conf").write_text(f'zone "example.com" {{ file "{folder}/example.com.zone"; }};\n')
     (folder / "pdns.conf").write_text(
-        f"launch=bind\nbind-config={folder}/bind.conf\nlocal-address=127.0.0.1\nlocal-port={place.parent}\n"
+        f"launch=bind\nsecurity-poll-suffix=\nbind-config={folder}/bind.conf\nlocal-address=127.0.0.1\nlocal-port={place.parent}\n"
         f"socket-dir={folder}\n"
     )
     return ["/usr/sbin/pdns_server", f"--config-dir={folder}", "--daemon=no", "--guardian=no"]

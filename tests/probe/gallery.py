@@ -160,7 +160,7 @@ def descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-async def eventually(condition: Callable[[], bool], timeout_s: float = 3.0) -> None:
+async def eventually(condition: Callable[[], bool], timeout_s: float = 15.0) -> None:
     """Wait until the condition holds; fail when it does not in time."""
     deadline = time.monotonic() + timeout_s
     while not condition():

@@ -197,6 +197,7 @@ class PowerDns(NameServer):
     def write(self) -> None:
         self.folder.joinpath("pdns.conf").write_text(
             f"""launch=gsqlite3
+security-poll-suffix=
 gsqlite3-database={self.folder}/db
 gsqlite3-dnssec=yes
 local-address={self.host}

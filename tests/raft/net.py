@@ -12,7 +12,7 @@ from raft.protection import Protection, SharedSecret
 from raft.transport import SecureTransport, TransportSettings
 
 SECRET = SharedSecret(b"a secret of the tests' own making")
-DEADLINE_S = 10.0
+DEADLINE_S = 30.0
 
 
 class Party:

@@ -317,7 +317,7 @@ def test_a_dial_of_ours_ends_and_is_tried_again(monkeypatch: pytest.MonkeyPatch)
 
         link = Link(peer_node("b", "127.0.0.1:1"), dial, decides=True)
         link.task = asyncio.create_task(link.keep())
-        await asyncio.wait_for(enough.wait(), 5)
+        await asyncio.wait_for(enough.wait(), 20)
         link.stop()
         return dials
 

@@ -123,6 +123,7 @@ def _probes(prober: Prober) -> ProbeSummary:
         delay_ms=summary.schedule_delay_ms,
         load=summary.load_factor,
         isolated=summary.is_isolated,
+        stale=summary.stale,
         done=summary.probes,
         failed=summary.failures,
         started_late=summary.started_late,

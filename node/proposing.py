@@ -34,6 +34,7 @@ from node.state.command import (
 from node.state.operations import KeepSchedule
 from node.state.pushes import ReportPush
 from node.state.state import Accepted, Refused
+from node.state.votes import WithdrawVotes
 from raft.proposal import Committed, NotCommitted, Outcome, Unknown
 
 LEADERLESS_S = 1.5
@@ -50,6 +51,7 @@ SELF_HEALING = (
     RestorePieces,
     Seed,
     SetFormat,
+    WithdrawVotes,
 )
 """Proposed again by whoever compares them with the State, until it says so: they need no ticket and no row."""
 

@@ -225,6 +225,8 @@ class ProbeSummary:
     """How full the node is with probing; 1 is full."""
     isolated: bool = False
     """Nothing answers this node: it does not vote."""
+    stale: int = 0
+    """Endpoints of which this node has had no result for too long: it does not vote on them."""
     done: int = 0
     failed: int = 0
     started_late: int = 0

@@ -140,7 +140,7 @@ def _node_problems(found: Found) -> Iterator[Problem]:
 
 
 def _probe_problems(name: str, probes: Mapping[str, Any], show: tuple[str, ...]) -> Iterator[Problem]:
-    """Tell of a node that probes too late, or that nothing answers."""
+    """Tell of a node that probes too late or cannot probe, or that nothing answers."""
     late, percent = probes.get("late", 0), probes.get("late_percent", 0.0)
     if late or percent > LATE_PERCENT_MAX:
         said = f"{late} probes of {name} are overdue, {percent:g} % begin late"
@@ -151,6 +151,10 @@ def _probe_problems(name: str, probes: Mapping[str, Any], show: tuple[str, ...])
     if probes.get("isolated"):
         text = f"{name} reaches nothing of what it probes: it takes its own network for dead and does not vote"
         yield Problem("probes_isolated", "warning", text, show)
+    stale = probes.get("stale", 0)
+    if stale:
+        text = f"{name} has had no result of {stale} endpoints for too long: it does not vote on them"
+        yield Problem("probes_stale", "warning", text, show)
 
 
 def _member_problems(found: Found) -> Iterator[Problem]:

@@ -55,6 +55,7 @@ def _probe_row(probes: ProbeSummary) -> Row:
         "delay_ms": probes.delay_ms,
         "load": probes.load,
         "isolated": probes.isolated,
+        "stale": probes.stale,
     }
 
 

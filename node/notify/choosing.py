@@ -18,6 +18,7 @@ _HUSHED = (
     "service.fail_open",
     "service.fail_open_ended",
     "vote.cast",
+    "vote.withdrawn",
 )
 """Not told while their service is in maintenance."""
 _OWN = ("notice.failed", "notice.given_up")

@@ -65,6 +65,7 @@ _CHANGES = (
     "token.created",
     "token.revoked",
     "vote.cast",
+    "vote.withdrawn",
     "zone.changed",
     "zone.created",
     "zone.deleted",

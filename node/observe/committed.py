@@ -8,7 +8,7 @@ from node.state.state import Event
 
 logger = structlog.get_logger()
 
-_QUIET = frozenset({"vote.cast"})
+_QUIET = frozenset({"vote.cast", "vote.withdrawn"})
 _ALARMING = frozenset({"service.down", "service.fail_open", "push.failed", "push.held", "votes.dropped"})
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from node.probe.slot import Slot
 from node.state.command import Ballot
 from node.state.state import State
+from node.state.votes import Abstention
 from node.zone.name import Name
 
 BALLOTS_MAX = 2_000
@@ -19,6 +20,20 @@ def standing_votes(state: State, node: str, fqdn: Name) -> dict[str, bool] | Non
     return {
         address: vote.up for address, known in service.endpoints for name, vote in known.votes if name == node
     }
+
+
+def abstentions(state: State, node: str, slots: Iterable[Slot]) -> list[Abstention]:
+    """Return the slots on which the State holds a vote of this node that is too old, with the reason."""
+    return [
+        Abstention(slot.fqdn, slot.address, _why_stale(slot))
+        for slot in slots
+        if slot.is_stale and slot.address in (standing_votes(state, node, slot.fqdn) or ())
+    ]
+
+
+def _why_stale(slot: Slot) -> str:
+    said = f"no result for more than {slot.plan.vote_s:g} s"
+    return f"{said}: {slot.last.evidence}" if slot.last is not None and not slot.last.tried else said
 
 
 def is_up_for_others(state: State, node: str, slots: Iterable[Slot]) -> bool:

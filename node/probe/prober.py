@@ -44,6 +44,10 @@ _COMPARE_S = 10.0
 """Every opinion is compared with the State this often, beside each time when one of both changes."""
 
 
+_LOOK_S = 1.0
+"""This often what has become too old to vote on is looked for."""
+
+
 class Prober:
     """Probes every endpoint of the State that this node is to probe, and votes."""
 
@@ -85,6 +89,8 @@ class Prober:
         self._refreshed_s = float("-inf")
         self._wakes_s = float("inf")
         self._compared_s = float("-inf")
+        self._looked_s = clock_s()
+        self._awake_s = 0.0
         self._doubted_s = 0.0
         self._is_behind = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -133,6 +139,7 @@ class Prober:
             round(self._meter.load_factor, 3),
             len(self._flights),
             self._guard.is_isolated,
+            sum(slot.is_stale for slot in self._roster.endpoints()),
         )
 
     def hear(self, fqdn: Name, address: str) -> bool:
@@ -171,6 +178,8 @@ class Prober:
         if now_s >= self._compared_s + _COMPARE_S:
             self._compared_s = now_s
             self._voter.note(self._roster.endpoints())
+        if now_s >= self._looked_s + _LOOK_S:
+            self._take_back_stale(now_s)
         if self._meter.turn(now_s, time.thread_time()):
             self._tell_lateness()
         while len(self._flights) < self._settings.flights_max:
@@ -207,9 +216,31 @@ class Prober:
                 self._schedule.put(slot, now_s)
         self._voter.note(changes.touched)
 
+    def _awake(self, now_s: float) -> float:
+        """Return for how long this process has run: a pause of its own makes nothing old that it will look at now."""
+        return self._awake_s + min(now_s - self._looked_s, 2 * _LOOK_S)
+
+    def _take_back_stale(self, now_s: float) -> None:
+        """Say nothing more of endpoints on which there has been no result for longer than a vote is good for.
+
+        That is so while this node cannot even try (no descriptor, no permission), is far behind its schedule, or a
+        probe does not come back. The node itself may be well, and its lease goes on.
+        """
+        self._awake_s, self._looked_s = self._awake(now_s), now_s
+        stale = [
+            slot
+            for slot in self._roster.endpoints()
+            if not slot.is_stale and self._awake_s - slot.tried_s > slot.plan.vote_s
+        ]
+        for slot in stale:
+            slot.is_stale, slot.opinion = True, Opinion()
+        if stale:
+            self._voter.note(stale)
+
     def _begin(self, slot: Slot) -> None:
         """Let the first probe come at the endpoint's beat, or soon where the beat is slow."""
         now_s, wait_s = self._clock_s(), self._until_beat_s(slot)
+        slot.tried_s = self._awake(now_s)
         slot.beat_s = now_s + wait_s
         self._schedule.put(slot, now_s + wait_s * min(1.0, _START_SPREAD_MAX_S / slot.plan.interval_s))
 
@@ -286,6 +317,8 @@ class Prober:
             fqdn = to_text(slot.fqdn)
             logger.warning("probe.untried", fqdn=fqdn, address=slot.address, detail=result.evidence)
         slot.last = result
+        if result.tried or hears:
+            slot.tried_s, slot.is_stale = self._awake(now_s), False
         if result.tried and not self._roster.is_reference(slot):
             self.history.add(slot.fqdn, slot.address, up=result.up, latency_ms=result.latency_ms)
         if result.tried:

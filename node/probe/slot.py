@@ -11,6 +11,8 @@ from node.probe.sessions import RESUMED_S_MAX
 from node.zone.name import Name
 
 _LISTENING_INTERVAL_MAX_S = 1.0
+_LATE_S = 1.0
+"""A busy node may be so late with what it does."""
 
 
 class Plan(NamedTuple):
@@ -22,6 +24,11 @@ class Plan(NamedTuple):
     recheck_s: float
     rise: int
     fall: int
+
+    @property
+    def vote_s(self) -> float:
+        """For how long a vote is good without a new result: the two next probes may miss, or one takes all its time."""
+        return max(3 * self.interval_s, self.interval_s + self.timeout_s) + _LATE_S
 
 
 def plan_of(service: Service) -> Plan:
@@ -61,6 +68,10 @@ class Slot:
     """When the opinion became "down"."""
     contradicted_index: int = 0
     """The newest vote of another node against the opinion that was acted on, by its log index."""
+    tried_s: float = 0.0
+    """When a probe last told something of it; on the prober's clock that stands while the process does not run."""
+    is_stale: bool = False
+    """Whether that is longer ago than a vote is good for, so that this node says nothing."""
     is_settled: bool = False
     """Whether the State is known to hold the opinion's vote."""
 

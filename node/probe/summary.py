@@ -28,6 +28,8 @@ class ProberSummary:
     """The fuller of the probing resources of late: flights, or the processor time of this thread. 1 is full."""
     flights: int
     is_isolated: bool
+    stale: int = 0
+    """Endpoints of which there has been no result for longer than a vote is good for."""
 
 
 @dataclass(slots=True)

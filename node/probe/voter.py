@@ -10,12 +10,13 @@ from collections.abc import Awaitable, Callable, Iterable
 
 import structlog
 
-from node.probe.ballots import BALLOTS_MAX, ballot_of, standing_votes
+from node.probe.ballots import BALLOTS_MAX, abstentions, ballot_of, standing_votes
 from node.probe.guard import Guard
 from node.probe.slot import Slot
-from node.state.command import Ballot, CastVotes, Command, DropVotes
+from node.state.command import FORMATS, Ballot, CastVotes, Command, DropVotes
 from node.state.state import Accepted, State
-from node.zone.name import Name
+from node.state.votes import WithdrawVotes
+from node.zone.name import Name, to_text
 from raft.proposal import Committed, Outcome
 
 logger = structlog.get_logger()
@@ -100,10 +101,12 @@ class Voter:
             return None  # results that come in later ask again
         if self._guard.is_isolated:
             return self._abstention(state)
+        drops = state.drops.get(self._node, 0)
+        stale = abstentions(state, self._node, self._unsettled)[:BALLOTS_MAX]
+        if stale and state.format >= FORMATS[WithdrawVotes]:
+            return WithdrawVotes(self._node, tuple(stale), drops)
         ballots = self._ballots(state)
-        if not ballots:
-            return None
-        return CastVotes(self._node, tuple(ballots), state.drops.get(self._node, 0))
+        return CastVotes(self._node, tuple(ballots), drops) if ballots else None
 
     def _abstention(self, state: State) -> Command | None:
         if any(standing_votes(state, self._node, fqdn) for fqdn in self._services()):
@@ -142,5 +145,13 @@ def _log_cast(command: Command) -> None:
     if isinstance(command, CastVotes):
         down = sum(not ballot.up for ballot in command.ballots)
         logger.debug("vote.proposed", up=len(command.ballots) - down, down=down)
+    elif isinstance(command, WithdrawVotes):
+        first = command.abstentions[0]
+        logger.warning(
+            "vote.withdrawn",
+            endpoints=len(command.abstentions),
+            first=f"{to_text(first.fqdn)} {first.address}",
+            why=first.evidence,
+        )
     else:
         logger.warning("vote.dropped", why="isolated: nothing answers this node")

@@ -27,6 +27,7 @@ from node.state.changes import (
 from node.state.notices import ReportNotice
 from node.state.operations import ClearOverrides, EndWaits, KeepSchedule, SetMaintenance, SetOverrides
 from node.state.pushes import DeleteTarget, HoldPush, PutTarget, ReportPush, SteerPush, Target
+from node.state.votes import WithdrawVotes
 from node.zone.lease import LeaseKey
 from node.zone.name import Name
 from node.zone.rrset import RRset
@@ -34,7 +35,7 @@ from node.zone.serial import Policy
 
 __all__ = ["AddRdatas", "Change", "DeleteRRset", "LeaseWish", "Prerequisite", "PutRRset", "RemoveRdatas"]
 
-FORMAT = 2
+FORMAT = 3
 ENTRY_BYTES_MAX = 4 * 1024 * 1024
 
 
@@ -318,6 +319,7 @@ Command = (
     | EndWaits
     | Together
     | NoteTokenUses
+    | WithdrawVotes
 )
 
 
@@ -348,7 +350,7 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Entry)
 
 
-FORMATS: dict[type, int] = {NoteTokenUses: 2}
+FORMATS: dict[type, int] = {NoteTokenUses: 2, WithdrawVotes: 3}
 """The format of each kind that came after format 1."""
 KEEPS_ADMINISTRATOR_FORMAT = 2
 

@@ -13,7 +13,8 @@ from node.health.publish import Reason, part_of
 from node.health.rule import judge
 from node.health.service import Endpoint, Service
 from node.state.command import Member
-from node.state.state import EndpointState, ServiceState, State
+from node.state.events import iter_after
+from node.state.state import EndpointState, Event, ServiceState, State
 from node.state.telling import selection_of
 from node.zone.name import to_text
 
@@ -25,6 +26,8 @@ _SELECTIONS = {
     "sticky": "one, the same for all clients of a network,",
     "site": "what is at the answering node's site, or all where nothing is,",
 }
+_OF_NODES = ("votes.dropped", "node.removed", "node.changed")
+"""Events after which none of a node's votes stands."""
 _OVERRIDES = {"drain": "drained", "up": "forced up", "down": "forced down"}
 
 
@@ -64,6 +67,10 @@ def explain_service(state: State, known: ServiceState) -> tuple[EndpointStory, .
     verdicts = {address: each.verdict for address, each in known.endpoints}
     reasons = dict(selection_of(known).reasons)
     states = dict(known.endpoints)
+    is_whole = all(
+        len(states[each.address].votes) == len(_voters(state, each)) for each in known.service.endpoints
+    )
+    silences = {} if is_whole else _silences(state, known)
     stories = []
     for endpoint in known.service.endpoints:
         published = endpoint.address in known.published
@@ -73,7 +80,7 @@ def explain_service(state: State, known: ServiceState) -> tuple[EndpointStory, .
                 0, f"{endpoint.address} is {'' if published else 'not '}published: {_headline(known, reason)}"
             ),
             *_operator_lines(known, endpoint.address),
-            *_verdict_lines(state, known.service, endpoint, states[endpoint.address]),
+            *_verdict_lines(state, known.service, endpoint, states[endpoint.address], silences),
             *_wait_lines(known.service, states[endpoint.address]),
             *_selection_lines(known, endpoint, reason, verdicts),
             *_change_lines(known, endpoint.address, reason, states[endpoint.address]),
@@ -153,7 +160,33 @@ def _voters(state: State, endpoint: Endpoint) -> tuple[Member, ...]:
     return tuple(each for each in state.members if not endpoint.probe_from or each.name in endpoint.probe_from)
 
 
-def _verdict_lines(state: State, service: Service, endpoint: Endpoint, known: EndpointState) -> Iterator[Line]:
+def _silences(state: State, known: ServiceState) -> dict[tuple[str, str], Event]:
+    """Return with which event a node has taken back its latest vote on an endpoint, by address and node.
+
+    Those from before the service was defined as it is are left out: its endpoints may have been others.
+    """
+    found: dict[tuple[str, str], Event] = {}
+    fqdn = to_text(known.service.fqdn)
+    for event in iter_after(state, known.index):
+        if event.index > state.index:
+            break
+        data = event.data
+        if event.kind == "vote.withdrawn" and data["service"] == fqdn:
+            found[data["endpoint"], data["node"]] = event
+        elif found and event.kind == "vote.cast" and data["service"] == fqdn:
+            found.pop((data["endpoint"], data["node"]), None)
+        elif found and event.kind in _OF_NODES:
+            found = {place: each for place, each in found.items() if place[1] != data.get("node")}
+    return found
+
+
+def _verdict_lines(
+    state: State,
+    service: Service,
+    endpoint: Endpoint,
+    known: EndpointState,
+    silences: Mapping[tuple[str, str], Event],
+) -> Iterator[Line]:
     voters, votes = _voters(state, endpoint), dict(known.votes)
     ups = {name: vote.up for name, vote in known.votes}
     since = f" since {moment(known.at_ms)} (index {known.index})" if known.index else ""
@@ -163,8 +196,10 @@ def _verdict_lines(state: State, service: Service, endpoint: Endpoint, known: En
     for voter in voters:
         name = f"{voter.name} {voter.site}".strip()
         vote = votes.get(voter.name)
+        silence = silences.get((endpoint.address, voter.name))
         if vote is None:
-            yield Line(2, f"· {name}  no vote")
+            why = f": {silence.data['evidence']}, {_since(silence.at_ms, silence.index)}" if silence else ""
+            yield Line(2, f"· {name}  no vote{why}")
             continue
         said = f"▲ {name}  {vote.latency_ms} ms" if vote.up else f"▼ {name}"
         evidence = f"  {vote.evidence}" if vote.evidence else ""

@@ -63,6 +63,7 @@ from node.state.operations import (
 )
 from node.state.pushes import DeleteTarget, HoldPush, PutTarget, ReportPush, SteerPush
 from node.state.state import Applied, Changed, Refused, Result, State, advanced
+from node.state.votes import WithdrawVotes
 from node.zone.name import Name
 
 MEMBERS_MAX = 99
@@ -236,4 +237,5 @@ _ACTIONS: dict[type, Callable[[Draft, Any], Result]] = {
     EndWaits: overrides.release_waiting,
     Together: _together,
     NoteTokenUses: tokens.note_uses,
+    WithdrawVotes: services.withdraw_votes,
 }

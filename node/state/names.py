@@ -32,6 +32,7 @@ from node.state.operations import (
     SetOverrides,
 )
 from node.state.pushes import PutTarget
+from node.state.votes import WithdrawVotes
 from node.zone.name import Name, is_canonical
 
 
@@ -79,6 +80,8 @@ def _names(command: Any) -> Iterator[Name]:
             yield command.fqdn
         case CastVotes():
             yield from dict.fromkeys(ballot.fqdn for ballot in command.ballots)
+        case WithdrawVotes():
+            yield from dict.fromkeys(each.fqdn for each in command.abstentions)
         case PutTarget():
             yield from command.target.zones
 

@@ -18,6 +18,9 @@ from node.zone.name import Name, from_text, to_text
 from node.zone.rrset import RRset
 from node.zone.zone import Replacement, Zone, served_as
 
+_OF_VOTES = ("vote.cast", "vote.withdrawn")
+"""Events of one endpoint; the others that name a node are of the whole node."""
+
 
 class NotHeld(ValueError):
     """Of that index nothing can be told; the message says why. ``is_old``: it could once."""
@@ -63,7 +66,7 @@ def state_at(state: State, index: int, fqdns: Collection[Name] | None = None) ->
     """
     require_held(state, index)
     events = [state.events[number] for number in sorted(state.events)]
-    nodes = [each for each in events if each.data.get("node") and each.kind != "vote.cast"]
+    nodes = [each for each in events if each.data.get("node") and each.kind not in _OF_VOTES]
     members = _members_at(state.members, [each for each in nodes if each.index > index])
     moment = Moment(index, members, oldest_index(state), nodes)
     notes: dict[Name, tuple[str, ...]] = {}

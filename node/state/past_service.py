@@ -205,7 +205,8 @@ class _Then:
         casts = [each for each in self._events_of(back, "vote.cast") if each.data["node"] == name]
         if casts:
             return None if self._is_over(casts[-1], back) else _vote_of(casts[-1])
-        first = next((each for each in later if each.kind == "vote.cast" and each.data["node"] == name), None)
+        since = self._events_of(later, "vote.cast", "vote.withdrawn")
+        first = next((each for each in since if each.data["node"] == name), None)
         if first is not None and first.data.get("before"):
             return Vote(first.data["before"] == "up", 0, 0)
         begins, ends, _ = self._span(address)
@@ -218,9 +219,13 @@ class _Then:
         return [each for each in self._moment.nodes if each.kind in _VOTES and each.data.get("node") == name]
 
     def _is_over(self, cast_: Event, back: list[Event]) -> bool:
-        """Say whether a vote had ended by then: with its node's lease, or because another node heard a heartbeat."""
+        """Say whether a vote had ended by then: taken back, with its node's lease, or as another node heard a heartbeat."""
         index = self._moment.at
-        if any(cast_.index < each.index <= index for each in self._ends_of(cast_.data["node"])):
+        node = cast_.data["node"]
+        if any(cast_.index < each.index <= index for each in self._ends_of(node)):
+            return True
+        taken_back = self._events_of(back, "vote.withdrawn")
+        if any(each.data["node"] == node and each.index > cast_.index for each in taken_back):
             return True
         if cast_.data["vote"] == "up":
             return False

@@ -20,6 +20,7 @@ from node.state.state import EndpointState, Refused, Result, ServiceState, Vote
 from node.state.targets import leave_behind
 from node.state.telling import tell_published
 from node.state.undoing import undo_of
+from node.state.votes import Abstention, WithdrawVotes
 from node.state.wording import service_changes
 from node.state.zones import closest_zone, condition
 from node.zone.name import Name, is_within, to_text
@@ -131,16 +132,24 @@ def delete_endpoint(draft: Draft, command: DeleteEndpoint) -> Result:
 
 def cast_votes(draft: Draft, command: CastVotes) -> Result:
     """Count a node's votes that differ from what it said before, and publish what follows."""
-    if not any(member.name == command.node for member in draft.state.members):
-        return draft.refused("forbidden", f"{command.node} is not a node of the cluster")
-    if command.after_drop != draft.state.drops.get(command.node, 0):
-        return draft.refused("precondition", f"the votes of {command.node} are from before its lease ended")
-    if len(command.ballots) > BALLOTS_MAX:
-        return draft.refused("invalid", f"one entry can hold at most {BALLOTS_MAX} votes")
+    wrong = _ballot_problem(draft, command.node, command.after_drop, len(command.ballots))
+    if wrong:
+        return wrong
     by_service: dict[Name, list[Ballot]] = {}
     for ballot in command.ballots:
         by_service.setdefault(ballot.fqdn, []).append(ballot)
     touched = [fqdn for fqdn, ballots in by_service.items() if _cast(draft, command.node, fqdn, ballots)]
+    for fqdn in touched:
+        judge(draft, fqdn)
+    return draft.accepted()
+
+
+def withdraw_votes(draft: Draft, command: WithdrawVotes) -> Result:
+    """Count a node's votes on these endpoints no longer, and publish what follows from the others'."""
+    wrong = _ballot_problem(draft, command.node, command.after_drop, len(command.abstentions))
+    if wrong:
+        return wrong
+    touched = dict.fromkeys(each.fqdn for each in command.abstentions if _withdraw(draft, command.node, each))
     for fqdn in touched:
         judge(draft, fqdn)
     return draft.accepted()
@@ -256,6 +265,43 @@ def _no_service(draft: Draft, fqdn: Name) -> Refused:
 
 
 # --- votes and verdicts ---------------------------------------------------------------------------
+
+
+def _ballot_problem(draft: Draft, node: str, after_drop: int, count: int) -> Refused | None:
+    if not any(member.name == node for member in draft.state.members):
+        return draft.refused("forbidden", f"{node} is not a node of the cluster")
+    if after_drop != draft.state.drops.get(node, 0):
+        return draft.refused("precondition", f"the votes of {node} are from before its lease ended")
+    if count > BALLOTS_MAX:
+        return draft.refused("invalid", f"one entry can hold at most {BALLOTS_MAX} votes")
+    return None
+
+
+def _withdraw(draft: Draft, node: str, abstention: Abstention) -> bool:
+    """Take a node's vote on an endpoint out of the state; say whether there was one."""
+    known = draft.state.services.get(abstention.fqdn)
+    before = None if known is None else dict(known.endpoints).get(abstention.address)
+    vote = None if before is None else dict(before.votes).get(node)
+    if known is None or before is None or vote is None:
+        return False
+    after = _without(before, node)
+    endpoints = tuple(
+        (address, after if address == abstention.address else each) for address, each in known.endpoints
+    )
+    keep(draft, msgspec.structs.replace(known, endpoints=endpoints))
+    text, word = to_text(abstention.fqdn), "up" if vote.up else "down"
+    evidence = abstention.evidence[:EVIDENCE_CHARACTERS_MAX]
+    draft.tell(
+        "vote.withdrawn",
+        f"{text} {abstention.address}",
+        f"{node} no longer says {word}: {evidence}" if evidence else f"{node} no longer says {word}",
+        service=text,
+        endpoint=abstention.address,
+        node=node,
+        before=word,
+        evidence=evidence,
+    )
+    return True
 
 
 def _cast(draft: Draft, node: str, fqdn: Name, ballots: list[Ballot]) -> bool:

@@ -27,6 +27,7 @@ from node.state.operations import ClearOverrides, EndWaits, KeepSchedule, Place,
 from node.state.overrides import next_due_ms
 from node.state.state import EndpointState, Event, ServiceState, State, Vote
 from node.state.telling import selection_of
+from node.state.votes import Abstention, WithdrawVotes
 from node.zone.name import to_text
 
 PLAYED_MAX = 2_000
@@ -228,6 +229,9 @@ def _command(stage: _Stage, step: Event | Cast) -> Command | None:
     if step.kind in _OVERRIDES:
         return SetOverrides((place,), _OVERRIDES[step.kind], allow_empty=True)
     match step.kind:
+        case "vote.withdrawn":
+            node = step.data.get("node", "")
+            return WithdrawVotes(node, (Abstention(place.fqdn, place.address),), stage.state.drops.get(node, 0))
         case "votes.dropped":
             return DropVotes(step.data.get("node", ""))
         case "endpoint.released":
@@ -256,6 +260,8 @@ def _endpoint(address: str, now: EndpointState, events: Sequence[Event]) -> Endp
     for event in reversed(own):
         if event.kind == "vote.cast":
             votes[event.data.get("node", "")] = event.data.get("vote") != "up"
+        elif event.kind == "vote.withdrawn":
+            votes[event.data.get("node", "")] = event.data.get("before") == "up"
     verdict = next((each.data.get("before") for each in own if each.kind == "verdict.changed"), now.verdict)
     found = tuple((name, Vote(up, 0, 0)) for name, up in sorted(votes.items()) if verdict != "undecided")
     return EndpointState(found, "up" if verdict == "up" else "down" if verdict == "down" else "undecided")

@@ -180,7 +180,7 @@ def test_other_nodes_troubles(cluster: FakeCluster) -> None:
 
 
 def test_how_a_node_probes(cluster: FakeCluster) -> None:
-    """A share of probes that begin late is told with how late and how loaded; an isolated node is told of."""
+    """A share of probes that begin late is told with how late and how loaded; a node that is isolated or cannot probe is told of."""
     decided(cluster)
     behind = ProbeSummary(endpoints=3, late_percent=12.5, delay_ms=340, load=1.25)
     (problem,) = build(cluster.context(probes=lambda: behind), peers(cluster))["problems"]
@@ -190,6 +190,9 @@ def test_how_a_node_probes(cluster: FakeCluster) -> None:
     assert [] == codes(build(cluster.context(probes=lambda: now_and_then), peers(cluster)))
     isolated = build(cluster.context(probes=lambda: ProbeSummary(isolated=True)), peers(cluster))
     assert ["probes_isolated"] == codes(isolated)
+    (stale,) = build(cluster.context(probes=lambda: ProbeSummary(stale=3)), peers(cluster))["problems"]
+    expected = "ns1 has had no result of 3 endpoints for too long: it does not vote on them"
+    assert ("probes_stale", expected) == (stale["code"], stale["text"])
 
 
 def test_over_http(api: Api) -> None:

@@ -36,6 +36,7 @@ from node.state.operations import (
 )
 from node.state.state import Refused, ServiceState
 from node.state.telling import selection_of
+from node.state.votes import Abstention, WithdrawVotes
 from node.zone.name import from_text, to_text
 from node.zone.rrset import AAAA, A
 from tests.state.play import WWW, ZONE, Play, places
@@ -115,6 +116,11 @@ class Player(Play):
 
     def drop(self, node: str) -> None:
         self.do(DropVotes(node))
+
+    def withdraw(self, node: str, letters: str) -> None:
+        """``withdraw n1 a``: the node has had no result for too long"""
+        why = "no result for more than 4 s: this node has no file descriptor left"
+        self.do(WithdrawVotes(node, tuple(Abstention(WWW, LETTERS[letter], why) for letter in letters)))
 
     def _places(self, letters: str) -> tuple[Place, ...]:
         return places(*(LETTERS[letter] for letter in letters))

@@ -51,6 +51,7 @@ from node.state.operations import (
     SetOverrides,
 )
 from node.state.pushes import DeleteTarget, HoldPush, PutTarget, ReportPush, SteerPush, Target
+from node.state.votes import Abstention, WithdrawVotes
 from node.zone.lease import LeaseKey
 from node.zone.name import from_text
 from node.zone.rrset import RRset
@@ -116,6 +117,7 @@ COMMANDS: tuple[Command, ...] = (
     PutToken(ApiToken("ci", b"\x01" * 32, ("admin",)), 9, keeps_administrator=True),
     RevokeToken("ci", 10, keeps_administrator=True),
     NoteTokenUses(20_000, ("ci", "gone")),
+    WithdrawVotes("ns1", (Abstention(WWW, "192.0.2.1", "not tried for 7 s"),), 5),
 )
 ENTRIES = tuple(
     Entry(command, 1_700_000_000_000 + number, "actor", "reason", Ticket("client", number, b"\x01" * 8, 4))

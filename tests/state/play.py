@@ -6,6 +6,7 @@ from hypothesis.strategies import SearchStrategy
 
 from node.health.steadiness import Failback, FlapLimit
 from node.state.command import (
+    FORMAT,
     Ballot,
     CastVotes,
     Command,
@@ -27,6 +28,7 @@ from node.state.operations import (
     SetOverrides,
 )
 from node.state.state import Accepted, Applied, Refused, State
+from node.state.votes import Abstention, WithdrawVotes
 from node.zone.name import from_text
 
 ZONE, WWW, NS = (from_text(each) for each in ("example.org", "www.example.org", "ns.example.org"))
@@ -40,15 +42,19 @@ FAILBACKS = st.sampled_from([Failback(), Failback("after", 20_000), Failback("ma
 
 def as_of(state: State, command: Command) -> Command:
     """Return votes as their node would cast them at this State; any other command as it is."""
-    if not isinstance(command, CastVotes):
+    if not isinstance(command, CastVotes | WithdrawVotes):
         return command
     return msgspec.structs.replace(command, after_drop=state.drops.get(command.node, 0))
+
+
+EMPTY = State(format=FORMAT)
+"""Before the first entry, where all nodes read the newest format."""
 
 
 class Play:
     """A State, the time of its entries, and the kinds of events so far; what is done is done by alice for work."""
 
-    def __init__(self, state: State = State(), now_ms: int = 1_700_000_000_000) -> None:  # noqa: B008  # immutable
+    def __init__(self, state: State = EMPTY, now_ms: int = 1_700_000_000_000) -> None:
         self.state = state
         self.now_ms = now_ms
         self.kinds: list[str] = []
@@ -98,6 +104,11 @@ def interventions(addresses: tuple[str, ...], times_ms: SearchStrategy[int]) -> 
     some = st.sampled_from(addresses).map(places)
     return st.one_of(
         st.builds(DropVotes, st.sampled_from(NODES)),
+        st.builds(
+            lambda node, address: WithdrawVotes(node, (Abstention(WWW, address, "not tried for 7 s"),)),
+            st.sampled_from(NODES),
+            st.sampled_from(addresses),
+        ),
         st.builds(KeepSchedule, times_ms),
         st.builds(EndWaits, some),
         st.builds(

@@ -89,7 +89,7 @@ def test_other_versions_are_named() -> None:
     with pytest.raises(BadBackup, match="written in version 2 of the format, and this program reads version 1"):
         BackupReader(io.BytesIO(octets.replace(b"backup 1\n", b"backup 2\n", 1)))
     newer = msgspec.structs.replace(seeded().state, format=7)
-    with pytest.raises(BadBackup, match=r"its state has format 7, and this program \(2\) is too old"):
+    with pytest.raises(BadBackup, match=r"its state has format 7, and this program \(3\) is too old"):
         BackupReader(io.BytesIO(octets_of(newer)))
 
 

@@ -27,6 +27,7 @@ from node.state.command import (
     Together,
     encode,
 )
+from node.state.explaining import explain_service
 from node.state.machine import apply
 from node.state.members import MemberNote, Seat, change_members, encode_note
 from node.state.operations import (
@@ -40,7 +41,7 @@ from node.zone.name import from_text
 from node.zone.rrset import A, make
 from node.zone.zone import Zone
 from tests.state.conftest import rrset
-from tests.state.play import MIXED, NODES, SEED, WWW, ZONE, as_of, interventions, votes
+from tests.state.play import EMPTY, MIXED, NODES, SEED, WWW, ZONE, as_of, interventions, votes
 
 SERVICES = st.builds(
     lambda endpoints, **fields: PutService(Service(WWW, ZONE, endpoints=tuple(endpoints), **fields)),
@@ -103,6 +104,12 @@ def told(known: ServiceState | None) -> object:
     )
 
 
+def silences(state: State, known: ServiceState | None) -> list[str]:
+    """Return why nodes say nothing of endpoints."""
+    stories = explain_service(state, known) if known is not None else ()
+    return sorted(line.text for story in stories for line in story.lines if "no vote" in line.text)
+
+
 def contents(zone: Zone | None) -> object:
     return None if zone is None else (zone.serial, zone.digest, list(zone.iter_rrsets()), sorted(zone.nodes))
 
@@ -111,13 +118,15 @@ def contents(zone: Zone | None) -> object:
 @given(SERVICES, st.lists(STEPS, max_size=25))
 def test_the_past_is_what_it_was(first: PutService, steps: list[Any]) -> None:
     """At every index, for services and zones, on a node that read a snapshot as well."""
-    states = [State()]
+    states = [EMPTY]
     for number, step in enumerate([SEED, first, *steps], 1):
         states.append(after(states[-1], step, number))
     now = load(dump(states[-1]))
     for then in states[1:]:
         found = state_at(now, then.index)
-        assert told(then.services.get(WWW)) == told(found.state.services.get(WWW)), then.index
+        known, known_again = then.services.get(WWW), found.state.services.get(WWW)
+        assert told(known) == told(known_again), then.index
+        assert silences(then, known) == silences(found.state, known_again)
         assert contents(then.zones.get(ZONE)) == contents(found.state.zones.get(ZONE))
         assert {each.name for each in then.members} == {each.name for each in found.state.members}
         assert {} == found.notes

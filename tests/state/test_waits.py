@@ -24,7 +24,7 @@ from node.state.operations import (
 from node.state.overrides import next_due_ms
 from node.state.snapshot import digest, dump, load
 from node.state.state import State
-from tests.state.play import FAILBACKS, FLAP_LIMITS, MIXED, SEED, WWW, ZONE, as_of, interventions, votes
+from tests.state.play import EMPTY, FAILBACKS, FLAP_LIMITS, MIXED, SEED, WWW, ZONE, as_of, interventions, votes
 
 TIMES = st.integers(-5, 200).map(lambda seconds: seconds * 1000)
 SERVICES = st.builds(
@@ -45,7 +45,7 @@ COMMANDS = st.one_of(SERVICES, votes(MIXED), interventions(MIXED, TIMES))
 @given(SERVICES, st.lists(st.tuples(COMMANDS, TIMES), max_size=40), st.integers(0, 40))
 def test_whatever_comes_all_nodes_agree(first: PutService, commands: list[Any], restarted_at: int) -> None:
     """Also with one that read a snapshot on the way, and with clocks that go back."""
-    one = two = State()
+    one = two = EMPTY
     for number, (command, at_ms) in enumerate([(SEED, 0), (first, 0), *commands]):
         data = encode(Entry(as_of(one, command), at_ms))
         one, two = (apply(each, each.index + 1, data).state for each in (one, two))

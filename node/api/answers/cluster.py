@@ -19,6 +19,7 @@ class Probes(TypedDict):
     delay_ms: int
     load: float
     isolated: bool
+    stale: int
 
 
 class Certificate(TypedDict):

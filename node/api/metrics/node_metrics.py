@@ -67,6 +67,11 @@ def _probe_metrics(probes: ProbeSummary) -> Iterator[Metric]:
     )
     yield gauge("probe_load_factor", "How full this node is with probing; 1 is full.", probes.load)
     yield gauge(
+        "probe_stale_endpoints",
+        "Endpoints without a result for too long, on which it does not vote.",
+        probes.stale,
+    )
+    yield gauge(
         "probe_isolated", "Whether nothing answers this node, so that it does not vote.", probes.isolated
     )
 

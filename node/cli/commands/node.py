@@ -182,6 +182,7 @@ def _probes(probes: Json) -> str:
     said += f", {late_percent:g} % begin late" if late_percent else ""
     said += "" if probes["late"] or late_percent else ", on time"
     said += f", load {probes['load']:.2f}" if "load" in probes else ""
+    said += f", {probes['stale']} without a result" if probes.get("stale") else ""
     return f"{said}, isolated" if probes.get("isolated") else said
 
 

@@ -11,6 +11,7 @@ from node.api.operation_notes import find_notes, is_maintained
 from node.api.token_problems import find_token_problems
 from node.api.trust_problems import find_trust_problems
 from node.api.views import Row, moment
+from node.counted import counted
 from node.formats import holding_back, newest_read
 from node.state.events import time_of
 from node.state.state import ServiceState, State
@@ -97,7 +98,8 @@ def _digest_problems(found: Found) -> Iterator[Problem]:
 def _restore_problems(found: Found) -> Iterator[Problem]:
     restoring = found.state.restoring
     if restoring is not None:
-        text = f"a backup is being restored, {restoring.source}: {restoring.next} pieces so far, nothing is served yet"
+        pieces = counted(restoring.next, "piece")
+        text = f"a backup is being restored, {restoring.source}: {pieces} so far, nothing is served yet"
         yield Problem("restoring", "critical", text, ("qdns", "status", "--watch"))
 
 
@@ -143,7 +145,8 @@ def _probe_problems(name: str, probes: Mapping[str, Any], show: tuple[str, ...])
     """Tell of a node that probes too late or cannot probe, or that nothing answers."""
     late, percent = probes.get("late", 0), probes.get("late_percent", 0.0)
     if late or percent > LATE_PERCENT_MAX:
-        said = f"{late} probes of {name} are overdue, {percent:g} % begin late"
+        are = "is" if late == 1 else "are"
+        said = f"{counted(late, 'probe')} of {name} {are} overdue, {percent:g} % begin late"
         if not late:
             said = f"{percent:g} % of the probes of {name} begin late"
         text = f"{said}, by up to {probes.get('delay_ms', 0)} ms (load {probes.get('load', 0):.2f}): its votes come late"

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 
 from node.api.context import TrustSummary
 from node.api.views import Row, moment
+from node.counted import counted
 
 CERTIFICATE_DAYS: Final = 30
 """A certificate that ends sooner is told of."""
@@ -53,7 +54,7 @@ def _certificate(name: str, certificate: Mapping[str, Any] | None) -> Iterator[T
         yield (
             "certificate_ends_soon",
             "warning",
-            f"the certificate of {name} ends in {days} days, on {day}",
+            f"the certificate of {name} ends in {counted(days, 'day')}, on {day}",
             renew,
         )
     if certificate["problem"]:

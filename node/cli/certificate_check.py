@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from node.config.messages import Fault
 from node.config.secret import SecretError, path_of
+from node.counted import counted
 
 if TYPE_CHECKING:
     from node.config import Config
@@ -54,7 +55,7 @@ def _of_node(config: "Config", node: "Node", files: "TlsFiles") -> Iterator[Faul
         return
     days = (ends - dt.datetime.now(dt.UTC)).days
     if days < WARN_DAYS:
-        message = f"the certificate of {node.name} ends in {days} days, on {ends:%Y-%m-%d}"
+        message = f"the certificate of {node.name} ends in {counted(days, 'day')}, on {ends:%Y-%m-%d}"
         yield _fault(config, message, "warning", "certificate-ends", f"qdns init --renew {node.name}")
 
 
@@ -73,7 +74,9 @@ def _of_apis(config: "Config") -> Iterator[Fault]:
             continue  # the node says so when it starts; of the others not all files need be here
         days = (ends - dt.datetime.now(dt.UTC)).days
         if days < WARN_DAYS:
-            message = f"the certificate of the API of {node.name} ends in {days} days, on {ends:%Y-%m-%d}"
+            message = (
+                f"the certificate of the API of {node.name} ends in {counted(days, 'day')}, on {ends:%Y-%m-%d}"
+            )
             if days < 0:
                 message = f"the certificate of the API of {node.name} has ended on {ends:%Y-%m-%d}"
             help_ = f"made by qdns init: qdns init --renew {node.name}"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from node.cli.addresses import segment
 from node.cli.faults import Failure
 from node.cli.session import Session
+from node.counted import counted
 
 if TYPE_CHECKING:
     from node.config import Config
@@ -59,7 +60,7 @@ def examine_configuration(session: Session) -> "tuple[Config | None, list[Findin
     try:
         config = load(path, session.environ, None, needs_node=False)
     except ConfigError as error:
-        text = f"{path}: {len(error.faults)} faults, the first: {error.faults[0].message}"
+        text = f"{path}: {counted(len(error.faults), 'fault')}, the first: {error.faults[0].message}"
         return None, [Finding("configuration", "critical", text, f"qdns config check -c {path}")]
     faults = (*certificate_faults(config, session.environ), *config.warnings)
     found = [
@@ -222,7 +223,9 @@ def _answers(name: str, server: str, serials: dict[str, dict[str, int | None]]) 
         text = f"{server} has no answer for {', '.join(refused)}"
         yield Finding(f"DNS of {name}", "critical", text, f"qdns query {refused[0]} SOA @{name}")
     else:
-        yield Finding(f"DNS of {name}", "ok", f"{server} answers over UDP and TCP for {len(serials)} zones")
+        yield Finding(
+            f"DNS of {name}", "ok", f"{server} answers over UDP and TCP for {counted(len(serials), 'zone')}"
+        )
 
 
 def examine_zones(patient: Patient) -> Iterator[Finding]:

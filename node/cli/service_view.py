@@ -7,6 +7,7 @@ from node.cli import status_view
 from node.cli.listing import age_column
 from node.cli.output import Column, Printer
 from node.cli.times import age_s, clock, short_span, span
+from node.counted import counted
 
 Json = Mapping[str, Any]
 
@@ -62,7 +63,7 @@ def settings(service: Json) -> list[str]:
     lines = []
     limit, failback = service.get("flap_limit"), service.get("failback", "auto")
     if limit:
-        times = f"{limit['changes']} changes within {span(limit['per_ms'] / 1000)}"
+        times = f"{counted(limit['changes'], 'change')} within {span(limit['per_ms'] / 1000)}"
         lines.append(f"flapping  {times}: out of DNS until steady for {span(limit['hold_ms'] / 1000)}")
     if service.get("selection", "all") != "all":
         lines.append(f"answers  {SELECTIONS[service['selection']]}")

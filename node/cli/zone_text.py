@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from node.cli.faults import ExitCode, Failure, usage
+from node.counted import counted
 
 if TYPE_CHECKING:
     from node.zone.master_file import Contents
@@ -69,7 +70,7 @@ def bad_lines(path: Path, lines: list[str]) -> Failure:
     """Return the failure that shows the bad lines of a file."""
     more = len(lines) - FACTS_MAX
     shown = lines[:FACTS_MAX] + ([f"and {more} more"] if more > 0 else [])
-    count = "1 line" if len(lines) == 1 else f"{len(lines)} lines"
+    count = counted(len(lines), "line")
     return Failure(
         f"{path} is no zone that can be taken: {count}; nothing was changed", ExitCode.CONFIG, facts=shown
     )

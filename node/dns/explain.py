@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
+from node.counted import counted
 from node.dns.lookup import STEPS_MAX, Kind, lookup, zone_for
 from node.dns.place import Place, Standing, locate, visible
 from node.state.explaining import Explanation, Line, delivery_lines, explain_service
@@ -38,7 +39,7 @@ def explain(state: State, name: Name, type_: int) -> Explanation:
     if known is not None:
         lines.extend(_service_lines(state, known.service.zone, last))
         lines.extend(delivery_lines(state, known))
-    found = f"{len(records)} records" if records else "no records"
+    found = counted(len(records), "record") if records else "no records"
     head = Line(
         0, f"{to_text(name)} {type_to_text(type_)} is answered with {_RCODES[answer.kind.rcode]}, {found}"
     )
@@ -177,7 +178,7 @@ def _taken(place: Place, type_: int, lines: list[Line]) -> Name | None:
 
 
 def _count(rrset: RRset) -> str:
-    return "1 record" if len(rrset.rdatas) == 1 else f"{len(rrset.rdatas)} records"
+    return counted(len(rrset.rdatas), "record")
 
 
 def _service_lines(state: State, zone: Name, name: Name) -> Iterator[Line]:

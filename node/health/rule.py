@@ -9,6 +9,7 @@ from typing import Literal
 
 import msgspec
 
+from node.counted import counted
 from node.health.verdict import VerdictWord, decide, quorum
 
 RuleKind = Literal["majority", "any", "all", "count", "fraction", "regions"]
@@ -31,7 +32,7 @@ class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def __str__(self) -> str:
         if self.kind == "count":
-            return f"{self.number} nodes"
+            return counted(self.number, "node")
         if self.kind == "fraction":
             return f"{self.number} % of the nodes"
         words = {

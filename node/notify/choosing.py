@@ -3,6 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Iterator
 
+from node.counted import counted
 from node.notify.names import SEVERITIES, matches, name_of, severity_of
 from node.notify.notice import of_our_own
 from node.notify.settings import Receiver, Wish
@@ -103,7 +104,8 @@ def missed(state: State, since: int) -> Event | None:
     if since >= first:
         return None
     oldest = state.events[first]
-    text = f"{first - since} events were forgotten before anybody could be told of them"
+    were = "was" if first - since == 1 else "were"
+    text = f"{counted(first - since, 'event')} {were} forgotten before anybody could be told of them"
     return of_our_own("events.missed", oldest.index, oldest.at_ms, "cluster", text, str(since))
 
 

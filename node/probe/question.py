@@ -7,6 +7,7 @@ import secrets
 import struct
 from collections.abc import Iterator
 
+from node.counted import counted
 from node.health.service import Check
 from node.probe.datagram import ask, open_datagram
 from node.probe.result import Failed, Progress
@@ -47,7 +48,7 @@ def judge_answer(check: Check, number: int, question: bytes, datagram: bytes) ->
         raise Failed(word)
     if check.expect:
         _require_rdata(check, datagram, 12 + (len(question) if questions else 0), answers, flags)
-    return f"{word}, {answers} answers"
+    return f"{word}, {counted(answers, 'answer')}"
 
 
 def _require_rdata(check: Check, datagram: bytes, position: int, answers: int, flags: int) -> None:

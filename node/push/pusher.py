@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable
 
 import structlog
 
+from node.counted import counted
 from node.push.attempt import Attempt, Done, compare, perform
 from node.push.breaker import Withdrawals
 from node.push.carriers import carrier_for
@@ -268,7 +269,7 @@ class Pusher:
         delivery = self._state().deliveries.get(lane.target.name, Delivery())
         if should_report_success(delivery, self._node, done.plan):
             lane.unreported = done.plan
-            rrsets = f"{done.replaced} RRsets replaced" if done.replaced else "nothing to replace"
+            rrsets = f"{counted(done.replaced, 'RRset')} replaced" if done.replaced else "nothing to replace"
             await self._report_success(lane, f"{rrsets} in {_ms(took_s)} ms")
 
     async def _failed(self, lane: Lane, error: PushError) -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from node.counted import counted
 from node.health.override import Override
 from node.health.publish import Reason, part_of
 from node.health.rule import judge
@@ -216,7 +217,7 @@ def _decides_nothing(service: Service, votes: Mapping[str, bool], sites: Mapping
 
 def _needed(service: Service) -> str:
     rule = service.rule
-    least = f", with at least {rule.min_voters} votes" if rule.min_voters else ""
+    least = f", with at least {counted(rule.min_voters, 'vote')}" if rule.min_voters else ""
     if service.check.kind == "push":
         return f"one that hears it is enough for up, and {rule} must say down{least}"
     return f"the rule is that {rule} must say down{least}"
@@ -304,14 +305,14 @@ def _change_lines(known: ServiceState, address: str, reason: Reason, endpoint: E
         seconds = service.rise * service.recheck_ms / 1000
         yield Line(
             1,
-            f"it is up again when enough nodes say so, each after {service.rise} good probes in a row: "
+            f"it is up again when enough nodes say so, each after {counted(service.rise, 'good probe')} in a row: "
             f"about {seconds:g} s after it works",
         )
     else:
         seconds = service.fall * service.recheck_ms / 1000
         yield Line(
             1,
-            f"it would be down when {service.rule} say so, each after {service.fall} bad probes in a row: "
+            f"it would be down when {service.rule} say so, each after {counted(service.fall, 'bad probe')} in a row: "
             f"about {seconds:g} s, and {service.timeout_ms / 1000:g} s each where nothing answers",
         )
 

@@ -6,6 +6,7 @@ Meanwhile health may go on changing the zone; what it changed is taken along. An
 commit void.
 """
 
+from node.counted import counted
 from node.state import leases, standing, zones
 from node.state.command import ChangeZone, CommitImport, DropImports, StageImport
 from node.state.draft import Draft
@@ -113,7 +114,7 @@ def _replace(draft: Draft, command: CommitImport, zone: Zone, copy: Zone) -> Res
     draft.put_zone(after)
     leases.forget_gone(draft, after)
     text = to_text(zone.name)
-    counts = f"{zone.rrset_count} RRsets -> {after.rrset_count}"
+    counts = f"{zone.rrset_count} -> {counted(after.rrset_count, 'RRset')}"
     draft.tell("zone.imported", text, f"serial {serial}, {counts}", zone=text, serial=str(serial))
     return draft.accepted(serial)
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from node.counted import counted
 from node.state import (
     imports,
     leases,
@@ -156,7 +157,7 @@ def _seed(draft: Draft, command: Seed) -> Result:
         result = _perform(draft, step)
         if isinstance(result, Refused):
             return result
-    draft.tell("cluster.seeded", "cluster", f"{len(names)} nodes: {', '.join(names)}")
+    draft.tell("cluster.seeded", "cluster", f"{counted(len(names), 'node')}: {', '.join(names)}")
     return draft.accepted()
 
 

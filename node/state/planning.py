@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from node.counted import counted
 from node.health.check_text import write_check
 from node.health.service import Endpoint, Service
 from node.state.command import (
@@ -119,7 +120,7 @@ def make_plan(state: State, desired: Desired, *, prune: bool = False) -> Plan:
 def _draw_zone(drawing: _Drawing, wanted: PutZone) -> None:
     zone, name = drawing.state.zones.get(wanted.zone), _plain(wanted.zone)
     if zone is None:
-        drawing.tell("zone", name, None, wanted.settings, f"{len(wanted.rrsets)} RRsets")
+        drawing.tell("zone", name, None, wanted.settings, counted(len(wanted.rrsets), "RRset"))
         drawing.steps.append(msgspec.structs.replace(wanted, if_index=0))
         return
     if wanted.rrsets:
@@ -201,7 +202,7 @@ def _draw_services(drawing: _Drawing) -> None:
     for wanted in drawing.desired.services:
         known, name = drawing.state.services.get(wanted.fqdn), _plain(wanted.fqdn)
         if known is None:
-            text = f"{write_check(wanted.check)}, {len(wanted.endpoints)} endpoints"
+            text = f"{write_check(wanted.check)}, {counted(len(wanted.endpoints), 'endpoint')}"
             drawing.tell("service", name, None, wanted, text)
             drawing.steps.append(PutService(wanted, 0))
         elif known.service != wanted:

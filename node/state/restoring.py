@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 from immutables import Map
 
+from node.counted import counted
 from node.health import service as services
 from node.state import tokens
 from node.state.command import BeginRestore, RestorePieces
@@ -143,8 +144,13 @@ def unfold(draft: Draft, restoring: Restoring) -> None:
         restored=restoring.restore,
     )
     note = f"; probe_from named {', '.join(lost)}, no nodes of this cluster: left out" if lost else ""
-    counts = (
-        f"{len(content.zones)} zones, {len(content.services)} services, {len(content.targets)} push targets"
+    counts = ", ".join(
+        counted(len(each), word)
+        for each, word in (
+            (content.zones, "zone"),
+            (content.services, "service"),
+            (content.targets, "push target"),
+        )
     )
     draft.tell("restore.done", "cluster", f"{restoring.source}: {counts}{note}", restore=restoring.restore)
 

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from node.counted import counted
 from node.health.service import Endpoint, Service, endpoint_of, problem
 from node.state.command import (
     Ballot,
@@ -75,7 +76,7 @@ def put_service(draft: Draft, command: PutService) -> Result:
     keep(draft, after)
     text = to_text(service.fqdn)
     if old is None:
-        draft.tell("service.created", text, f"{len(endpoints)} endpoints", service=text)
+        draft.tell("service.created", text, counted(len(endpoints), "endpoint"), service=text)
     else:
         words = service_changes(old.service, service)[:CHANGES_CHARACTERS_MAX]
         draft.tell("service.changed", text, words, service=text)
@@ -170,7 +171,7 @@ def drop_votes(draft: Draft, command: DropVotes) -> Result:
         return draft.accepted()
     drops = draft.state.drops.set(command.node, draft.state.drops.get(command.node, 0) + 1)
     draft.update(services=services.finish(), drops=drops)
-    text = f"not heard from; its votes on {dropped} services no longer count"
+    text = f"not heard from; its votes on {counted(dropped, 'service')} no longer count"
     draft.tell("votes.dropped", command.node, text, node=command.node)
     return draft.accepted()
 

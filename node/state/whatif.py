@@ -11,6 +11,7 @@ from typing import NamedTuple
 import msgspec
 from immutables import Map
 
+from node.counted import counted
 from node.health.override import OverrideKind
 from node.health.service import Service
 from node.state.command import (
@@ -114,7 +115,7 @@ def _notes(known: ServiceState, other: Service) -> tuple[str, ...]:
     for word, before, after in (("bad", now.fall, other.fall), ("good", now.rise, other.rise)):
         if after < before:
             notes.append(
-                f"fewer than {before} {word} probes in a row were never voted on: what these would have made is not known"
+                f"fewer than {counted(before, f'{word} probe')} in a row were never voted on: what these would have made is not known"
             )
     if now.check != other.check or (now.interval_ms, now.timeout_ms) != (other.interval_ms, other.timeout_ms):
         notes.append("checks, intervals and timeouts cannot be played again: probes are not in the log")

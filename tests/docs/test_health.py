@@ -30,7 +30,7 @@ EXPECTED = {
         "back  shop.example.com 127.0.0.30",
     ),
     4: (
-        "with at least 1 votes",
+        "with at least 1 vote",
         "127.0.0.30 is published: it is forced up",
         "maintenance.begun",
         "withdrawals, would be",

@@ -106,7 +106,7 @@ def test_nobody_listening_is_a_refusal(kind, address):
 
 WWW = "www.example.test. 5 A 192.0.2.1"
 DNS = {
-    "an answer": (lambda q: [reply(q, WWW)], {}, True, "NOERROR, 1 answers"),
+    "an answer": (lambda q: [reply(q, WWW)], {}, True, "NOERROR, 1 answer"),
     "no data": (lambda q: [reply(q)], {}, True, "NOERROR, 0 answers"),
     "the expected address": (
         lambda q: [reply(q, "www.example.test. 5 CNAME web.example.test.", "web.example.test. 5 A 192.0.2.7")],
@@ -118,7 +118,7 @@ DNS = {
         lambda q: [reply(q, 'www.example.test. 5 TXT "ready"')],
         {"query_type": 16, "expect": '"ready"'},
         True,
-        "NOERROR, 1 answers",
+        "NOERROR, 1 answer",
     ),
     "another address": (
         lambda q: [reply(q, WWW)],

@@ -15,6 +15,7 @@ from node.cli.options import CONFIG, client_options
 from node.cli.session import Session
 from node.cli.status_view import NODE_STATES, node_columns
 from node.cli.times import age_s, clock, span
+from node.counted import counted
 
 LEAD_S_MAX = 5.0
 LOOK_AGAIN_S = 0.1
@@ -177,7 +178,7 @@ def find_node(status: Json, name: str) -> Json:
 def _probes(probes: Json) -> str:
     """Say how the node's probing goes; a node of an older version tells less of it."""
     late_percent = probes.get("late_percent", 0)
-    said = f"{probes['endpoints']} endpoints"
+    said = counted(probes["endpoints"], "endpoint")
     said += f", {probes['late']} overdue" if probes["late"] else ""
     said += f", {late_percent:g} % begin late" if late_percent else ""
     said += "" if probes["late"] or late_percent else ", on time"
@@ -198,7 +199,7 @@ def _fields(row: Json, status: Json) -> tuple[tuple[str, object], ...]:
         ("term", row.get("term")),
         ("committed", row.get("commit_index")),
         ("applied", row.get("applied_index")),
-        ("behind", None if row.get("lag_entries") is None else f"{row['lag_entries']} entries"),
+        ("behind", None if row.get("lag_entries") is None else counted(row["lag_entries"], "entry", "entries")),
         ("digest", row.get("state_digest")),
         ("leader heard", None if row.get("stale_s") is None else f"{row['stale_s']:.1f} s ago"),
         ("probes", _probes(probes) if probes else None),
@@ -218,7 +219,7 @@ def _fields(row: Json, status: Json) -> tuple[tuple[str, object], ...]:
 
 def _certificate(row: Json) -> str | None:
     found = row.get("certificate")
-    return f"until {found['ends_at'][:10]} ({found['days_left']} days)" if found else None
+    return f"until {found['ends_at'][:10]} ({counted(found['days_left'], 'day')})" if found else None
 
 
 def _because(row: Json) -> str:

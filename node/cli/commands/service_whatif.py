@@ -11,6 +11,7 @@ from node.cli.output import Column, Printer
 from node.cli.session import Session
 from node.cli.steadiness import steadiness
 from node.cli.times import age_s, clock, parse, short_span
+from node.counted import counted
 
 _WORDS = {"same": "the same", "gone": "would not have come", "new": "would have come"}
 
@@ -57,8 +58,8 @@ def show(reply: Json, out: Printer) -> None:
     age = age_s(reply["begins_at"])
     back = f" ({short_span(age)})" if age is not None else ""
     out.heading(
-        f"{reply['service']}   since {clock(reply['begins_at'])}{back}   {reply['votes']} votes   "
-        f"{reply['withdrawals']} withdrawals, would be {reply['would_be']}"
+        f"{reply['service']}   since {clock(reply['begins_at'])}{back}   {counted(reply['votes'], 'vote')}   "
+        f"{counted(reply['withdrawals'], 'withdrawal')}, would be {reply['would_be']}"
     )
     if reply["rows"]:
         out.table(reply["rows"], columns())

@@ -12,6 +12,7 @@ from node.cli.listing import show_list
 from node.cli.options import Duration, client_options, reason_option, yes_option
 from node.cli.output import Column
 from node.cli.session import Session
+from node.counted import counted
 
 _CREATE = "qdns zone create example.org --ns ns1.example.org --ns ns2.example.org"
 
@@ -48,7 +49,7 @@ def show_zone(session: Session, name: str) -> None:
     if not session.out.is_for_people:
         session.out.document(row)
         return
-    session.out.heading(f"{row['zone']}   serial {row['serial']}   {row['rrsets']} RRsets")
+    session.out.heading(f"{row['zone']}   serial {row['serial']}   {counted(row['rrsets'], 'RRset')}")
     times = (f"{key} {row[f'{key}_s']} s" for key in ("refresh", "retry", "expire") if f"{key}_s" in row)
     session.out.fields(
         (

@@ -18,6 +18,7 @@ from node.cli.options import client_options, reason_option, yes_option
 from node.cli.progress import Progress
 from node.cli.session import Session
 from node.cli.zone_text import bad_lines, has_includes, parse_file, read_text, zone_of
+from node.counted import counted
 
 if TYPE_CHECKING:
     from node.zone.check import Finding
@@ -112,7 +113,7 @@ def import_text(
         reply = _put(session, zone, path, octets, {}, reason)
         if session.out.is_for_people:
             _show(session, zone, reply)
-        report(session.out, "imported", f"{zone}  {reply['records']} records", reply)
+        report(session.out, "imported", f"{zone}  {counted(reply['records'], 'record')}", reply)
         return
     plan = _put(session, zone, path, octets, {"dry_run": "true"}, "")
     found = plan["rrsets_added"] + plan["rrsets_changed"] + plan["rrsets_removed"]
@@ -129,7 +130,7 @@ def import_text(
         _ask(zone)
     bound = {} if plan["base_serial"] is None else {"if_serial": str(plan["base_serial"])}
     reply = _put(session, zone, path, octets, bound, reason)
-    report(session.out, "imported", f"{zone}  {plan['records']} records", reply)
+    report(session.out, "imported", f"{zone}  {counted(plan['records'], 'record')}", reply)
 
 
 def _ask(zone: str) -> None:
@@ -149,7 +150,7 @@ def _show(session: Session, zone: str, plan: Json) -> None:
         session.out.line(f"# {finding}")
     state = "new" if plan["is_new"] else f"serial {plan['base_serial']}"
     counts = ", ".join(f"{plan[f'rrsets_{what}']} {what}" for what in ("added", "changed", "removed"))
-    session.out.line(f"{zone}   {state}   {plan['records']} records in the file; RRsets: {counts}")
+    session.out.line(f"{zone}   {state}   {counted(plan['records'], 'record')} in the file; RRsets: {counts}")
 
 
 def _put(

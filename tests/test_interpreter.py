@@ -11,8 +11,9 @@ from node import interpreter
 
 @pytest.fixture(autouse=True)
 def _as_before() -> Iterator[None]:
-    callbacks, turn_s = list(gc.callbacks), sys.getswitchinterval()
+    callbacks, turn_s, threshold = list(gc.callbacks), sys.getswitchinterval(), gc.get_threshold()
     yield
+    gc.set_threshold(*threshold)
     sys.setswitchinterval(turn_s)
     gc.callbacks[:] = callbacks
     gc.unfreeze()
@@ -36,3 +37,12 @@ def test_a_thread_waits_a_millisecond_for_its_turn() -> None:
     """The interpreter changes hands five times as often as Python would by itself."""
     interpreter.keep_pauses_short()
     assert pytest.approx(0.001) == sys.getswitchinterval()
+
+
+def test_a_thousand_new_objects_are_not_looked_at_again_and_again() -> None:
+    """What an entry of the log makes is mostly gone before the collector comes."""
+    interpreter.keep_pauses_short()
+    gc.collect()
+    before = gc.get_stats()[0]["collections"]
+    kept = [[number] for number in range(5_000)]
+    assert gc.get_stats()[0]["collections"] - before <= 1, len(kept)

@@ -4,6 +4,7 @@ Decoding takes any octets for a name, and what walks the labels of one relies on
 """
 
 from collections.abc import Iterator
+from itertools import filterfalse
 from typing import Any
 
 from node.health.service import Check
@@ -38,7 +39,7 @@ from node.zone.name import Name, is_canonical
 
 def bad_name(command: Any) -> bytes | None:
     """Return the first name of a command that is not in canonical form, or None."""
-    return next((name for name in _names(command) if not is_canonical(name)), None)
+    return next(filterfalse(is_canonical, _names(command)), None)
 
 
 def _names(command: Any) -> Iterator[Name]:
@@ -58,12 +59,12 @@ def _names(command: Any) -> Iterator[Name]:
             yield from dict.fromkeys(rrset.name for rrset in command.rrsets)
         case ChangeZone():
             yield from (command.zone, *(_of_settings(command.create) if command.create else ()))
-            yield from dict.fromkeys(map(_of_change, command.changes))
+            yield from _of_changes(command.changes)
             yield from (each.name for each in command.prerequisites)
             yield from (name for wish in command.leases for name in (wish.key.zone, wish.key.name))
         case StageImport():
             yield from (command.zone, *(_of_settings(command.create) if command.create else ()))
-            yield from dict.fromkeys(map(_of_change, command.changes))
+            yield from _of_changes(command.changes)
         case CommitImport():
             yield command.zone
         case ExpireLeases():
@@ -90,8 +91,9 @@ def _of_settings(settings: ZoneSettings) -> tuple[Name, ...]:
     return (*settings.nameservers, settings.contact)
 
 
-def _of_change(change: Change) -> Name:
-    return change.name if isinstance(change, DeleteRRset) else change.rrset.name
+def _of_changes(changes: tuple[Change, ...]) -> dict[Name, None]:
+    """Return the names, each once."""
+    return {change.name if isinstance(change, DeleteRRset) else change.rrset.name: None for change in changes}
 
 
 def _of_check(check: Check) -> Iterator[Name]:

@@ -34,17 +34,19 @@ def _delicate(zone: Zone, overlay: Overlay, services: "Map[Name, ServiceState]")
 
     At most names there is neither, and a thousand of them come in one entry.
     """
-    delicate = {name for name, type_ in overlay if name in services or _meets_alias(zone, name, type_)}
+    get = zone.nodes.get
+    delicate = {
+        name
+        for name, type_ in overlay
+        if type_ == CNAME
+        or name in services
+        or ((node := get(name)) is not None and node.get(CNAME) is not None)
+    }
     found: Changes = {}
     for (name, type_), rrset in overlay.items() if delicate else ():
         if name in delicate:  # in the order of the entry: the first problem found is the one that is told
             found.setdefault(name, {})[type_] = rrset
     return found
-
-
-def _meets_alias(zone: Zone, name: Name, type_: int) -> bool:
-    node = zone.nodes.get(name)
-    return type_ == CNAME or (node is not None and node.get(CNAME) is not None)
 
 
 def _managed_problem(draft: Draft, zone: Zone, name: Name, changes: dict[int, RRset | None]) -> Refused | None:

@@ -90,9 +90,10 @@ def lay_changes(draft: Draft, zone: Zone, command: ChangeZone) -> Overlay | Refu
     overlay: Overlay = {}
     wrong = _changes_problem(draft, zone, command)
     for change in () if wrong else command.changes:
-        wrong = wrong or _lay(draft, zone, overlay, change)
-    wrong = wrong or names_problem(draft, zone, overlay)
-    return wrong or overlay
+        wrong = _lay(draft, zone, overlay, change)
+        if wrong:
+            break
+    return wrong or names_problem(draft, zone, overlay) or overlay
 
 
 def no_zone(draft: Draft, name: Name) -> Refused:
@@ -252,9 +253,8 @@ def _lay(draft: Draft, zone: Zone, overlay: Overlay, change: Change) -> Refused 
     sentence = problem(rrset)
     if sentence is None and type_ == SOA:
         sentence = _soa_problem(zone, rrset)
-    wrong = _outside(draft, zone, name) or _unfit(draft, name, type_, sentence)
-    if wrong:
-        return wrong
+    if sentence is not None or not is_within(name, zone.name):
+        return _outside(draft, zone, name) or _unfit(draft, name, type_, sentence)
     if type_ == SOA:
         rrset = soa_with_serial(rrset, zone.serial)  # the serial is ours: another one alone is no change
     if isinstance(change, PutRRset):

@@ -78,12 +78,16 @@ def from_wire(octets: bytes) -> Name:
 
 def is_canonical(octets: bytes) -> bool:
     """Say whether the octets are a name in the one form that names have here."""
-    if len(octets) > NAME_OCTETS_MAX or octets != octets.lower():
+    end = len(octets)
+    if end > NAME_OCTETS_MAX or octets != octets.lower():
         return False
     position = 0
-    while position < len(octets) and 0 < octets[position] <= LABEL_OCTETS_MAX:
-        position += 1 + octets[position]
-    return position + 1 == len(octets) and octets[position] == 0
+    while position < end:
+        length = octets[position]
+        if not 0 < length <= LABEL_OCTETS_MAX:
+            return length == 0 and position + 1 == end
+        position += 1 + length
+    return False
 
 
 def to_text(name: Name) -> str:

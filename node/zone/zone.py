@@ -4,8 +4,8 @@ A reader holds a finished version; ``with_changes`` builds the next one, which s
 did not touch.
 """
 
-import hashlib
 from collections.abc import Collection, Iterable, Iterator
+from hashlib import blake2b
 from heapq import merge
 from itertools import islice
 
@@ -86,7 +86,7 @@ def _in_order(names: Iterable[Name]) -> Iterator[Name]:
     return iter(runs[0]) if len(runs) == 1 else merge(*runs, key=sort_key)
 
 
-class Replacement(msgspec.Struct, frozen=True, omit_defaults=True):
+class Replacement(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What an RRset becomes: the new one, or nothing."""
 
     name: Name
@@ -111,10 +111,12 @@ def with_changes(
     removed: list[RRset] = []
     added: list[RRset] = []
     for replacement in replacements:
-        new, old = replacement.rrset, edit.get(replacement.name).get(replacement.type)
+        name, new = replacement.name, replacement.rrset
+        before = edit.get(name)
+        old = before.get(replacement.type)
         if old == new:
             continue
-        edit.put(replacement.name, replacement.type, new, index)
+        edit.put_over(before, name, replacement.type, new, index)
         if old is not None:
             removed.append(old)
         if new is not None:
@@ -178,7 +180,7 @@ def filled_zone(zone: Zone, rrsets: Collection[RRset], index: int) -> Zone:
 
 def digest_with(digest: int, rrsets: Iterable[RRset]) -> int:
     """Return what a zone's digest becomes when these RRsets come into it."""
-    return (digest + sum(map(_hash, rrsets))) % _DIGEST_MODULUS
+    return (digest + _sum(rrsets)) % _DIGEST_MODULUS
 
 
 def soa_with_serial(soa: RRset, serial: int) -> RRset:
@@ -200,14 +202,14 @@ def _finished(zone: Zone, edit: NodeEdit, delta: Delta) -> Zone:
         before = zone.get(zone.name, SOA)
         removed = [rrset for rrset in removed if rrset.type != SOA] + ([] if before is None else [before])
         added = [rrset for rrset in added if rrset.type != SOA] + [soa]
-    delta = msgspec.structs.replace(delta, removed=tuple(removed), added=tuple(added))
+    delta = Delta(delta.serial_from, serial, delta.index, tuple(removed), tuple(added), delta.expired)
     history, history_rrsets = _extended(zone, delta)
     return Zone(
         name=zone.name,
         serial=serial,
         nodes=edit.finish(),
         rrset_count=zone.rrset_count + len(added) - len(removed),
-        digest=(zone.digest + sum(map(_hash, added)) - sum(map(_hash, removed))) % _DIGEST_MODULUS,
+        digest=(zone.digest + _sum(added) - _sum(removed)) % _DIGEST_MODULUS,
         history=history,
         history_rrsets=history_rrsets,
     )
@@ -230,8 +232,14 @@ def _size(delta: Delta) -> int:
     return len(delta.removed) + len(delta.added)
 
 
+def _sum(rrsets: Iterable[RRset]) -> int:
+    """Return the sum of the hashes of RRsets."""
+    return sum([_number(blake2b(octets, digest_size=16).digest(), "big") for octets in map(_encode, rrsets)])
+
+
 def _hash(rrset: RRset) -> int:
-    return int.from_bytes(hashlib.blake2b(_encoder.encode(rrset), digest_size=16).digest(), "big")
+    return _number(blake2b(_encode(rrset), digest_size=16).digest(), "big")
 
 
-_encoder = msgspec.msgpack.Encoder()
+_encode = msgspec.msgpack.Encoder().encode
+_number = int.from_bytes

@@ -1,7 +1,8 @@
 """When each token of the log was last used, by day: noted in the log once a day and token, never once a request.
 
 A node that sees a token first on a day waits a moment, so that another one that sees it too may come first, and notes
-what the State still does not know. Nothing waits for it, and what cannot be noted is tried again later.
+what the State still does not know. A day that is to come was noted by a clock that ran ahead: the leader puts its own in
+that place, once a day at most, so that two clocks that differ do not write against one another. Nothing waits for it, and what cannot be noted is tried again later.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from node.api.views import DAY_MS
 from node.state.api_tokens import NoteTokenUses
 from node.state.command import format_of
 from node.state.state import Accepted
+from node.state.tokens import DAYS_APART_MAX
 from raft.proposal import Committed
 
 SETTLE_S = (0.5, 3.0)
@@ -30,6 +32,8 @@ class TokenUses:
         self._settle_s = settle_s
         self._wanted: set[str] = set()
         self._not_before_s: dict[str, float] = {}
+        self._corrected: dict[str, int] = {}
+        """The days on which this node noted an earlier day than was known."""
         self._task: asyncio.Task[None] | None = None
 
     def saw(self, identity: Identity) -> None:
@@ -55,9 +59,17 @@ class TokenUses:
         """Say whether the log is to be told: it knows the token, and of no use today, and all nodes read such a note."""
         state = self._context.state()
         known = state.tokens.get(name)
-        if known is None or known.used_day >= self._today() or not self._context.replica().ready:
+        if known is None or not self._context.replica().ready:
             return False
-        return format_of(NoteTokenUses(0, ())) <= state.format
+        is_wanted = known.used_day < self._today() or self._is_ahead(name)
+        return is_wanted and format_of(NoteTokenUses(0, ())) <= state.format
+
+    def _is_ahead(self, name: str) -> bool:
+        """Say whether this node is to correct a day that is to come."""
+        known, today = self._context.state().tokens.get(name), self._today()
+        is_later = known is not None and known.used_day > today + DAYS_APART_MAX
+        is_leader = self._context.replica().leader == self._context.node
+        return is_later and is_leader and self._corrected.get(name) != today
 
     async def _note(self) -> None:
         while self._wanted:
@@ -69,7 +81,10 @@ class TokenUses:
             self._wanted -= seen
 
     async def _is_noted(self, names: tuple[str, ...]) -> bool:
-        command = NoteTokenUses(self._today(), names)
+        today, ahead = self._today(), [name for name in names if self._is_ahead(name)]
+        self._corrected = {name: day for name, day in self._corrected.items() if day == today}
+        self._corrected |= dict.fromkeys(ahead, today)
+        command = NoteTokenUses(today, names, corrects=bool(ahead))
         outcome = await self._context.propose(
             command, actor=self._context.node, reason="", timeout_s=TIMEOUT_S, ticket=None
         )

@@ -27,7 +27,7 @@ class PutToken(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", 
 
 
 class NoteTokenUses(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="note-token-uses"):
-    """Remember that tokens were used on a day; an earlier one than is known changes nothing.
+    """Remember that tokens were used on a day; an earlier one than is known changes nothing by itself.
 
     Proposed by a node for its own account when it first sees them on that day, so that use costs no entry a request.
     """
@@ -35,6 +35,11 @@ class NoteTokenUses(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="
     day: int
     """Days since 1970-01-01 UTC, by the proposer's wall clock; for people to read."""
     names: tuple[str, ...]
+    corrects: bool = False
+    """Whether the day also takes the place of one that is later by more than a day: some clock ran ahead.
+
+    The leader alone says so, as a clock that is behind would take every day for one that is ahead.
+    """
 
 
 class RevokeToken(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="op", tag="revoke-token"):

@@ -15,6 +15,8 @@ TOKENS_MAX = 1_000
 SCOPES_MAX = 16
 DAY_MAX = 2_932_896
 """9999-12-31, the last day that people's calendars can show."""
+DAYS_APART_MAX = 1
+"""Clocks that are right are on the same day, or on either side of a midnight."""
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,61}[A-Za-z0-9])?")
 _DIGEST_OCTETS = 32
 _RESERVED = ("local", "node")
@@ -89,7 +91,7 @@ def revoke_token(draft: Draft, command: RevokeToken) -> Result:
 
 
 def note_uses(draft: Draft, command: NoteTokenUses) -> Result:
-    """Keep the latest day of each; tokens that are gone meanwhile are none any more."""
+    """Keep the latest day of each, unless it is to be corrected; tokens that are gone meanwhile are none any more."""
     if not 0 < command.day <= DAY_MAX or len(command.names) > TOKENS_MAX:
         return draft.refused(
             "invalid", f"a day is a number from 1 to {DAY_MAX}, of at most {TOKENS_MAX} tokens"
@@ -97,7 +99,10 @@ def note_uses(draft: Draft, command: NoteTokenUses) -> Result:
     for name in command.names:
         known = draft.state.tokens
         old = known.get(name)
-        if old is not None and old.used_day < command.day:
+        if old is None:
+            continue
+        is_ahead = command.corrects and old.used_day > command.day + DAYS_APART_MAX
+        if old.used_day < command.day or is_ahead:
             draft.update(tokens=known.set(name, msgspec.structs.replace(old, used_day=command.day)))
     return draft.accepted()
 

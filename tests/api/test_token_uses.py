@@ -118,6 +118,29 @@ def test_who_comes_second_is_silent(used: FakeCluster) -> None:
     assert 1 == len(notes(used))
 
 
+def test_a_day_to_come_is_corrected_by_the_leader(used: FakeCluster) -> None:
+    """It does so once a day, whatever another clock says meanwhile; others leave it as it is."""
+    used.do(NoteTokenUses(TODAY + 300, ("ci",)))
+
+    async def see(*leaders: str) -> None:
+        uses = TokenUses(used.context())
+        for leader in leaders:
+            used.replica = replace(used.replica, leader=leader)
+            uses.saw(CI)
+            if uses._task is not None:
+                await uses._task
+            if leader == "ns1":
+                used.do(NoteTokenUses(TODAY + 300, ("ci",)))
+
+    asyncio.run(see("ns2"))
+    assert TODAY + 300 == used.state.tokens["ci"].used_day
+    asyncio.run(see("ns2", "ns1", "ns1", "ns1"))
+    ours = [each for each in notes(used) if each.corrects]
+    assert [NoteTokenUses(TODAY, ("ci",), corrects=True)] == ours
+    used.do(ours[0])
+    assert TODAY == used.state.tokens["ci"].used_day
+
+
 def test_shown_by_api_and_page(used: FakeCluster) -> None:
     """Requests are noted beside their answers; only administrators are shown tokens, on the page, too."""
     api = Api(used)

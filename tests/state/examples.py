@@ -118,6 +118,7 @@ COMMANDS: tuple[Command, ...] = (
     RevokeToken("ci", 10, keeps_administrator=True),
     NoteTokenUses(20_000, ("ci", "gone")),
     WithdrawVotes("ns1", (Abstention(WWW, "192.0.2.1", "not tried for 7 s"),), 5),
+    NoteTokenUses(20_000, ("ci",), corrects=True),
 )
 ENTRIES = tuple(
     Entry(command, 1_700_000_000_000 + number, "actor", "reason", Ticket("client", number, b"\x01" * 8, 4))

@@ -178,6 +178,20 @@ def test_the_last_use_is_the_latest_day() -> None:
     assert ["ci"] == list(state.tokens)
 
 
+def test_a_day_to_come_is_corrected() -> None:
+    """Who is told to correct puts an earlier day in the place of one that is later by more than a day, and of no other."""
+    state, _ = done(State(), PutToken(ApiToken("ci", b"\x01" * 32, ("admin",))))
+    state, _ = done(state, NoteTokenUses(30_000, ("ci",)))
+    for day, corrects, expected in (
+        (20_000, False, 30_000),
+        (29_999, True, 30_000),
+        (20_000, True, 20_000),
+        (20_001, True, 20_001),
+    ):
+        state, _ = done(state, NoteTokenUses(day, ("ci",), corrects))
+        assert expected == state.tokens["ci"].used_day
+
+
 def test_another_secret_was_never_used() -> None:
     """A token that is given other scopes keeps its last use; one that is given another secret begins anew."""
     state, _ = done(State(), PutToken(ApiToken("ci", b"\x01" * 32, ("admin",))))

@@ -134,8 +134,7 @@ class Draft:
             leases=tuple(self._leases),
             imports=self.state.imports is not self.base.imports,
         )
-        self._keep_events()
-        self.update(index=self.index)
+        self.update(index=self.index, **self._kept_events())
         return Applied(self.state, result, changed)
 
     def accepted(self, serial: int | None = None) -> Accepted:
@@ -146,13 +145,14 @@ class Draft:
         """Say that the command was not applied, with a sentence for whoever sent it."""
         return Refused(self.index, code, f"{detail}; nothing was changed", hint)
 
-    def _keep_events(self) -> None:
+    def _kept_events(self) -> dict[str, Any]:
+        """Return the State's fields of events with those of this entry, and without the oldest ones."""
         if not self._events:
-            return
+            return {}
         events = self.state.events.mutate()
         number = self.state.events_next
         for event in self._events:
             events[number] = event
             events.pop(number - EVENTS_MAX, None)
             number += 1
-        self.update(events=events.finish(), events_next=number)
+        return {"events": events.finish(), "events_next": number}

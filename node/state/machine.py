@@ -79,7 +79,7 @@ def apply(state: State, index: int, data: bytes, newest: int = FORMAT) -> Applie
     An entry of a format that is not allowed yet is refused alike by those who could read it and those who
     could not.
     """
-    if data[:1] > bytes((state.format,)):
+    if data and data[0] > state.format:
         text = f"commands of format {data[0]} are not allowed yet, the cluster is at format {state.format}"
         return _refused(state, index, "conflict", text)
     try:

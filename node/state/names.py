@@ -58,10 +58,14 @@ def _names(command: Any) -> Iterator[Name]:
             yield from (command.zone, *_of_settings(command.settings))
             yield from dict.fromkeys(rrset.name for rrset in command.rrsets)
         case ChangeZone():
-            yield from (command.zone, *(_of_settings(command.create) if command.create else ()))
+            yield command.zone
+            if command.create:
+                yield from _of_settings(command.create)
             yield from _of_changes(command.changes)
-            yield from (each.name for each in command.prerequisites)
-            yield from (name for wish in command.leases for name in (wish.key.zone, wish.key.name))
+            for prerequisite in command.prerequisites:
+                yield prerequisite.name
+            for wish in command.leases:
+                yield from (wish.key.zone, wish.key.name)
         case StageImport():
             yield from (command.zone, *(_of_settings(command.create) if command.create else ()))
             yield from _of_changes(command.changes)

@@ -90,8 +90,10 @@ def _hiding_problem(draft: Draft, zone: Zone, overlay: Overlay) -> Refused | Non
     for (_, type_), rrset in overlay.items():
         if type_ in _HIDING and rrset is not None and hides(zone, rrset):
             new.setdefault(rrset.name, []).append(rrset)
+    if not new:
+        return None
     tenants = (fqdn for fqdn, each in draft.state.services.items() if each.service.zone == zone.name)
-    hidden = [fqdn for fqdn in tenants if _hider(new, fqdn) is not None] if new else []
+    hidden = [fqdn for fqdn in tenants if _hider(new, fqdn) is not None]
     if not hidden:
         return None
     hider = _hider(new, min(hidden))

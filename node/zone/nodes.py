@@ -6,6 +6,7 @@ answered; a second count tells which names an answer may see.
 """
 
 from collections import Counter
+from collections.abc import Iterable
 
 import msgspec
 from immutables import Map
@@ -89,7 +90,8 @@ class NodeEdit:
         rrsets = _with(before.rrsets, type_, rrset)
         after = Node(rrsets, before.children, index if rrsets else 0, before.visible_children)
         self._touched[name] = after
-        self._count(name, after.exists - before.exists, after.is_visible - before.is_visible)
+        if not before.visible_children:  # else it exists and is visible for those below, whatever lies here
+            self._count(name, after.exists - before.exists, after.is_visible - before.is_visible)
 
     def _count(self, name: Name, children: int, visible: int) -> None:
         """Note what came, went, showed or hid for the name above."""
@@ -101,6 +103,11 @@ class NodeEdit:
         if visible:
             above = parent(name)
             self._visible[above] = self._visible.get(above, 0) + visible
+
+    def _parents_of_came(self) -> Iterable[tuple[Name, int]]:
+        if len(self._came) == 1:
+            return ((parent(self._came[0]), 1),)
+        return Counter([Name(name[1 + name[0] :]) for name in self._came]).items()
 
     def _carry_up(self, name: Name, children: int, visible: int) -> None:
         """Count at a name what came, went, showed or hid directly below, and then above it.
@@ -121,8 +128,8 @@ class NodeEdit:
 
     def finish(self) -> "Map[Name, Node]":
         """Return the nodes of the next version; nothing is put any more."""
-        for name, came in Counter([name[1 + name[0] :] for name in self._came]).items():
-            self._carry_up(Name(name), came, came)
+        for name, came in self._parents_of_came():
+            self._carry_up(name, came, came)
         for name, children in self._children.items():
             self._carry_up(name, children, 0)
         for name, visible in self._visible.items():

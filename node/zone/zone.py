@@ -198,7 +198,7 @@ def _finished(zone: Zone, edit: NodeEdit, delta: Delta) -> Zone:
     if current is not None:
         soa = soa_with_serial(current, serial)
         # A serial that only follows is no change of the apex: conditions on it must not fail for it.
-        edit.put(zone.name, SOA, soa, apex.index)
+        edit.put_over(apex, zone.name, SOA, soa, apex.index)
         before = zone.get(zone.name, SOA)
         removed = [rrset for rrset in removed if rrset.type != SOA] + ([] if before is None else [before])
         added = [rrset for rrset in added if rrset.type != SOA] + [soa]

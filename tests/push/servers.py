@@ -12,6 +12,7 @@ from pathlib import Path
 import dns.exception
 import dns.message
 import dns.query
+import dns.rcode
 import dns.rdatatype
 import pytest
 
@@ -63,7 +64,7 @@ class NameServer:
         """Start it and wait until it answers for the zone."""
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(self.words(), stdout=log, stderr=log, cwd=self.folder)
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 30
         while not self._answers():
             if time.monotonic() > deadline or self._process.poll() is not None:
                 raise AssertionError((self.folder / "log").read_text(errors="replace")[-2000:])
@@ -87,9 +88,11 @@ class NameServer:
         self.write()
 
     def ask(self, name: str, type_: str = "A", timeout_s: float = 2.0) -> list[str]:
-        """Return the answer's records as sorted text."""
+        """Return the answer's records as sorted text; a server that starts or stops says SERVFAIL or so, which is none."""
         query = dns.message.make_query(name, type_)
         response = dns.query.udp(query, self.host, port=self.port, timeout=timeout_s)
+        if response.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+            raise dns.exception.DNSException(dns.rcode.to_text(response.rcode()))
         return sorted(rdata.to_text() for rrset in response.answer for rdata in rrset)
 
     def ttl(self, name: str, type_: str = "A") -> int:

@@ -282,9 +282,20 @@ class Cluster:
         self._wake(waiter.get_loop())
 
     def _wake(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Wake the event loop when the log's thread has ended its turn, once for all that it applied in it.
+
+        To wake another thread lets go of the interpreter: woken at once, it would take each entry by itself.
+        """
         if self._scheduled:
             return
         self._scheduled = True
+        here = _running_loop()
+        if here is None or here is loop:
+            self._ring(loop)
+        else:
+            here.call_soon(self._ring, loop)
+
+    def _ring(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
             loop.call_soon_threadsafe(self._drain)
         except RuntimeError:  # the loop is closed: the node is stopping
@@ -311,6 +322,13 @@ class Cluster:
                 listener(state, changed)
             except Exception:
                 logger.exception("listener.failed")
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 def now_ms() -> int:

@@ -1,6 +1,7 @@
 """The door to the log: proposals, listeners, and a machine that survives its own defects."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -214,6 +215,34 @@ def test_more_changes_than_are_kept_are_told_as_anything() -> None:
             await asyncio.sleep(0)
             assert expected == set(heard)
             assert not cluster._handed_over
+
+    with_cluster(act)
+
+
+def test_what_is_applied_in_one_turn_is_told_at_once() -> None:
+    """The log's thread wakes the event loop when its turn has ended, not at each entry: none is told alone."""
+
+    async def act(cluster: Cluster) -> None:
+        heard: list[Changed | None] = []
+        all_is_told = asyncio.Event()
+        fqdns = [from_text(f"s{number}.bench.test") for number in range(500)]
+
+        def listen(_state: State, changed: Changed | None) -> None:
+            heard.append(changed)
+            all_is_told.set()
+
+        def apply_all() -> None:
+            for fqdn in fqdns:
+                cluster._hand_over(Changed(services=(fqdn,)))
+                time.sleep(0)  # another thread may have the interpreter
+
+        async def turn() -> None:
+            apply_all()
+
+        cluster.subscribe(listen)
+        await asyncio.to_thread(asyncio.run, turn())
+        await all_is_told.wait()
+        assert [Changed(services=tuple(fqdns))] == heard
 
     with_cluster(act)
 

@@ -124,7 +124,8 @@ class TlsWire(asyncio.Transport, asyncio.Protocol):
             self.connection_lost(error)
 
     def _read(self) -> None:
-        while not self._is_over:
+        """Take what has come; to find out that nothing has would cost an exception each time."""
+        while self._incoming.pending and not self._is_over:
             data = self._session.read(_READ_OCTETS_MAX)
             if not data:
                 self._end_well()

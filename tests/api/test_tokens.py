@@ -53,6 +53,18 @@ def test_made_listed_used_and_taken_back(kept: Api) -> None:
     assert 404 == kept.call("DELETE", "/v1/tokens/ci", headers=bearer(ADMIN)).status_code
 
 
+def test_conditions_narrow_what_is_changed_and_not_what_is_read(kept: Api) -> None:
+    """A token of another zone reads this one, as SECURITY.md says; a scope that promises less is refused."""
+    kept.put("/v1/tokens/ci", json=body("records:write zone=other.test"), headers=bearer(ADMIN))
+    path = "/v1/zones/example.org"
+    assert 200 == kept.get(f"{path}/rrsets", headers=bearer(SECRET)).status_code
+    record = {"rdatas": ["192.0.2.1"]}
+    refused = kept.put(f"{path}/rrsets/x.example.org/A", json=record, headers=bearer(SECRET))
+    assert 403 == refused.status_code
+    promised = kept.put("/v1/tokens/narrow", json=body("read zone=example.org"), headers=bearer(ADMIN))
+    assert (422, True) == (promised.status_code, "nothing can follow" in promised.text)
+
+
 def test_it_ends(kept: Api) -> None:
     """A token is worth nothing from its end on, by the clock of the node that is asked."""
     kept.put("/v1/tokens/ci", json=body("read", expires_in_s=60), headers=bearer(ADMIN))

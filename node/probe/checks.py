@@ -53,7 +53,7 @@ async def _run(
     check: Check, fqdn: Name, address: str, timeout_s: float, toolbox: Toolbox, resumes: bool
 ) -> ProbeResult:
     if check.kind == "composite":
-        return await _run_parts(check, fqdn, address, timeout_s, toolbox, resumes)
+        return await _run_parts(check, fqdn, address, timeout_s, toolbox)
     clock_s = asyncio.get_running_loop().time
     started_s = clock_s()
     progress = Progress()
@@ -78,11 +78,12 @@ async def _run(
     return ProbeResult(up, latency_ms, str(failure), failure.answered, failure.tried, progress.warning)
 
 
-async def _run_parts(
-    check: Check, fqdn: Name, address: str, timeout_s: float, toolbox: Toolbox, resumes: bool
-) -> ProbeResult:
-    """Probe all parts at once, each within the whole deadline, and judge them together."""
-    runs = (_run(part.check, fqdn, address, timeout_s, toolbox, resumes) for part in check.parts)
+async def _run_parts(check: Check, fqdn: Name, address: str, timeout_s: float, toolbox: Toolbox) -> ProbeResult:
+    """Probe all parts at once, each within the whole deadline, and judge them together.
+
+    Their handshakes are full ones: a part that is well would keep a session while the whole is down.
+    """
+    runs = (_run(part.check, fqdn, address, timeout_s, toolbox, resumes=False) for part in check.parts)
     return judge_parts(check, await asyncio.gather(*runs))
 
 

@@ -212,6 +212,7 @@ class Prober:
             if slot in self._schedule:
                 self._schedule.put(slot, min(slot.due_s, slot.beat_s))
         for slot in changes.contradicted:  # another node has seen something: look now, and judge by oneself
+            slot.doubt(now_s)
             if slot in self._schedule and slot.due_s > now_s:
                 self._schedule.put(slot, now_s)
         self._voter.note(changes.touched)
@@ -288,16 +289,16 @@ class Prober:
 
     async def _fly(self, slot: Slot) -> None:
         started_s = self._clock_s()
-        plan = slot.plan
+        plan, resumes = slot.plan, slot.may_resume(started_s)
         try:
-            result = await self._run(
-                plan.check, slot.fqdn, slot.target, plan.timeout_s, self._toolbox, slot.may_resume
-            )
+            result = await self._run(plan.check, slot.fqdn, slot.target, plan.timeout_s, self._toolbox, resumes)
         except Exception:
             logger.exception("probe.failed", fqdn=to_text(slot.fqdn), address=slot.address)
             result = ProbeResult(False, 0, "probe broke down", tried=False)
         slot.flight = None
         took_s = self._clock_s() - started_s
+        if resumes and not result.up:
+            slot.resuming_failed(self._clock_s())
         self._meter.land(result.up, took_s)
         self._on_probe(slot.fqdn, result.up, took_s)
         if slot.is_gone:

@@ -7,6 +7,7 @@ are full handshakes. A server that does not know the session any more shakes han
 """
 
 import ssl
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -16,7 +17,9 @@ from node.zone.name import Name
 RESUMED_S_MAX = 10.0
 """For so long a session is taken up again, counted from the beginning of the full handshake that made it."""
 SESSIONS_MAX = 4_000
-"""Sessions that are kept; one takes a few KiB."""
+"""Sessions that are kept; one takes a few KiB with a usual certificate."""
+HANDSHAKE_OCTETS_MAX = 16 * 1024
+"""A session holds the certificates, unpacked: none is kept with an endpoint that says more than this until it is open."""
 
 
 class Place(NamedTuple):
@@ -44,6 +47,8 @@ class Loan:
     begun_s: float
     spoken: ssl.SSLObject | None = None
     """What the probe spoke through."""
+    octets: int = 0
+    """What had come of the endpoint when the handshake was done."""
 
 
 class _Kept(NamedTuple):
@@ -65,7 +70,7 @@ class Sessions:
         """Take out what may be resumed with this place."""
         now_s = self._clock_s()
         kept = self._kept.pop(place, None)
-        if kept is None or now_s - kept.since_s >= RESUMED_S_MAX:
+        if kept is None or now_s - kept.since_s >= RESUMED_S_MAX or _has_slept(kept.session):
             return Loan(place, None, now_s, now_s)
         return Loan(place, kept.session, kept.since_s, now_s)
 
@@ -81,7 +86,7 @@ class Sessions:
             return
         if spoken.session_reused and loan.session is not None:
             self._kept[loan.place] = _Kept(loan.session, loan.since_s)
-        elif (session := spoken.session) is not None:
+        elif (session := _session_of(spoken, loan.octets)) is not None:
             self._kept[loan.place] = _Kept(session, loan.begun_s)
 
     def _drop_old(self) -> None:
@@ -92,3 +97,18 @@ class Sessions:
             if self._kept[place].since_s > end_s:
                 return
             del self._kept[place]
+
+
+def _session_of(spoken: ssl.SSLObject, octets: int) -> ssl.SSLSession | None:
+    """Return the session to keep; none where it is too large to be kept, or for ``ssl`` to copy."""
+    if octets > HANDSHAKE_OCTETS_MAX:
+        return None
+    try:
+        return spoken.session
+    except (ValueError, ssl.SSLError):  # a ticket or a certificate of about 64 KiB
+        return None
+
+
+def _has_slept(session: ssl.SSLSession) -> bool:
+    """Say whether the session is too old by the wall clock: the other one stands while the machine is suspended."""
+    return time.time() - session.time > RESUMED_S_MAX + 1  # it is told in whole seconds

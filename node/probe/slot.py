@@ -11,6 +11,8 @@ from node.probe.sessions import RESUMED_S_MAX
 from node.zone.name import Name
 
 _LISTENING_INTERVAL_MAX_S = 1.0
+_FULL_S = 600.0
+_DOUBLINGS_MAX = 8
 _LATE_S = 1.0
 """A busy node may be so late with what it does."""
 
@@ -72,6 +74,10 @@ class Slot:
     """When a probe last told something of it; on the prober's clock that stands while the process does not run."""
     is_stale: bool = False
     """Whether that is longer ago than a vote is good for, so that this node says nothing."""
+    full_until_s: float = 0.0
+    """Until then every handshake over TLS is a full one."""
+    resumed_failures: int = 0
+    """Probes that failed where they might have taken up a session."""
     is_settled: bool = False
     """Whether the State is known to hold the opinion's vote."""
 
@@ -80,12 +86,21 @@ class Slot:
         """Whether the latest probe got an answer of any kind."""
         return self.last is not None and self.last.answered
 
-    @property
-    def may_resume(self) -> bool:
-        """Whether the next probe may take up a TLS session: it is frequent, all is well, and it alone decides nothing."""
+    def may_resume(self, now_s: float) -> bool:
+        """Say whether a probe may take up a TLS session: it is frequent, all is well, and it alone decides nothing."""
         plan = self.plan
         is_well = self.opinion.vote is True and self.last is not None and self.last.up
-        return is_well and plan.fall > 1 and 2 * plan.interval_s <= RESUMED_S_MAX
+        is_free = now_s >= self.full_until_s and 2 * plan.interval_s <= RESUMED_S_MAX
+        return is_well and is_free and plan.fall > 1
+
+    def resuming_failed(self, now_s: float) -> None:
+        """Leave sessions alone for a while, longer each time: it may be that the endpoint cannot cope with them."""
+        self.full_until_s = now_s + _FULL_S * 2 ** min(self.resumed_failures, _DOUBLINGS_MAX)
+        self.resumed_failures += 1
+
+    def doubt(self, now_s: float) -> None:
+        """Look with full handshakes, as another node says otherwise; a session that is kept ends meanwhile."""
+        self.full_until_s = max(self.full_until_s, now_s + RESUMED_S_MAX)
 
     @property
     def is_silent(self) -> bool:

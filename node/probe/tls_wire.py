@@ -54,6 +54,7 @@ class TlsWire(asyncio.Transport, asyncio.Protocol):
         self._session = tls.context.wrap_bio(
             self._incoming, self._outgoing, server_hostname=tls.name, session=former
         )
+        self._loan, self._octets = tls.loan, 0
         if tls.loan is not None:
             tls.loan.spoken = self._session
         self._is_open = False
@@ -90,6 +91,7 @@ class TlsWire(asyncio.Transport, asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take octets of the connection."""
+        self._octets += len(data)
         self._incoming.write(data)
         self._go_on()
 
@@ -114,6 +116,8 @@ class TlsWire(asyncio.Transport, asyncio.Protocol):
             if not self._is_open:
                 self._session.do_handshake()
                 self._is_open = True
+                if self._loan is not None:
+                    self._loan.octets = self._octets
                 self._listener.connection_made(self)  # what it says goes with the end of the handshake
                 self._flush()
             self._read()

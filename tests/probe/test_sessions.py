@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import time
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -13,6 +14,7 @@ from node.probe import sessions
 from node.probe.checks import run
 from node.probe.sessions import RESUMED_S_MAX
 from node.probe.toolbox import Toolbox
+from node.state.command import Ballot, CastVotes
 from node.zone.name import from_text
 from tests.probe.gallery import listening, read_head
 from tests.probe.world import REFUSED, World, run_virtually, service, until
@@ -253,8 +255,8 @@ def test_the_end_of_a_certificate_is_told_all_the_same(authority):
     assert [False, True, True] == bench.resumed
 
 
-def test_parts_have_sessions_of_their_own(authority):
-    """The parts of a composite check resume as well."""
+def test_parts_do_not_resume(authority):
+    """A part that is well would keep its session while the whole check fails, and take it up to say that all is well."""
     bench = Bench(authority)
 
     async def script():
@@ -264,7 +266,52 @@ def test_parts_have_sessions_of_their_own(authority):
             assert (await run(check, FQDN, "127.0.0.1", 2, bench.toolbox, True)).up
 
     play(bench, script)
-    assert [False, False, True, True] == bench.resumed
+    assert [False] * 4 == bench.resumed
+
+
+def test_a_large_session_is_not_kept(authority, monkeypatch):
+    """What an endpoint says until it is open is held as long as its session, so it has a limit."""
+    monkeypatch.setattr(sessions, "HANDSHAKE_OCTETS_MAX", 500)
+    bench = Bench(authority)
+
+    async def script():
+        return [await bench.probe() for _ in range(3)]
+
+    assert all(each.up for each in play(bench, script))
+    assert [False] * 3 == bench.resumed
+    assert len(bench.toolbox.sessions) == 0
+
+
+@pytest.mark.parametrize("error", [ValueError("i2d() failed"), ssl.SSLError("no session")])
+def test_a_session_that_cannot_be_copied_is_no_failure(error):
+    """``ssl`` copies a session by its encoding, which it refuses for one of about 64 KiB."""
+
+    class Spoken:
+        session_reused = False
+
+        @property
+        def session(self):
+            raise error
+
+    kept = sessions.Sessions(lambda: 0.0)
+    loan = kept.lend(sessions.Place(None, "www", "127.0.0.1", 443, FQDN))
+    loan.spoken = Spoken()
+    kept.give_back(loan)
+    assert len(kept) == 0
+
+
+def test_a_machine_that_slept_takes_up_nothing(authority, monkeypatch):
+    """While it is suspended the monotonic clock stands, and the certificate may have ended."""
+    bench = Bench(authority)
+    later_s = time.time() + 3_600
+
+    async def script():
+        await bench.probe()
+        monkeypatch.setattr(time, "time", lambda: later_s)
+        await bench.probe()
+
+    play(bench, script)
+    assert [False, False] == bench.resumed
 
 
 def test_there_is_room_for_so_many(authority, monkeypatch):
@@ -326,3 +373,43 @@ def test_what_decides_are_full_handshakes():
     assert [True, False, False] == down[:3]
     assert back
     assert not any(back[:2])
+
+
+def test_an_endpoint_that_fails_where_it_could_resume_is_left_alone():
+    """A front end that cannot cope with resumption fails once, and not every few probes for ever."""
+    world = World(service("web", "192.0.2.1", interval_ms=1_000, fall=3, rise=2))
+
+    async def main():
+        prober = world.prober()
+        await prober.start()
+        for wait_s in (600, 1_200):
+            await until(lambda: world.resumed and world.resumed[-1][2])
+            world.answers["192.0.2.1"] = REFUSED
+            await until(lambda: not world.resumed[-1][2])
+            world.answers.clear()
+            seen = len(world.resumed)
+            began_s = asyncio.get_running_loop().time()
+            await until(lambda: world.resumed[-1][2], limit_s=2 * wait_s)
+            assert asyncio.get_running_loop().time() - began_s >= wait_s - 5
+            assert not any(allowed for _, _, allowed in world.resumed[seen:-1])
+        await prober.stop()
+
+    run_virtually(main)
+
+
+def test_a_node_that_is_contradicted_looks_with_full_handshakes():
+    """What another node says otherwise may be what a session hides."""
+    world = World(service("web", "192.0.2.1", interval_ms=1_000, fall=3, rise=2))
+
+    async def main():
+        prober = world.prober()
+        await prober.start()
+        await until(lambda: world.resumed and world.resumed[-1][2])
+        seen = len(world.resumed)
+        world.do(CastVotes("ns2", (Ballot(from_text("web.example.test"), "192.0.2.1", False),)))
+        await until(lambda: len(world.resumed) >= seen + 6)
+        await prober.stop()
+        return [allowed for _, _, allowed in world.resumed[seen:]]
+
+    looks = run_virtually(main)
+    assert not any(looks[1:6])

@@ -5,18 +5,17 @@ A list refuses what it does not know: a filter that is spelled wrong would other
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any, TypeVar, get_type_hints
 
 from node.api.answers.table import ANSWERS, Items
 from node.api.listing import LIMIT_MAX, read_limit
 from node.api.message import Request
 from node.api.problem import Problem
+from node.glob import PATTERN_CHARACTERS_MAX, Glob
 
 T = TypeVar("T")
 Row = Mapping[str, Any]
 VERDICTS = ("up", "down", "undecided")
-NAME_PATTERN_CHARACTERS_MAX = 255
 PATTERNS = "with * and ?"
 
 
@@ -53,7 +52,7 @@ _FLAG = {"enum": ["true", "false"]}
 
 
 def _name(of: str) -> Parameter:
-    schema = {"type": "string", "maxLength": NAME_PATTERN_CHARACTERS_MAX, "examples": ["www.*"]}
+    schema = {"type": "string", "maxLength": PATTERN_CHARACTERS_MAX, "examples": ["www.*"]}
     return Parameter("name", schema, f"{of} whose names fit, {PATTERNS}")
 
 
@@ -185,9 +184,17 @@ def read_flag(request: Request, key: str) -> bool | None:
     return None if text is None else text == "true"
 
 
+def read_name_pattern(request: Request) -> str:
+    """Read ``name`` in lower case, empty without it. Raises ``Problem``."""
+    text = request.query.get("name", "").lower()
+    if len(text) > PATTERN_CHARACTERS_MAX:
+        detail = f"name has {len(text)} characters, at most {PATTERN_CHARACTERS_MAX} are looked for"
+        raise Problem("bad_request", detail, "ask by a shorter pattern")
+    return text
+
+
 def named(request: Request, items: Iterable[T], name_of: Callable[[T], str]) -> list[T]:
     """Return the items whose name, without the final dot, fits ``name``. Raises ``Problem``."""
-    pattern = request.query.get("name", "").lower().removesuffix(".")
-    if len(pattern) > NAME_PATTERN_CHARACTERS_MAX:
-        raise Problem("bad_request", f"name has more than {NAME_PATTERN_CHARACTERS_MAX} characters")
-    return [each for each in items if not pattern or fnmatchcase(name_of(each), pattern)]
+    text = read_name_pattern(request).removesuffix(".")
+    pattern = Glob(text)
+    return [each for each in items if not text or pattern.fits(name_of(each))]

@@ -2,8 +2,8 @@
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from fnmatch import fnmatchcase
 
+from node.glob import Glob
 from node.state.state import Event, State
 
 
@@ -33,9 +33,9 @@ def has_gap(state: State, index: int) -> bool:
     return oldest > 0 and bool(state.events) and state.events[oldest].index > index
 
 
-def matches(event: Event, patterns: Sequence[str]) -> bool:
+def matches(event: Event, patterns: Sequence[Glob]) -> bool:
     """Say whether an event's kind is among the patterns, such as ``verdict.*``; without any all are."""
-    return not patterns or any(fnmatchcase(event.kind, each) for each in patterns)
+    return not patterns or any(each.fits(event.kind) for each in patterns)
 
 
 def time_of(state: State, index: int) -> int:

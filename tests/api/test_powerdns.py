@@ -198,6 +198,29 @@ def test_search(api: Api) -> None:
     assert 422 == api.get(f"{SERVER}/search-data").status_code
 
 
+def test_search_is_bounded(api: Api) -> None:
+    """A pattern has a length, and of what a record holds the beginning is looked at."""
+    patch(
+        api,
+        change(
+            "REPLACE",
+            "text.example.org.",
+            "TXT",
+            f'"near" {" ".join([chr(34) + "a" * 250 + chr(34)] * 8)} "far"',
+        ),
+    )
+    longest = api.get(f"{SERVER}/search-data?q={'*' + '%3F' * 254}")
+    refused = api.get(f"{SERVER}/search-data?q={'*' + '%3F' * 255}")
+    assert (200, 422) == (longest.status_code, refused.status_code)
+    assert {
+        "error": "q has 256 characters, at most 255 are looked for (ask by a shorter pattern)"
+    } == refused.json()
+    near, far = (
+        api.get(f"{SERVER}/search-data?object_type=record&q=*{word}*").json() for word in ("near", "far")
+    )
+    assert (["text.example.org."], []) == ([each["name"] for each in near], [each["name"] for each in far])
+
+
 OCTODNS = os.environ.get("OCTODNS_SYNC") or shutil.which("octodns-sync")
 OCTODNS_CONFIG = """
 providers:

@@ -1,5 +1,7 @@
 """Lists by what is asked: filters, keys, pages, and no question that means nothing."""
 
+import fnmatch
+
 import msgspec
 import pytest
 
@@ -136,3 +138,33 @@ def test_described(api: Api) -> None:
     for pattern, known in LISTS.items():
         told = [each["name"] for each in paths[pattern]["get"]["parameters"] if each["in"] == "query"]
         assert [*(each.name for each in known), "min_index", "consistency", "index", "wait"] == told
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/zones", "/v1/services", "/v1/zones/example.org/rrsets", "/zones/example.org"]
+)
+def test_patterns_have_a_length(api: Api, path: str) -> None:
+    """A longer pattern than any name is refused with what to do, by every door."""
+    assert 200 == api.get(f"{path}?name={'*a' * 127}").status_code
+    refused = api.get(f"{path}?name={'*a' * 128}")
+    assert 400 == refused.status_code
+    assert "name has 256 characters, at most 255 are looked for" in refused.text
+    assert path.startswith("/zones") or "ask by a shorter pattern" == refused.json()["hint"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/zones?name=%s",
+        "/v1/services?name=%s",
+        "/v1/zones/example.org/rrsets?name=%s",
+        "/v1/events?kind=%s",
+        "/events?kind=%s",
+        "/api/v1/servers/localhost/search-data?q=%s",
+    ],
+)
+def test_patterns_are_not_kept(api: Api, path: str) -> None:
+    """Whoever asks by ever new patterns fills no cache of the process with them."""
+    before = fnmatch._compile_pattern.cache_info().misses  # type: ignore[attr-defined]
+    assert 200 == api.get(path % f"*never-asked-before-{len(path)}*").status_code
+    assert before == fnmatch._compile_pattern.cache_info().misses  # type: ignore[attr-defined]

@@ -8,6 +8,7 @@ from node.api.handlers.events import entry_row, read_patterns
 from node.api.listing import read_count
 from node.api.message import Compute, Reply, Request, Response, heavy
 from node.api.views import event_row
+from node.glob import Glob
 from node.state.events import matches, oldest_number
 from node.state.state import Event, State
 
@@ -24,7 +25,7 @@ def list_events(context: ApiContext, request: Request) -> Reply:
     return heavy(len(state.events) * len(patterns), lambda: _shown(context, state, request, kind, patterns))
 
 
-def _shown(context: ApiContext, state: State, request: Request, kind: str, patterns: list[str]) -> Response:
+def _shown(context: ApiContext, state: State, request: Request, kind: str, patterns: list[Glob]) -> Response:
     of, before = request.query.get("of", "").strip(), read_count(request, "before", 0)
     found: list[Event] = []
     for event in _newest_first(state):

@@ -10,6 +10,7 @@ from node.api.message import Compute, Follow, Reply, Request, Response, heavy, s
 from node.api.names import plain
 from node.api.problem import Problem
 from node.api.views import Row, event_row, moment
+from node.glob import Glob
 from node.state.entry_story import tell_entry
 from node.state.events import has_gap, iter_after, matches, newest
 from node.state.past import NotHeld
@@ -31,14 +32,14 @@ def list_events(context: ApiContext, request: Request) -> Reply:
     return heavy(tries, lambda: _shown(state, request.query.get("after"), patterns, limit))
 
 
-def _shown(state: State, after: str | None, patterns: list[str], limit: int) -> Response:
+def _shown(state: State, after: str | None, patterns: list[Glob], limit: int) -> Response:
     if after is None:
         found = [event for event in newest(state, EVENTS_MAX) if matches(event, patterns)][-limit:]
         return shown({"items": [event_row(each) for each in found], "next": None}, state.index)
     return _page(state, after, patterns, limit)
 
 
-def _page(state: State, after: str, patterns: list[str], limit: int) -> Response:
+def _page(state: State, after: str, patterns: list[Glob], limit: int) -> Response:
     index, number = _read_cursor(after)
     following = (event for event in iter_after(state, index, number) if matches(event, patterns))
     found = list(islice(following, limit + 1))
@@ -92,12 +93,12 @@ def entry_row(context: ApiContext, state: State, index: int) -> Row:
     }
 
 
-def read_patterns(text: str) -> list[str]:
+def read_patterns(text: str) -> list[Glob]:
     """Read ``verdict.*,push.failed``; each pattern is tried on each event. Raises ``Problem``."""
     patterns = [each.strip() for each in text.split(",") if each.strip()]
     if len(patterns) > PATTERNS_MAX or len(text) > PATTERNS_CHARACTERS_MAX:
         raise Problem("bad_request", f"kind holds at most {PATTERNS_MAX} patterns")
-    return patterns
+    return [Glob(each) for each in patterns]
 
 
 def _read_cursor(text: str) -> tuple[int, int | None]:

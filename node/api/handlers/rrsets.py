@@ -1,7 +1,6 @@
 """``/v1/zones/{zone}/rrsets``: reading and changing RRsets, one at a time."""
 
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
 
 import msgspec
 
@@ -15,8 +14,9 @@ from node.api.message import Proposal, Reply, Request, Response, heavy, shown
 from node.api.models import RRsetBody, RRsetPatch
 from node.api.names import named_zone, read_name, read_type, zone_for_write
 from node.api.problem import Problem
-from node.api.questions import listed, read_flag
+from node.api.questions import listed, read_flag, read_name_pattern
 from node.api.views import Row, rrset_row
+from node.glob import Glob
 from node.state.command import (
     AddRdatas,
     Change,
@@ -70,11 +70,12 @@ def _iter_matching(context: ApiContext, zone: Zone, request: Request) -> Iterato
     """Yield the RRsets the query asks for, each with the index of its name's last change."""
     type_ = read_type(request.query["type"]) if request.query.get("type") else None
     published = read_flag(request, "published")
-    pattern = request.query.get("name", "").lower()
+    wanted = read_name_pattern(request)
+    pattern = Glob(_dotted(wanted)) if wanted and not _is_one_name(wanted) else None
     start, start_type = _read_after(request.query.get("after"))
-    names = _named(zone, pattern) if _is_one_name(pattern) else context.order.after(zone, start)
+    names = _named(zone, wanted) if _is_one_name(wanted) else context.order.after(zone, start)
     for name in names:
-        if pattern and not _is_one_name(pattern) and not fnmatchcase(to_text(name), _dotted(pattern)):
+        if pattern is not None and not pattern.fits(to_text(name)):
             continue
         node = zone.nodes[name]
         for rrset in node.rrsets:
@@ -85,7 +86,7 @@ def _iter_matching(context: ApiContext, zone: Zone, request: Request) -> Iterato
 
 def _is_one_name(pattern: str) -> bool:
     """Say whether the pattern is a name; an asterisk label in front alone is a wildcard record's name."""
-    return bool(pattern) and not any(char in pattern.removeprefix("*.") for char in "*?[")
+    return bool(pattern) and not any(char in pattern.removeprefix("*.") for char in "*?")
 
 
 def _named(zone: Zone, text: str) -> list[Name]:

@@ -1,6 +1,5 @@
 """``search-data``: zones and records by a pattern of their name or content."""
 
-from fnmatch import fnmatchcase
 from itertools import islice
 
 from node.api.context import ApiContext
@@ -8,11 +7,14 @@ from node.api.listing import read_count
 from node.api.message import Reply, Request, heavy, shown
 from node.api.powerdns.rows import Row, iter_rrset_rows
 from node.api.problem import Problem
+from node.glob import PATTERN_CHARACTERS_MAX, Glob
 from node.state.state import State
 from node.zone.name import sort_key, to_text
 from node.zone.zone import Zone
 
 _RRSETS_MAX = 100_000
+_CONTENT_CHARACTERS_MAX = 1_024
+"""How much of a record's content is looked at: it can be 64 KB, and there are many."""
 _KINDS = ("all", "zone", "record", "comment")
 
 
@@ -21,18 +23,21 @@ def search(context: ApiContext, request: Request) -> Reply:
     pattern, kind = request.query.get("q", "").lower(), request.query.get("object_type", "all")
     if not pattern:
         raise Problem("invalid", "q is missing: what to look for, with * and ?")
+    if len(pattern) > PATTERN_CHARACTERS_MAX:
+        detail = f"q has {len(pattern)} characters, at most {PATTERN_CHARACTERS_MAX} are looked for"
+        raise Problem("invalid", detail, "ask by a shorter pattern")
     if kind not in _KINDS:
         raise Problem("invalid", f"object_type={kind[:20]} is none of {', '.join(_KINDS)}")
     limit = read_count(request, "max", 100, 1, 1_000)
     state = context.state()
     count = sum(zone.rrset_count for zone in state.zones.values())
-    return heavy(count, lambda: shown(_found(context, state, pattern, kind, limit)))
+    return heavy(count, lambda: shown(_found(context, state, Glob(pattern), kind, limit)))
 
 
-def _found(context: ApiContext, state: State, pattern: str, kind: str, limit: int) -> list[Row]:
+def _found(context: ApiContext, state: State, pattern: Glob, kind: str, limit: int) -> list[Row]:
     """Return zones first, as they are few, then records; comments are found by nobody."""
     zones = [state.zones[name] for name in sorted(state.zones, key=sort_key)]
-    found = [_zone_row(zone) for zone in zones if fnmatchcase(_text(zone).removesuffix("."), pattern)]
+    found = [_zone_row(zone) for zone in zones if pattern.fits(_text(zone).removesuffix("."))]
     found = found if kind in ("all", "zone") else []
     for zone in zones if kind in ("all", "record") else ():
         if len(found) >= limit:
@@ -41,7 +46,7 @@ def _found(context: ApiContext, state: State, pattern: str, kind: str, limit: in
     return found[:limit]
 
 
-def _records(context: ApiContext, state: State, zone: Zone, pattern: str, limit: int) -> list[Row]:
+def _records(context: ApiContext, state: State, zone: Zone, pattern: Glob, limit: int) -> list[Row]:
     found: list[Row] = []
     for row in islice(iter_rrset_rows(state, context.order, zone), _RRSETS_MAX):
         owner = row["name"].removesuffix(".")
@@ -50,7 +55,7 @@ def _records(context: ApiContext, state: State, zone: Zone, pattern: str, limit:
             | {key: row[key] for key in ("name", "type", "ttl")}
             | record
             for record in row["records"]
-            if fnmatchcase(owner, pattern) or fnmatchcase(record["content"].lower(), pattern)
+            if pattern.fits(owner) or pattern.fits(record["content"][:_CONTENT_CHARACTERS_MAX].lower())
         ]
         if len(found) >= limit:
             break

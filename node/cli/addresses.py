@@ -61,7 +61,8 @@ def authorities(
     """Return the file of authorities for these URLs, None where nothing names one. Raises ``Failure``.
 
     ``--ca`` or QDNS_CA for whatever is asked. The configuration's counts for its own nodes alone: URLs that
-    ``api`` (--api) or QDNS_API name may be of another cluster, whose certificates it knows nothing of.
+    ``api`` (--api) or QDNS_API name may be of another cluster, whose certificates it knows nothing of. A file that
+    merely lies in this folder has no say in whom to believe at a URL that somebody gave.
     """
     said = flag or (Path(environ["QDNS_CA"]) if environ.get("QDNS_CA") else None)
     if said is not None:
@@ -72,6 +73,8 @@ def authorities(
         return None
     if not (api or environ.get("QDNS_API")):
         return _authorities_of(path)
+    if config is None and not environ.get("CONF") and not path.is_absolute():
+        return None
     try:
         return _authorities_of(path) if {*secure} <= {*_of_file(path, environ)} else None
     except Failure:  # whoever says whom to ask needs no configuration

@@ -121,26 +121,30 @@ def _lockout(draft: Draft, after: Mapping[str, KnownToken], name: str) -> Refuse
             "with the first token this machine's clients need one, too, so the first has the scope admin and no end",
             "qdns token create admin --scope admin",
         )
-    has_end = " and has no end" if _safety(before, at_ms) == _LASTS else ""
+    lasts = "that can make others and has no end"
+    others = (
+        lasts
+        if _safety(before, at_ms) == _LASTS
+        else "that can make others, or the one that does so for longest"
+    )
     return draft.refused(
         "conflict",
-        f"{name[:63]} is the last token that can make others{has_end}",
+        f"{name[:63]} is the last token {others}",
         "make another administrator first (qdns token create NAME --scope admin), or do this over the Unix socket",
     )
 
 
-_LASTS = 2
+_LASTS = 2**64
 
 
 def _safety(tokens: Mapping[str, KnownToken], at_ms: int) -> int:
-    """Say how well it is provided for that somebody can make tokens: 2 for good, 1 for a time, 0 not at all.
+    """Return until when somebody can make tokens, in milliseconds: 2^64 for ever, 0 for nobody as of now.
 
-    An administrator that has an end does not stand for one that has none. The time is the entry's own.
+    An administrator that has an end does not stand for one that has none, or a later one. The time is the entry's own.
     """
     ends = [each.token.expires_ms for each in tokens.values() if is_administrator(each.token)]
-    if 0 in ends:
-        return _LASTS
-    return 1 if max(ends, default=0) > at_ms else 0
+    latest_ms = _LASTS if 0 in ends else max(ends, default=0)
+    return latest_ms if latest_ms > at_ms else 0
 
 
 def is_administrator(token: ApiToken) -> bool:

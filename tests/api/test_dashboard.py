@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import html
 import re
 from dataclasses import replace
 from typing import Any
@@ -292,6 +293,12 @@ def test_an_entry_tells_why(api: Api) -> None:
     assert 404 == api.get("/events?at=99").status_code
     assert "index 99 is to come" in text(api.get("/query?name=www.example.org&at=99").text)
     assert "is not a" in text(api.get("/query?name=www.example.org&at=now").text)
+
+
+def test_a_command_to_copy_runs_nothing_else(api: Api) -> None:
+    """Whoever made the link chose the name; in a shell it stays one word."""
+    shown = text(api.get("/events?kind=%3Bid%3B%27%60id%60").text)
+    assert """qdns event list --kind ';id;'"'"'`id`'""" in html.unescape(shown)
 
 
 def test_a_question(api: Api) -> None:

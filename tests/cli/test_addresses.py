@@ -81,13 +81,16 @@ def test_the_authorities_of_the_configuration_are_for_its_own_nodes() -> None:
         return addresses.authorities(flag, api, (url,), None, environ)
 
     assert ("ca.pem", None) == (found(own), found("http://192.0.2.1:7380"))
-    assert ("ca.pem", None) == (found(own, own), found(foreign, foreign))
-    assert ("ca.pem", None) == (found(own, QDNS_API=own), found(foreign, QDNS_API=foreign))
-    assert None is addresses.authorities(None, "x", (own, foreign), None, {})
+    named = {"CONF": "cluster.toml"}
+    assert ("ca.pem", None) == (found(own, own, **named), found(foreign, foreign, **named))
+    assert ("ca.pem", None) == (found(own, QDNS_API=own, **named), found(foreign, QDNS_API=foreign, **named))
+    assert "ca.pem" == addresses.authorities(None, own, (own,), Path("cluster.toml"), {})
+    assert (None, None) == (found(own, own), found(own, QDNS_API=own))  # it only happens to lie here
+    assert None is addresses.authorities(None, "x", (own, foreign), Path("cluster.toml"), {})
     assert "other.pem" == found(foreign, foreign, QDNS_CA="other.pem")
     assert "other.pem" == found(own, flag=Path("other.pem"), QDNS_CA="ca.pem")
     Path("cluster.toml").write_text("[broken")
-    assert None is found(own, own)
+    assert None is found(own, own, **named)
     with pytest.raises(Failure, match=r"cannot read the authorities no\.pem: No such file"):
         found(own, flag=Path("no.pem"))
 

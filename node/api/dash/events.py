@@ -1,6 +1,7 @@
 """The journal: what was committed, filtered, newest first; each index has a page with all about its entry."""
 
 from collections.abc import Iterator
+from shlex import quote
 
 from node.api.context import ApiContext
 from node.api.dash.frame import framed
@@ -33,7 +34,7 @@ def _shown(context: ApiContext, state: State, request: Request, kind: str, patte
             found.append(event)
             if len(found) > SHOWN:
                 break
-    command = f"qdns event list --kind '{kind}'" if kind else "qdns event list --follow"
+    command = f"qdns event list --kind {quote(kind)}" if kind else "qdns event list --follow"
     return framed(
         "events.html.j2", context, request, part="events", command=command,
         events=[event_row(event) for event in found[:SHOWN]], kind=kind, of=of, before=before,

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from shlex import quote
 from typing import Any, cast
 
 from node.api.context import ApiContext
@@ -38,7 +39,7 @@ def get_diff(context: ApiContext, request: Request) -> Steps:
                 raise
             error = problem.detail
         return framed(
-            "push_diff.html.j2", context, request, part="push", command=f"qdns push diff {name}",
+            "push_diff.html.j2", context, request, part="push", command=f"qdns push diff {quote(name)}",
             target=name, changes=changes, error=error,
         )  # fmt: skip
 

@@ -1,6 +1,7 @@
 """A question to this node's DNS, with why the answer is what it is beside it, now or at an earlier log index."""
 
 from collections.abc import Callable
+from shlex import quote
 
 from node.api.context import ApiContext
 from node.api.dash.frame import framed
@@ -35,7 +36,11 @@ def _asked(context: ApiContext, request: Request, find: Callable[[], Row]) -> Re
 def _shown(context: ApiContext, request: Request, found: Row | None = None, error: str = "") -> Response:
     name, at = (request.query.get(key, "").strip() for key in ("name", "at"))
     type_ = request.query.get("type", "A")
-    command = f"qdns explain {name} {type_}{f' --at {at}' if at else ''}" if found else "qdns explain NAME"
+    command = (
+        f"qdns explain {quote(name)} {quote(type_)}{f' --at {quote(at)}' if at else ''}"
+        if found
+        else "qdns explain NAME"
+    )
     return framed(
         "query.html.j2", context, request, part="query", command=command,
         name=name, type=type_, at=at, types=TYPES, found=found, error=error,

@@ -1,6 +1,7 @@
 """The services as a list, and one service: each endpoint as every node sees it, by measurement and by vote."""
 
 from collections.abc import Mapping
+from shlex import quote
 from typing import Any
 
 from node.api.context import ApiContext
@@ -51,7 +52,7 @@ def get_service(context: ApiContext, request: Request) -> AskPeersBoth:
         _add_measurements(row, _all_series(context, known, series, span), span, status)
         _add_uptime(context, known, row)
         return framed(
-            "service.html.j2", context, request, part="services", command=f"qdns service show {name}",
+            "service.html.j2", context, request, part="services", command=f"qdns service show {quote(name)}",
             service=row, nodes=status["nodes"], span=span, spans=tuple(SPANS),
             events=_events(context.state(), known),
         )  # fmt: skip

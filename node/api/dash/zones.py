@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from shlex import quote
 from typing import Any
 
 from node.api.context import ApiContext
@@ -58,7 +59,7 @@ def get_zone(context: ApiContext, request: Request) -> Reply:
 def _shown(context: ApiContext, state: State, zone: Zone, request: Request) -> Response:
     rows, after = rrsets.matching_rows(context, state, zone, request)
     return framed(
-        "zone.html.j2", context, request, part="zones", command=f"qdns record list {plain(zone.name)}",
+        "zone.html.j2", context, request, part="zones", command=f"qdns record list {quote(plain(zone.name))}",
         zone=zone_row(state, zone), rows=rows, after=after, events=_events(state, zone),
         query=dict(request.query), edited=_edited(context, state, zone, request),
     )  # fmt: skip
@@ -151,7 +152,7 @@ def _preview(context: ApiContext, request: Request, zone: Zone, name: Name, type
     shown = {"rdatas": after, "ttl": ttl, "comment": form.get("comment", ""), "disabled": "disabled" in form}
     return framed(
         "record.html.j2", context, request, part="zones",
-        command=f"qdns record get {plain(name)} {type_to_text(type_)}",
+        command=f"qdns record get {quote(plain(name))} {type_to_text(type_)}",
         zone=plain(zone.name), name=to_text(name), type=type_to_text(type_), form=form,
         present=_present_index(zone, name, type_), before=before, after=_lines(shown),
     )  # fmt: skip

@@ -104,8 +104,25 @@ def some_zones(draw: st.DrawFn) -> dict[Name, Zone]:
     for origin in ORIGINS:
         if origin == "example." or draw(st.booleans()):
             apex = from_text(origin)
-            found[apex] = new_zone(apex, [soa(apex), *draw(st.lists(rrsets(origin), max_size=12))], 1)
+            drawn = draw(st.lists(rrsets(origin), max_size=12))
+            found[apex] = new_zone(apex, list(accumulated([soa(apex), *drawn])), 1)
     return found
+
+
+def accumulated(drawn: Iterable[RRset]) -> Iterable[RRset]:
+    """Leave out what no zone takes: a CNAME beside other data (RFC 2181 section 10.1)."""
+    there: dict[Name, set[int]] = {}
+    for rrset in drawn:
+        types = there.setdefault(rrset.name, set())
+        if may_stand(rrset.type, types):
+            types.add(rrset.type)
+            yield rrset
+
+
+def may_stand(type_: int, beside: Iterable[int]) -> bool:
+    """Say whether a type may come to a name that has these."""
+    others = {*beside, type_} - {CNAME, RRSIG, NSEC}
+    return not others or CNAME not in (*beside, type_)
 
 
 def questions(seed: int, count: int) -> Iterable[bytes]:
@@ -192,7 +209,7 @@ def changed_by(
         apex = from_text(origin)
         touched[apex] = None
         if apex not in after:
-            after[apex] = new_zone(apex, [soa(apex), rrset], index)
+            after[apex] = new_zone(apex, list(accumulated([soa(apex), rrset])), index)
             continue
         if kind == 0:
             del after[apex]
@@ -203,7 +220,10 @@ def changed_by(
         if kind == 5 and after[apex].node(rrset.name):
             first = after[apex].nodes[rrset.name].rrsets[:1]
             replacement = Replacement(rrset.name, first[0].type, None) if first else replacement
-        before = after[apex]
+        before, node = after[apex], after[apex].node(replacement.name)
+        there = [] if node is None or replacement.rrset is None else [each.type for each in node.rrsets]
+        if not may_stand(replacement.type, there):
+            continue
         after[apex] = with_changes(before, [replacement], index)
         if after[apex] is not before:
             delta = after[apex].history[-1]

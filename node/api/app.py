@@ -5,6 +5,7 @@ Starlette reads requests and writes responses; everything else is ``node.api.per
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -61,7 +62,8 @@ class ApiApp:
         if not self._room.feed.closed:
             self._room.feed.close()
             self._room.peers.close()
-            self._room.archive.close()
+            for each in self._room.turns.values():
+                each.close()
             self._room.token_uses.close()
 
     def abandon(self) -> None:
@@ -103,7 +105,10 @@ class ApiApp:
         self._serving.add(task)
         try:
             with self._bodies.held() as grow:
-                return await self._respond(_head(http), lambda limit: self._read_body(http, limit, grow))
+                return await self._respond(
+                    replace(_head(http), gone=lambda: _gone(http)),
+                    lambda limit: self._read_body(http, limit, grow),
+                )
         finally:
             self._serving.discard(task)
 
@@ -203,6 +208,12 @@ def _head(request: HttpRequest) -> Request:
         client=request.client.host if request.client is not None else "unknown",
         is_tls=request.scope.get("scheme") == "https",
     )
+
+
+async def _gone(http: HttpRequest) -> None:
+    """Wait until the client has gone, which is told behind the body; uvicorn cancels nothing then."""
+    while (await http.receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _closed(pieces: AsyncIterator[bytes]) -> None:

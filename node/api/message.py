@@ -4,6 +4,7 @@ Handlers are plain functions of ``(ApiContext, Request)``. What takes time (a pr
 peers, waiting for a change) they return as a plan; ``node.api.perform`` carries it out.
 """
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,11 @@ TEXT = "text/plain; charset=utf-8"
 PROBLEM = "application/problem+json"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing (RFC 9110 section 9.2.1)."""
+
+
+async def never() -> None:
+    """Wait until cancelled."""
+    await asyncio.get_running_loop().create_future()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,8 @@ class Request:
     """The fields of a page's form, once it is clear that the page was ours."""
     is_tls: bool = False
     """Whether it came over TLS."""
+    gone: Callable[[], Awaitable[object]] = never
+    """Returns when the client has gone; to be asked only when the body was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +161,8 @@ class Compute:
     """Work on an immutable State that would hold up the event loop, to be done in a thread."""
 
     work: Callable[[], Response]
-    of_the_past: bool = False
-    """Whether it puts an earlier State together, of which little is done at once."""
+    kind: Literal["rows", "past", "metrics"] = "rows"
+    """What it looks at: very many rows, an earlier State that is put together, or what Prometheus scrapes."""
 
 
 Perform = Callable[[Command], Awaitable[Accepted | Refused]]

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from heapq import merge
 
+from node.api.going_on import go_on
 from node.zone.name import Name, sort_key
 from node.zone.zone import Delta, Zone
 
@@ -33,6 +34,7 @@ class NameOrder:
         names = self._names(zone)
         start = 0 if name is None else bisect_left(names, sort_key(name), key=sort_key)
         for position in range(start, len(names)):
+            go_on()
             yield names[position]
 
     def below(self, zone: Zone, name: Name) -> Iterator[Name]:
@@ -51,6 +53,7 @@ class NameOrder:
             key = sort_key(names[position])
             if key[: len(prefix)] != prefix:
                 return
+            go_on()
             yield names[position]
             position = bisect_left(names, (*key, _BEHIND_ALL_LABELS), key=sort_key)
 
@@ -81,9 +84,10 @@ class NameOrder:
 
 def _sorted(names: list[Name]) -> list[Name]:
     """Sort names in runs that are merged: to sort a million at once would hold up every other thread."""
-    runs = [
-        sorted(names[start : start + _RUN_NAMES], key=sort_key) for start in range(0, len(names), _RUN_NAMES)
-    ]
+    runs = []
+    for start in range(0, len(names), _RUN_NAMES):
+        go_on()
+        runs.append(sorted(names[start : start + _RUN_NAMES], key=sort_key))
     return runs[0] if len(runs) == 1 else list(merge(*runs, key=sort_key))
 
 

@@ -6,14 +6,13 @@ condition lost against another writer, which means that nothing was changed.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import structlog
 
 from node.api.access import WRITES, BadToken, grants, identify, require_same_site, require_scope
 from node.api.allowance import require_allowed
-from node.api.archive import Archive
 from node.api.context import ApiContext, ReplicaView
 from node.api.dash.forms import with_form
 from node.api.feed import Feed
@@ -41,6 +40,7 @@ from node.api.questions import require_known
 from node.api.routes import Route, Table
 from node.api.status import build
 from node.api.token_uses import TokenUses
+from node.api.turns import Turns, turns_of_a_node
 from node.api.units import read_duration_s
 from node.formats import holding_back, not_yet
 from node.state.command import Command, Ticket, format_of
@@ -75,7 +75,7 @@ class Room:
     peers: Peers
     token_uses: TokenUses
     logins: FailedLogins = field(default_factory=FailedLogins)
-    archive: Archive = field(default_factory=Archive)
+    turns: Mapping[str, Turns] = field(default_factory=turns_of_a_node)
 
 
 async def respond(room: Room, request: Request, read_body: ReadBody) -> Response | Streamed:
@@ -218,10 +218,8 @@ async def _carry_out(room: Room, request: Request, reply: Reply, route: Route) -
         return reply.answer(rows, more)
     if isinstance(reply, Watch):
         return await _watch(room, route, request, reply)
-    if isinstance(reply, Compute) and reply.of_the_past:
-        return await room.archive.look(reply.work)
     if isinstance(reply, Compute):
-        return await asyncio.to_thread(reply.work)
+        return await room.turns[reply.kind].take(reply.work, request.client, request.gone)
     if isinstance(reply, Steps):
         return await reply.run(lambda command: _result(room, route, request, command, None))
     return reply

@@ -5,6 +5,7 @@ from shlex import quote
 
 from node.api.context import ApiContext
 from node.api.dash.frame import framed
+from node.api.going_on import while_wanted
 from node.api.handlers.events import entry_row, read_patterns
 from node.api.listing import read_count
 from node.api.message import Compute, Reply, Request, Response, heavy
@@ -20,7 +21,7 @@ def list_events(context: ApiContext, request: Request) -> Reply:
     """Show events by kind and subject or those before an index, newest first; with ``at`` all about one entry."""
     index = read_count(request, "at", 0)
     if index:
-        return Compute(lambda: _entry(context, request, index), of_the_past=True)
+        return Compute(lambda: _entry(context, request, index), kind="past")
     state, kind = context.state(), request.query.get("kind", "").strip()
     patterns = read_patterns(kind)
     return heavy(len(state.events) * len(patterns), lambda: _shown(context, state, request, kind, patterns))
@@ -29,7 +30,7 @@ def list_events(context: ApiContext, request: Request) -> Reply:
 def _shown(context: ApiContext, state: State, request: Request, kind: str, patterns: list[Glob]) -> Response:
     of, before = request.query.get("of", "").strip(), read_count(request, "before", 0)
     found: list[Event] = []
-    for event in _newest_first(state):
+    for event in while_wanted(_newest_first(state)):
         if _is_wanted(event, before, of) and matches(event, patterns):
             found.append(event)
             if len(found) > SHOWN:

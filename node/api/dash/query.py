@@ -21,9 +21,7 @@ def get_query(context: ApiContext, request: Request) -> Response | Compute:
     if not at:
         return _asked(context, request, lambda: explain_now(context, request))
     state = context.state()
-    return Compute(
-        lambda: _asked(context, request, lambda: explain_then(context, request, state)), of_the_past=True
-    )
+    return Compute(lambda: _asked(context, request, lambda: explain_then(context, request, state)), kind="past")
 
 
 def _asked(context: ApiContext, request: Request, find: Callable[[], Row]) -> Response:

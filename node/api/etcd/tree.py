@@ -91,12 +91,13 @@ class Tree:
 
     def _directory(self, name: Name, *, recursive: bool) -> Node:
         index, nodes = self._own_nodes(name)
-        for child in self._children(name):
+        children = self._children(name)
+        self._count(len(nodes) + len(children))  # before any of them is put together
+        for child in children:
             if recursive:
                 nodes.append(self._directory(child, recursive=True))
             else:
                 nodes.append(self._head(child, self._index(child)))
-        self._count(len(nodes))
         return self._head(name, index) | {"nodes": nodes}
 
     def _head(self, name: Name, index: int) -> Node:

@@ -4,6 +4,7 @@ from itertools import islice
 
 from node.api.access import may_still
 from node.api.context import ApiContext
+from node.api.going_on import while_wanted
 from node.api.handlers.explain import line_row, too_far
 from node.api.listing import read_limit
 from node.api.message import Compute, Follow, Reply, Request, Response, heavy, shown
@@ -34,14 +35,16 @@ def list_events(context: ApiContext, request: Request) -> Reply:
 
 def _shown(state: State, after: str | None, patterns: list[Glob], limit: int) -> Response:
     if after is None:
-        found = [event for event in newest(state, EVENTS_MAX) if matches(event, patterns)][-limit:]
+        found = [event for event in while_wanted(newest(state, EVENTS_MAX)) if matches(event, patterns)][
+            -limit:
+        ]
         return shown({"items": [event_row(each) for each in found], "next": None}, state.index)
     return _page(state, after, patterns, limit)
 
 
 def _page(state: State, after: str, patterns: list[Glob], limit: int) -> Response:
     index, number = _read_cursor(after)
-    following = (event for event in iter_after(state, index, number) if matches(event, patterns))
+    following = (event for event in while_wanted(iter_after(state, index, number)) if matches(event, patterns))
     found = list(islice(following, limit + 1))
     cut = found[:limit]
     cursor = f"{cut[-1].index}.{cut[-1].number}" if len(found) > limit else None
@@ -53,7 +56,7 @@ def get_entry(context: ApiContext, request: Request) -> Compute:
     """Tell of one entry of the log: its events, what was in DNS before and after, and why."""
     index, _ = _read_cursor(request.values["index"])
     state = context.state()
-    return Compute(lambda: shown(entry_row(context, state, index), state.index), of_the_past=True)
+    return Compute(lambda: shown(entry_row(context, state, index), state.index), kind="past")
 
 
 def entry_row(context: ApiContext, state: State, index: int) -> Row:

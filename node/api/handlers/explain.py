@@ -21,7 +21,7 @@ def get_explain(context: ApiContext, request: Request) -> Response | Compute:
         row = explain_now(context, request)
         return shown(row, row["index"])
     state = context.state()
-    return Compute(lambda: shown(explain_then(context, request, state), state.index), of_the_past=True)
+    return Compute(lambda: shown(explain_then(context, request, state), state.index), kind="past")
 
 
 def explain_now(context: ApiContext, request: Request) -> Row:

@@ -2,6 +2,7 @@
 
 from node.api.body import read_model
 from node.api.context import ApiContext
+from node.api.going_on import while_wanted
 from node.api.message import TEXT, Proposal, Reply, Request, Response, encode, heavy, shown
 from node.api.names import default_settings, read_name, read_type
 from node.api.powerdns.changes import command_of, rrset_of
@@ -156,7 +157,7 @@ def export_zone(context: ApiContext, request: Request) -> Reply:
     zone = _zone(state, request)
 
     def work() -> Response:
-        return Response(body=write(zone.iter_rrsets(), zone.name).encode(), content_type=TEXT)
+        return Response(body=write(while_wanted(zone.iter_rrsets()), zone.name).encode(), content_type=TEXT)
 
     return heavy(zone.rrset_count, work)
 

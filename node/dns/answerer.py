@@ -25,7 +25,7 @@ from node.dns.answerer_batch import BATCH, Batch, Sender, send_one
 from node.dns.answerer_cache import AnswerCache
 from node.dns.answerer_clients import Clients
 from node.dns.answerer_desk import Desk
-from node.dns.native import NativeReader, load, why_refused
+from node.dns.native import NativeReader, checksum, load, why_refused
 from node.dns.native_batch import open_batch
 from node.dns.policy import Policy, from_row
 from node.dns.shared_limiter import OCTETS as ACCOUNTS_OCTETS
@@ -301,6 +301,8 @@ def main(arguments: list[str]) -> int:
     """Run an answerer: directory, number, identity, life without a control process in seconds or ``-``."""
     directory, number, identity, life = arguments
     links.version()  # of the files as they are now, should others take their place
+    with contextlib.suppress(OSError):
+        checksum()
     answerer = Answerer(Path(directory), int(number), identity, None if life == "-" else float(life))
     signal.signal(signal.SIGTERM, lambda *_: answerer.end())
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -89,8 +89,10 @@ class Reader:
         words, mask, base = self.words, self._mask, self._base
         position = hash_ & mask
         while word := words[base + position]:
-            if word >> 32 == hash_ and self._find(zone_key, name):
-                return False
+            if word >> 32 == hash_:  # one look decides: names of one hash may be many, and are easy to make
+                if self._find(zone_key, name):
+                    return False
+                break
             position = (position + 1) & mask
         return words[_WORD_ZONES] == self.zones_word
 

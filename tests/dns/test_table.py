@@ -3,6 +3,8 @@
 import random
 import struct
 from collections.abc import Iterable
+from itertools import combinations
+from zlib import crc32
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -488,3 +490,43 @@ def test_the_short_way_makes_the_same_block(where: dict[Name, Zone]) -> None:
             has_signed_parent = any(zone.get(above, RRSIG) for above in iter_ancestors(name))
             if short is not None and not has_signed_parent:  # which the long way takes for its own, to be safe
                 assert renderer.any_node(where, 7, zone, name) == short
+
+
+def of_one_hash(prefix: bytes, suffix: bytes, count: int) -> list[bytes]:
+    """Make names of one length and one CRC-32: flipped letters add up, so 33 of them have a sum of nothing (by elimination)."""
+    letters = 60
+
+    def made(flips: int) -> bytes:
+        return bytes((letters,)) + bytes(98 if flips >> bit & 1 else 97 for bit in range(letters)) + suffix
+
+    plain = crc32(prefix + made(0))
+    rows = [(crc32(prefix + made(1 << bit)) ^ plain, 1 << bit) for bit in range(letters)]
+    nothing = []
+    while rows:
+        sum_, flips = rows.pop()
+        if not sum_:
+            nothing.append(flips)
+            continue
+        high = 1 << sum_.bit_length() - 1
+        rows = [(other ^ sum_, bits ^ flips) if other & high else (other, bits) for other, bits in rows]
+    chosen = [first ^ second for first, second in combinations(nothing, 2)]
+    return [made(flips) for flips in chosen[:count]]
+
+
+def test_names_of_one_hash_are_looked_through_once() -> None:
+    """Whoever fills a zone with them makes no question cost more than one walk along them."""
+    apex = from_text("example.")
+    names = of_one_hash(b"\0" * 5, bytes(apex), 40)
+    assert 1 == len({crc32(b"\0" * 5 + name) for name in names})
+    zone = new_zone(apex, [soa(apex), *(make(Name(name), A, 60, [bytes(4)]) for name in names[1:])], 1)
+    reader = Twin({apex: zone}).cache.reader
+    reader.refresh()
+    reader.see_slots()
+    walks: list[bytes] = []
+    real = reader._find
+    reader._find = lambda key, name: (walks.append(name), real(key, name))[1]  # type: ignore[method-assign]
+    key = reader.zones[bytes(apex)].key
+    for name, is_missing in ((names[0], True), (names[1], False)):
+        walks.clear()
+        assert is_missing == reader.lacks(key, name, crc32(key + bytes((len(name),)) + name))
+        assert [name] == walks

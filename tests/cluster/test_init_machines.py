@@ -125,9 +125,9 @@ def test_machines_that_follow_the_printed_steps_are_a_cluster(machines: Machines
         wait_until(
             lambda number=number: is_healthy(number), f"ns{number} says healthy: {seen}", 40, every_s=0.5
         )
-    assert "this node asks for a token" in machines.run(
-        1, "record", "set", "a.example.org", "A", "192.0.2.1", "--api", f"https://{Lab.address(2)}:7380"
-    )
+    elsewhere = ("record", "set", "a.example.org", "A", "192.0.2.1", "--api", f"https://{Lab.address(2)}:7380")
+    assert "an authority that is not trusted here" in machines.run(1, *elsewhere)
+    assert "this node asks for a token" in machines.run(1, *elsewhere, "--ca", "tls/ca.pem")
     machines.run(1, "record", "set", "a.example.org", "A", "192.0.2.1", QDNS_TOKEN_FILE="secrets/admin-token")
     with machines.lab.entered():
         for number in machines.lab_numbers:

@@ -27,7 +27,7 @@ def abstentions(state: State, node: str, slots: Iterable[Slot]) -> list[Abstenti
     return [
         Abstention(slot.fqdn, slot.address, _why_stale(slot))
         for slot in slots
-        if slot.is_stale and slot.address in (standing_votes(state, node, slot.fqdn) or ())
+        if slot.is_stale and not slot.is_gone and slot.address in (standing_votes(state, node, slot.fqdn) or ())
     ]
 
 

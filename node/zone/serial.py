@@ -33,6 +33,6 @@ def after(serial: int, policy: Policy, at_ms: int, given: int | None = None) -> 
         wanted = at_ms // 1000 % MODULUS
     elif policy == "date" and 0 <= at_ms < 253_402_300_800_000:
         wanted = int(f"{datetime.fromtimestamp(at_ms // 1000, UTC):%Y%m%d}00") % MODULUS
-    elif policy == "keep":
+    elif policy == "keep" and given is not None and 0 <= given < MODULUS:
         wanted = given
     return wanted if wanted is not None and is_newer(wanted, serial) else add(serial, 1)

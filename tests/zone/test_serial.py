@@ -36,3 +36,9 @@ def test_thirty_two_bits() -> None:
     assert not serials.is_newer(7, 7)
     with pytest.raises(ValueError, match="not -1"):
         serials.add(0, -1)
+
+
+@pytest.mark.parametrize(("given", "expected"), [(20, 20), (10, 11), (-5, 11), (2**32 + 20, 11), (2**70, 11)])
+def test_a_serial_that_is_none_is_not_kept(given: int, expected: int) -> None:
+    """A number of more than 32 bits is newer by what is left of it, and no SOA could hold it."""
+    assert expected == serials.after(10, "keep", 0, given)

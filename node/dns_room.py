@@ -119,7 +119,7 @@ class DnsRoom:
         if plan.answerers:
             try:
                 await self._start_answerers(plan, {place: each for (_, place), each in for_answerers.items()})
-            except ListenFailed:
+            except BaseException:
                 await self.server.stop()
                 raise
         self.state_changed(None)

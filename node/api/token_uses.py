@@ -13,7 +13,7 @@ from node.api.context import ApiContext
 from node.api.message import Identity
 from node.api.views import DAY_MS
 from node.state.api_tokens import NoteTokenUses
-from node.state.command import format_of
+from node.state.command import CORRECTS_FORMAT, format_of
 from node.state.state import Accepted
 from node.state.tokens import DAYS_APART_MAX
 from raft.proposal import Committed
@@ -66,8 +66,11 @@ class TokenUses:
 
     def _is_ahead(self, name: str) -> bool:
         """Say whether this node is to correct a day that is to come."""
-        known, today = self._context.state().tokens.get(name), self._today()
+        state, today = self._context.state(), self._today()
+        known = state.tokens.get(name)
         is_later = known is not None and known.used_day > today + DAYS_APART_MAX
+        if state.format < CORRECTS_FORMAT:
+            return False
         is_leader = self._context.replica().leader == self._context.node
         return is_later and is_leader and self._corrected.get(name) != today
 

@@ -6,6 +6,7 @@ it needs to know is laid out here, when rules or zones change.
 
 import ctypes
 import hashlib
+import struct
 import zlib
 from collections.abc import Sequence
 from functools import cache
@@ -25,6 +26,7 @@ BATCHES = 4
 """So many batches are answered at most before others are looked at."""
 _NAME_OCTETS_MAX = 255
 _TYPES = 258
+_ELF_64, _ELF_HEADER_OCTETS = b"\x7fELF\x02", 64
 
 
 class _Network(ctypes.Structure):
@@ -111,15 +113,28 @@ def why_refused(path: Path = LIBRARY) -> str:
     return ""
 
 
+def _is_whole(octets: bytes) -> bool:
+    """Say whether a file is as long as its ELF header says: the list of sections, which it ends with, is in it."""
+    if octets[:5] != _ELF_64:
+        return True  # the linker refuses what it does not know, and says why
+    if len(octets) < _ELF_HEADER_OCTETS:
+        return False
+    start, size, count = struct.unpack_from("<40xQ10xHH", octets)
+    return bool(start + size * count <= len(octets))
+
+
 @cache
 def opened(path: Path) -> ctypes.PyDLL:
     """Open a library; one that is opened stays, whatever takes its place. Raises ``Unusable``."""
     if not path.exists():
         raise Unusable(f"there is no compiled reader at {path}")
     try:
-        source = checksum().encode()
-        # Before it is opened: the linker gives what it has opened by a name for whatever has that name later.
-        is_ours = source in path.read_bytes()
+        source, octets = checksum().encode(), path.read_bytes()
+        # Before it is opened: the linker gives what it has opened by a name for whatever has that name later, and
+        # ends the process where a file is cut off.
+        if not _is_whole(octets):
+            raise Unusable(f"{path} is cut off: install the package anew")
+        is_ours = source in octets
         if is_ours:
             library = ctypes.PyDLL(str(path))
             library.native_source.restype = ctypes.c_char_p

@@ -353,12 +353,15 @@ _decoder = msgspec.msgpack.Decoder(Entry)
 FORMATS: dict[type, int] = {NoteTokenUses: 2, WithdrawVotes: 3}
 """The format of each kind that came after format 1."""
 KEEPS_ADMINISTRATOR_FORMAT = 2
+CORRECTS_FORMAT = 3
 
 
 def format_of(command: Command) -> int:
     """Return the format that a node must read to understand the command."""
     if isinstance(command, PutToken | RevokeToken) and command.keeps_administrator:
         return KEEPS_ADMINISTRATOR_FORMAT  # who reads format 1 alone would carry it out without that condition
+    if isinstance(command, NoteTokenUses) and command.corrects:
+        return CORRECTS_FORMAT
     return FORMATS.get(type(command), 1)
 
 

@@ -150,9 +150,12 @@ def withdraw_votes(draft: Draft, command: WithdrawVotes) -> Result:
     wrong = _ballot_problem(draft, command.node, command.after_drop, len(command.abstentions))
     if wrong:
         return wrong
-    touched = dict.fromkeys(each.fqdn for each in command.abstentions if _withdraw(draft, command.node, each))
-    for fqdn in touched:
-        judge(draft, fqdn)
+    by_service: dict[Name, list[Abstention]] = {}
+    for each in command.abstentions:
+        by_service.setdefault(each.fqdn, []).append(each)
+    for fqdn, abstentions in by_service.items():
+        if _withdraw(draft, command.node, fqdn, abstentions):
+            judge(draft, fqdn)
     return draft.accepted()
 
 
@@ -278,18 +281,25 @@ def _ballot_problem(draft: Draft, node: str, after_drop: int, count: int) -> Ref
     return None
 
 
-def _withdraw(draft: Draft, node: str, abstention: Abstention) -> bool:
-    """Take a node's vote on an endpoint out of the state; say whether there was one."""
-    known = draft.state.services.get(abstention.fqdn)
-    before = None if known is None else dict(known.endpoints).get(abstention.address)
-    vote = None if before is None else dict(before.votes).get(node)
-    if known is None or before is None or vote is None:
-        return False
-    after = _without(before, node)
-    endpoints = tuple(
-        (address, after if address == abstention.address else each) for address, each in known.endpoints
-    )
-    keep(draft, msgspec.structs.replace(known, endpoints=endpoints))
+def _withdraw(draft: Draft, node: str, fqdn: Name, abstentions: list[Abstention]) -> bool:
+    """Take a node's votes on endpoints of one service out of the state; say whether there was one."""
+    known = draft.state.services.get(fqdn)
+    endpoints = {} if known is None else dict(known.endpoints)
+    counted = False
+    for each in abstentions:
+        before = endpoints.get(each.address)
+        vote = None if before is None else dict(before.votes).get(node)
+        if before is None or vote is None:
+            continue
+        counted = True
+        endpoints[each.address] = _without(before, node)
+        _tell_withdrawn(draft, node, each, vote)
+    if known is not None and counted:
+        keep(draft, msgspec.structs.replace(known, endpoints=tuple(endpoints.items())))
+    return counted
+
+
+def _tell_withdrawn(draft: Draft, node: str, abstention: Abstention, vote: Vote) -> None:
     text, word = to_text(abstention.fqdn), "up" if vote.up else "down"
     evidence = abstention.evidence[:EVIDENCE_CHARACTERS_MAX]
     draft.tell(
@@ -302,7 +312,6 @@ def _withdraw(draft: Draft, node: str, abstention: Abstention) -> bool:
         before=word,
         evidence=evidence,
     )
-    return True
 
 
 def _cast(draft: Draft, node: str, fqdn: Name, ballots: list[Ballot]) -> bool:

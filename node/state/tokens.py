@@ -112,8 +112,8 @@ def _lockout(draft: Draft, after: Mapping[str, KnownToken], name: str) -> Refuse
 
     Two administrators that are made less at once, each beside the other, come here one after the other.
     """
-    before, at_ms = draft.state.tokens, draft.entry.at_ms
-    if not after or _safety(after, at_ms) >= (_safety(before, at_ms) if before else _LASTS):
+    before = draft.state.tokens
+    if not after or _has_administrator(after) or (before and not _has_administrator(before)):
         return None
     if not before:
         return draft.refused(
@@ -121,30 +121,16 @@ def _lockout(draft: Draft, after: Mapping[str, KnownToken], name: str) -> Refuse
             "with the first token this machine's clients need one, too, so the first has the scope admin and no end",
             "qdns token create admin --scope admin",
         )
-    lasts = "that can make others and has no end"
-    others = (
-        lasts
-        if _safety(before, at_ms) == _LASTS
-        else "that can make others, or the one that does so for longest"
-    )
     return draft.refused(
         "conflict",
-        f"{name[:63]} is the last token {others}",
+        f"{name[:63]} is the last token that can make others and has no end",
         "make another administrator first (qdns token create NAME --scope admin), or do this over the Unix socket",
     )
 
 
-_LASTS = 2**64
-
-
-def _safety(tokens: Mapping[str, KnownToken], at_ms: int) -> int:
-    """Return until when somebody can make tokens, in milliseconds: 2^64 for ever, 0 for nobody as of now.
-
-    An administrator that has an end does not stand for one that has none, or a later one. The time is the entry's own.
-    """
-    ends = [each.token.expires_ms for each in tokens.values() if is_administrator(each.token)]
-    latest_ms = _LASTS if 0 in ends else max(ends, default=0)
-    return latest_ms if latest_ms > at_ms else 0
+def _has_administrator(tokens: Mapping[str, KnownToken]) -> bool:
+    """Say whether one of the tokens can make others and has no end."""
+    return any(is_administrator(each.token) and not each.token.expires_ms for each in tokens.values())
 
 
 def is_administrator(token: ApiToken) -> bool:

@@ -12,7 +12,7 @@ from node.api.message import Identity
 from node.api.token_uses import TokenUses
 from node.api.views import DAY_MS
 from node.state.api_tokens import ApiToken, NoteTokenUses, PutToken, RevokeToken
-from node.state.command import SetFormat
+from node.state.command import FORMAT, SetFormat
 from raft.proposal import Unknown
 from tests.api.conftest import NOW_MS, Api, FakeCluster
 from tests.api.test_page import text
@@ -133,6 +133,9 @@ def test_a_day_to_come_is_corrected_by_the_leader(used: FakeCluster) -> None:
                 used.do(NoteTokenUses(TODAY + 300, ("ci",)))
 
     asyncio.run(see("ns2"))
+    used.state = msgspec.structs.replace(used.state, format=2)
+    asyncio.run(see("ns1"))  # a node is there that would not read the correction
+    used.state = msgspec.structs.replace(used.state, format=FORMAT)
     assert TODAY + 300 == used.state.tokens["ci"].used_day
     asyncio.run(see("ns2", "ns1", "ns1", "ns1"))
     ours = [each for each in notes(used) if each.corrects]

@@ -225,6 +225,16 @@ def test_a_library_of_another_interface_is_not_used(tmp_path: Path, monkeypatch:
     assert "is no compiled reader" in native.why_refused(tmp_path / "cut.so")
 
 
+def test_a_library_that_is_cut_off_is_not_opened(tmp_path: Path) -> None:
+    """The linker would end the process, as what it maps is not there; a half-written file looks so, too."""
+    whole = native.LIBRARY.read_bytes()
+    checksum_end = whole.index(native.checksum().encode()) + 64
+    for octets in (40, 64, checksum_end + 1, checksum_end + 4_000, len(whole) - 1):
+        path = tmp_path / f"{octets}.so"
+        path.write_bytes(whole[:octets])
+        assert "is cut off" in native.why_refused(path)
+
+
 def test_a_library_of_another_source_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """It may do anything with the table; why it is left alone is told."""
     assert "" == native.why_refused()
